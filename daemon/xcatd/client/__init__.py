@@ -1,0 +1,1 @@
+"""xcatclient: the command-line client."""

@@ -1,0 +1,1 @@
+"""The existing xCAT database: location, schema, reading rules, guarded writes."""

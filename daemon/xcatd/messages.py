@@ -1,0 +1,108 @@
+"""Requests and replies as values (specs/wire-protocol.md, sections 2.3 and 3.2).
+
+Pure data: the wire codec turns bytes into :class:`Request` and :class:`Reply` into bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One command as it arrived, after policy and noderange expansion.
+
+    ``args`` holds None for an element that was empty or blank (the wire cannot tell them apart).
+    ``noderange`` is the text the client sent, ``nodes`` its expansion in plugin order; both are empty
+    when the client sent none.  ``id`` is unique per request and appears in every log line.
+    """
+
+    command: str
+    args: tuple[str | None, ...] = ()
+    noderange: str | None = None
+    nodes: tuple[str, ...] = ()
+    empty_noderange: bool = False
+    stdin: str | None = None
+    cwd: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    env: tuple[str, ...] = ()
+    clienttype: str = ""
+    user: str | None = None
+    host: str = ""
+    id: str = ""
+    extra: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The arguments with blank ones as empty strings."""
+        return tuple(arg or "" for arg in self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A ``data`` element with ``desc`` and ``contents``; printed ``desc: contents``."""
+
+    contents: str
+    desc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReply:
+    """A ``node`` element: something said about one node."""
+
+    name: str
+    data: str | Contents | None = None
+    error: str | None = None
+    warning: str | None = None
+    errorcode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One ``xcatresponse`` document.
+
+    The client prints its parts in the fixed order error, warning, info, sinfo, node, data, whatever
+    their order here, and ORs every error code into its exit status.
+    """
+
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    info: tuple[str, ...] = ()
+    sinfo: tuple[str, ...] = ()
+    nodes: tuple[NodeReply, ...] = ()
+    data: tuple[str | Contents, ...] = ()
+    errorcode: int | None = None
+    flags: frozenset[str] = frozenset()  # NoErrorPrefix, NoWarnPrefix, NoSvrPrefix
+    source: str | None = None  # xcatdsource; None: the daemon adds its own short host name
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def info(*lines: str) -> Reply:
+    """Lines for standard output."""
+    return Reply(info=lines)
+
+
+def data(*lines: str) -> Reply:
+    """Lines for standard output; the client drops an empty line and a lone ``0``."""
+    return Reply(data=lines)
+
+
+def warning(*lines: str) -> Reply:
+    """``Warning: [server]: …`` on standard error; the exit status stays."""
+    return Reply(warnings=lines)
+
+
+def error(*lines: str, code: int = 1) -> Reply:
+    """``Error: [server]: …`` on standard error, and ``code`` in the exit status."""
+    return Reply(errors=lines, errorcode=code)
+
+
+def node_data(name: str, contents: str, desc: str | None = None) -> Reply:
+    """``name: [desc: ]contents`` on standard output."""
+    return Reply(nodes=(NodeReply(name, data=Contents(contents, desc)),))
+
+
+def node_error(name: str, text: str, code: int = 1) -> Reply:
+    """``name: [server]: Error: text`` on standard error, and ``code`` in the exit status."""
+    return Reply(nodes=(NodeReply(name, error=text, errorcode=code),))

@@ -1,0 +1,1 @@
+"""The wire to xCAT clients: sans-IO codecs, no sockets."""

@@ -1,0 +1,1 @@
+"""One module per command: options, reading the world, planning, answering."""

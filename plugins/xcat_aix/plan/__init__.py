@@ -1,0 +1,1 @@
+"""Planners: pure functions from a request and what was read to a plan."""

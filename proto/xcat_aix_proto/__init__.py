@@ -1,0 +1,30 @@
+"""What the management node and the agents say to each other.
+
+Owns the operations, job states, error codes, identities and their codec.  It must stay free of
+I/O and of dependencies, because both ends, and the lab, import it (DESIGN, section 1).
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+#: Versions of the agent protocol this code speaks, oldest first.
+PROTOCOL_VERSIONS = (1,)
+
+#: The Pyro5 object every agent serves (specs/pyro5-facts.md, section 5: no name server).
+OBJECT_ID = "xcat-aix.agent"
+
+#: Default of ``site.aixagentport``.
+DEFAULT_PORT = 3009
+
+#: TLS application protocol (ALPN, RFC 7301) of a Pyro5 conversation with this agent.
+ALPN_RPC = "xcat-aix-rpc/1"
+
+#: TLS application protocol of a relay: after one request line the stream is piped to another agent.
+ALPN_RELAY = "xcat-aix-relay/1"
+
+#: Upper bound, in bytes, of one message in either direction, before and after decompression.
+MAX_MESSAGE = 32 * 1024 * 1024
+
+#: Upper bound, in seconds, of one ``follow`` call: the agent answers at least this often.
+MAX_FOLLOW = 10.0

@@ -1,0 +1,80 @@
+"""The remote methods of an agent, their arguments and answers.
+
+An agent exposes exactly these methods under :data:`xcat_aix_proto.OBJECT_ID`.  Each takes and returns
+plain JSON data; every answer is an envelope ``{"ok": <answer>}`` or ``{"error": <AgentError>}``.
+
+==================  ===========================================  ==============  =================
+method              arguments                                    right           answer
+==================  ===========================================  ==============  =================
+``hello``           ``Hello``                                    (any known MN)  ``Welcome``
+``query``           operation                                    the operation's plain data
+``probe``           operation                                    READ            ``jobs.Probe``
+``submit``          job id, operation, ``limit`` seconds         the operation's ``jobs.JobStatus``
+``follow``          job id, ``after_seq``, ``wait`` seconds      READ            ``jobs.JobUpdate``
+``acknowledge``     job id                                       OPERATE         None
+``cancel``          job id                                       OPERATE         ``jobs.JobStatus``
+``jobs``            —                                            READ            list of JobStatus
+==================  ===========================================  ==============  =================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Tuple
+
+from .errors import AgentError, ErrorCode
+
+METHODS = ("hello", "query", "probe", "submit", "follow", "acknowledge", "cancel", "jobs")
+
+
+@dataclass(frozen=True)
+class Hello:
+    """First call on a connection: which protocol versions the caller speaks, oldest first."""
+
+    protocols: Tuple[int, ...]
+    version: str
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """The agent's answer: the newest common protocol and what it can do."""
+
+    protocol: int
+    version: str
+    node: str
+    role: str
+    operations: Tuple[str, ...]
+    right: int
+
+
+@dataclass(frozen=True)
+class RelayRequest:
+    """First line (JSON, newline-terminated) on an ``ALPN_RELAY`` connection.
+
+    ``node`` is the compute node meant, ``address`` and ``port`` where its agent listens.  The answer
+    is one JSON line, an envelope; after ``{"ok": null}`` bytes are piped both ways, so that the
+    management node's mTLS with the compute node stays end to end.
+    """
+
+    node: str
+    address: str
+    port: int
+
+
+def ok(answer: Any) -> Dict[str, Any]:
+    """The envelope of a successful call."""
+    return {"ok": answer}
+
+
+def failed(error: AgentError) -> Dict[str, Any]:
+    """The envelope of a refused or failed call."""
+    return {"error": error.to_wire()}
+
+
+def unwrap(envelope: Any) -> Any:
+    """The answer in an envelope; raises the :class:`AgentError` it carries, or ``BAD_MESSAGE``."""
+    if isinstance(envelope, Mapping) and set(envelope) == {"ok"}:
+        return envelope["ok"]
+    if isinstance(envelope, Mapping) and isinstance(envelope.get("error"), Mapping):
+        raise AgentError.from_wire(envelope["error"])
+    raise AgentError(ErrorCode.BAD_MESSAGE, "the answer is not an envelope of this protocol")
