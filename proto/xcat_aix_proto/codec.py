@@ -45,7 +45,7 @@ def from_wire(cls: Type[T], data: Any) -> T:
         raise AgentError(
             ErrorCode.BAD_MESSAGE, f"{cls.__name__} has no field {', '.join(map(repr, unknown))}"
         )
-    hints = _hints(typing.cast(Any, cls))
+    hints = _hints(typing.cast("Any", cls))
     values = {}
     for name, field in fields.items():
         if name in data:

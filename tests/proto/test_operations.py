@@ -1,0 +1,147 @@
+"""Operations and names: what cannot be meant cannot be built, on either end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xcat_aix_proto import names, operations
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.identity import Identity, Role
+from xcat_aix_proto.operations import Right
+
+ONE_OF_EACH = [
+    operations.HostFacts(),
+    operations.NimSnapshot(("n01", "spot_72")),
+    operations.RepointClient("n01", "sn2b"),
+    operations.SetXcatServer("10.1.0.2"),
+    operations.ChangeDefaultRoute("10.1.0.1", "10.1.0.2"),
+    operations.SetBootlist("10.1.0.9", "10.1.0.2", None),
+    operations.SetDumpDevice("iqn.2026-01.com.ibm:sn2", "0x0", "10.1.0.2"),
+    operations.RunPostscripts(("syslog", "sub/otherpkgs -v"), {"MASTER": "10.1.0.2"}),
+]
+
+
+def test_every_known_operation_is_here():
+    assert {type(op) for op in ONE_OF_EACH} == set(operations.BY_KIND.values())
+
+
+@pytest.mark.parametrize("operation", ONE_OF_EACH, ids=lambda op: op.kind)
+def test_round_trip(operation):
+    wire = json.loads(json.dumps(operations.to_wire(operation)))
+    assert operations.from_wire(wire) == operation
+
+
+@pytest.mark.parametrize("operation", ONE_OF_EACH, ids=lambda op: op.kind)
+def test_queries_need_read_and_changes_need_operate(operation):
+    assert operation.right is (Right.READ if operation.is_query else Right.OPERATE)
+    name, _, version = operation.kind.partition("@")
+    assert name and int(version) >= 1
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: operations.NimSnapshot(("ok", "a b")),
+        lambda: operations.RepointClient("n" * 40, "sn2b"),
+        lambda: operations.RepointClient("-n01", "sn2b"),
+        lambda: operations.RepointClient("n01", "sn2b; reboot"),
+        lambda: operations.RepointClient("n01", "sn2b\n"),
+        lambda: operations.SetXcatServer("sn2b"),
+        lambda: operations.ChangeDefaultRoute("10.1.0.1", "10.1.0"),
+        lambda: operations.SetBootlist("10.1.0.9", "10.1.0.2", "gateway"),
+        lambda: operations.SetDumpDevice("", "0", "10.1.0.2"),
+        lambda: operations.SetDumpDevice("t", "0 1", "10.1.0.2"),
+        lambda: operations.SetDumpDevice("t", "0", "10.1.0.2", configdump="some"),
+        lambda: operations.RunPostscripts(("",)),
+        lambda: operations.RunPostscripts(("../etc/passwd",)),
+        lambda: operations.RunPostscripts(("a/../../b",)),
+        lambda: operations.RunPostscripts(("/bin/sh",)),
+        lambda: operations.RunPostscripts(("syslog",), {"A B": "x"}),
+        lambda: operations.RunPostscripts(("syslog",), {"A": "x\0y"}),
+    ],
+)
+def test_what_cannot_be_meant_cannot_be_built(build):
+    with pytest.raises(AgentError) as caught:
+        build()
+    assert caught.value.code is ErrorCode.BAD_NAME
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (None, ErrorCode.BAD_MESSAGE),
+        ({"kind": "host.facts@1"}, ErrorCode.BAD_MESSAGE),
+        ({"kind": "host.facts@1", "args": {}, "more": 1}, ErrorCode.BAD_MESSAGE),
+        ({"kind": "host.facts@2", "args": {}}, ErrorCode.BAD_OPERATION),
+        ({"kind": ["host.facts@1"], "args": {}}, ErrorCode.BAD_OPERATION),
+        ({"kind": "host.facts@1", "args": {"x": 1}}, ErrorCode.BAD_MESSAGE),
+        ({"kind": "client.repoint@1", "args": {"nim_name": "n01"}}, ErrorCode.BAD_MESSAGE),
+    ],
+)
+def test_what_no_agent_understands_is_refused(data, code):
+    with pytest.raises(AgentError) as caught:
+        operations.from_wire(data)
+    assert caught.value.code is code
+
+
+@given(st.text())
+def test_names_never_let_a_separator_or_control_character_through(text):
+    for check in (names.nim_name, names.host_name, names.job_id):
+        try:
+            value = check(text)
+        except AgentError as error:
+            assert error.code is ErrorCode.BAD_NAME
+        else:
+            assert value == text
+            assert not set(value) & set("/\\ \t\n\r\0;|&$`'\"<>")
+            assert value[0] not in ".-"
+
+
+@given(st.sampled_from(Role), st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?", fullmatch=True))
+def test_identities_round_trip(role, name):
+    identity = Identity(role, name)
+    assert Identity.parse(str(identity)) == identity
+    certificate = {"subjectAltName": (("DNS", name), ("URI", str(identity)))}
+    assert Identity.of_certificate(certificate) == identity
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "xcat-aix",
+        "xcat-aix:mn",
+        "xcat-aix:mn:",
+        "xcat-aix:xx:n1",
+        "other:mn:mn1",
+        "xcat-aix:mn:a/b",
+    ],
+)
+def test_what_is_no_identity(text):
+    with pytest.raises(AgentError) as caught:
+        Identity.parse(text)
+    assert caught.value.code is ErrorCode.WRONG_PEER
+
+
+@pytest.mark.parametrize(
+    ("certificate", "code"),
+    [
+        (None, ErrorCode.NOT_AUTHENTICATED),
+        ({}, ErrorCode.NOT_AUTHENTICATED),
+        ({"subject": ()}, ErrorCode.WRONG_PEER),
+        ({"subjectAltName": (("DNS", "xcat-aix:mn:mn1"),)}, ErrorCode.WRONG_PEER),
+        ({"subjectAltName": (("URI", "https://mn1"),)}, ErrorCode.WRONG_PEER),
+        (
+            {"subjectAltName": (("URI", "xcat-aix:mn:a"), ("URI", "xcat-aix:sn:b"))},
+            ErrorCode.WRONG_PEER,
+        ),
+    ],
+)
+def test_certificates_without_exactly_one_identity(certificate, code):
+    with pytest.raises(AgentError) as caught:
+        Identity.of_certificate(certificate)
+    assert caught.value.code is code
