@@ -1,0 +1,35 @@
+"""Everything a plugin may import from the daemon, under one roof."""
+
+from __future__ import annotations
+
+from .context import Clock, Context, SystemClock
+from .messages import (
+    Contents,
+    NodeReply,
+    Reply,
+    Request,
+    data,
+    error,
+    info,
+    node_data,
+    node_error,
+    warning,
+)
+from .plugins import Plugin
+
+__all__ = [
+    "Clock",
+    "Contents",
+    "Context",
+    "NodeReply",
+    "Plugin",
+    "Reply",
+    "Request",
+    "SystemClock",
+    "data",
+    "error",
+    "info",
+    "node_data",
+    "node_error",
+    "warning",
+]

@@ -1,0 +1,106 @@
+"""What a plugin gets beside the request: database, time, agents, names, and other commands.
+
+Owns: the :class:`Context` value, one per request.  Must not: know the wire, or any plugin by name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event
+from typing import TYPE_CHECKING, Protocol
+
+from .messages import Reply, Request
+
+if TYPE_CHECKING:
+    from .agents import AgentPool
+    from .db.database import Database
+    from .db.snapshot import Snapshot
+    from .noderange import Expansion
+    from .resolve import Resolver
+
+
+class Clock(Protocol):
+    """Time, injected."""
+
+    def now(self) -> datetime:
+        """The time of day, aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, never going back."""
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """The time of day, aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, never going back."""
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The world of one request.
+
+    ``cancelled`` is set when the user aborts or the daemon must stop: long commands look at it and end
+    soon.  ``version`` is the text of ``lsxcatd -v``; ``hostname`` the server's short name.
+    """
+
+    db: Database
+    clock: Clock
+    agents: AgentPool
+    cancelled: Event
+    version: str
+    is_mn: bool
+    hostname: str
+    environ: Mapping[str, str] = field(default_factory=dict)
+    runner: Callable[[Request, Context], Iterator[Reply]] | None = None
+    request: Request | None = None
+
+    def expand(
+        self, text: str, *, verify: bool = True, snapshot: Snapshot | None = None
+    ) -> Expansion:
+        """Expand a noderange; reads the tables it needs once unless a snapshot is given.
+
+        Raises :class:`xcatd.noderange.UnbalancedParentheses`.
+        """
+        from .nodes import expand  # noqa: PLC0415 - the database layers load with the first use
+
+        return expand(self.db, text, verify=verify, snapshot=snapshot)
+
+    def resolver(self, snapshot: Snapshot) -> Resolver:
+        """Names to addresses, by the hosts table of ``snapshot`` first."""
+        from .resolve import Resolver  # noqa: PLC0415 - see expand
+
+        return Resolver(snapshot)
+
+    def run(
+        self,
+        command: str,
+        args: tuple[str, ...] = (),
+        nodes: tuple[str, ...] = (),
+        stdin: str | None = None,
+    ) -> Iterator[Reply]:
+        """Another command as part of this one: same user, no policy, its replies handed back."""
+        if self.runner is None:
+            raise LookupError(f"cannot run {command}: this context has no plugin host")
+        outer = self.request or Request("")
+        inner = Request(
+            command=command,
+            args=args,
+            nodes=nodes,
+            stdin=stdin,
+            cwd=outer.cwd,
+            environment=outer.environment,
+            clienttype=outer.clienttype,
+            user=outer.user,
+            host=outer.host,
+            id=outer.id,
+        )
+        return self.runner(inner, self)

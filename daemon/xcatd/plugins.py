@@ -1,0 +1,203 @@
+"""The plugin host: which plugins exist, which one takes a request, and what a crash of one costs.
+
+Owns: loading by entry point, the choice by command (and by table, per node), and one of the daemon's
+five outer boundaries - a plugin's exception becomes an error reply.  Must not: know a plugin by name.
+Facts: specs/wire-protocol.md, sections 3.5 and 6.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import Protocol
+
+from . import messages
+from .context import Context
+from .messages import NodeReply, Reply, Request
+
+GROUP = "xcatd.plugins"
+_log = logging.getLogger(__name__)
+
+
+class Plugin(Protocol):
+    """A class of commands.
+
+    ``commands`` names them, or maps each to one or more specifications: a word (this plugin takes every
+    node), ``site:key``, ``table:column,column`` (the value names the plugin) or ``table:column=regex``.
+    """
+
+    @property
+    def commands(self) -> Mapping[str, str | tuple[str, ...]] | tuple[str, ...]:
+        """The commands and how nodes come to this plugin."""
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Do the command; every reply is sent as it is yielded."""
+
+
+class NodeRoute(Protocol):
+    """The part of the database a table specification needs."""
+
+    @property
+    def site(self) -> Mapping[str, str]:
+        """The site table."""
+
+    def lookup(
+        self, table: str, columns: Sequence[str], nodes: Sequence[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Effective values: node to column to text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One plugin's claim on one command."""
+
+    name: str
+    plugin: Plugin
+    specs: tuple[str, ...]
+
+    @property
+    def is_global(self) -> bool:
+        """Takes every node that no table gives to another plugin."""
+        return any(":" not in spec for spec in self.specs)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which plugins run, each with its nodes, and the nodes no table gave to any."""
+
+    runs: tuple[tuple[Handler, tuple[str, ...]], ...]
+    unclaimed: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+
+def _specs(plugin: Plugin, command: str, name: str) -> tuple[str, ...]:
+    if not isinstance(plugin.commands, Mapping):
+        return (name,)
+    spec = plugin.commands[command]
+    return (spec,) if isinstance(spec, str) else tuple(spec)
+
+
+class PluginHost:
+    """The plugins of this daemon, by command."""
+
+    def __init__(self, plugins: Mapping[str, Plugin]) -> None:
+        self._handlers: dict[str, tuple[Handler, ...]] = {}
+        for name in sorted(plugins):
+            plugin = plugins[name]
+            for command in plugin.commands:
+                handler = Handler(name, plugin, _specs(plugin, command, name))
+                self._handlers[command] = (*self._handlers.get(command, ()), handler)
+
+    @classmethod
+    def load(cls, entry_points: Iterable[metadata.EntryPoint] | None = None) -> PluginHost:
+        """Load what is installed; a plugin that cannot be loaded is skipped with a log line."""
+        if entry_points is None:
+            entry_points = metadata.entry_points(group=GROUP)
+        plugins: dict[str, Plugin] = {}
+        for point in sorted(entry_points, key=lambda point: point.name):
+            try:
+                plugins[point.name] = point.load()()
+            except Exception:  # noqa: BLE001 - outer boundary: foreign code, whatever it does
+                _log.exception("plugin %s cannot be loaded and is skipped", point.name)
+        return cls(plugins)
+
+    @property
+    def commands(self) -> frozenset[str]:
+        """Every command some plugin takes."""
+        return frozenset(self._handlers)
+
+    def choose(self, command: str, nodes: Sequence[str], route: NodeRoute) -> Choice:
+        """Who takes the command for which nodes."""
+        return choose(self._handlers.get(command, ()), nodes, route)
+
+    def tables(self, command: str) -> frozenset[str]:
+        """The tables whose values decide who takes the command."""
+        specs = (spec for handler in self._handlers.get(command, ()) for spec in handler.specs)
+        return frozenset(_table(spec) for spec in specs if _is_table(spec))
+
+    def run(self, choice: Choice, request: Request, context: Context) -> Iterator[Reply]:
+        """Every chosen plugin's replies; one that crashes does not stop the next."""
+        if choice.unclaimed:
+            yield _unidentified(choice)
+        for handler, nodes in choice.runs:
+            yield from _guarded(handler, replace(request, nodes=nodes), context)
+
+
+def _guarded(handler: Handler, request: Request, context: Context) -> Iterator[Reply]:
+    try:
+        yield from handler.plugin.handle(request, context)
+    except Exception as error:  # noqa: BLE001 - outer boundary: a plugin's crash is a reply
+        _log.exception("plugin %s crashed in %s", handler.name, request.command)
+        where = f" [nodes: {','.join(request.nodes)}]" if request.nodes else ""
+        yield messages.error(f"{handler.name}: {error or type(error).__name__}{where}")
+
+
+def _unidentified(choice: Choice) -> Reply:
+    where = "".join(f"{table};" for table in choice.tables)
+    text = f"Unable to identify plugin for this command, check relevant tables: {where}"
+    return Reply(nodes=tuple(NodeReply(node, error=text, errorcode=1) for node in choice.unclaimed))
+
+
+def choose(handlers: Sequence[Handler], nodes: Sequence[str], route: NodeRoute) -> Choice:
+    """Pure choice among the handlers of one command (section 6)."""
+    by_name = {handler.name: handler for handler in handlers}
+    site = [_site_choice(handler, by_name, route) for handler in handlers]
+    if chosen := [handler for handler in site if handler is not None]:
+        return Choice(tuple((handler, tuple(nodes)) for handler in dict.fromkeys(chosen)))
+    claims = _claims(handlers, nodes, route) if nodes else {}
+    taken = {node for names in claims.values() for node in names}
+    runs = [
+        (handler, tuple(node for node in nodes if node in claims[handler.name]))
+        for handler in handlers
+        if handler.name in claims
+    ]
+    rest = tuple(node for node in nodes if node not in taken)
+    general = [handler for handler in handlers if handler.is_global]
+    if general and (rest or not nodes):
+        runs += [(handler, rest) for handler in general]
+        rest = ()
+    tables = [
+        spec.partition("=")[0] for handler in handlers for spec in handler.specs if _is_table(spec)
+    ]
+    return Choice(tuple(runs), rest, tuple(dict.fromkeys(tables)))
+
+
+def _is_table(spec: str) -> bool:
+    return ":" in spec and not spec.startswith("site:")
+
+
+def _table(spec: str) -> str:
+    return spec.partition(":")[0]
+
+
+def _site_choice(
+    handler: Handler, by_name: Mapping[str, Handler], route: NodeRoute
+) -> Handler | None:
+    for spec in handler.specs:
+        prefix, _, key = spec.partition(":")
+        if prefix == "site" and (name := route.site.get(key)):
+            return by_name.get(name)
+    return None
+
+
+def _claims(
+    handlers: Sequence[Handler], nodes: Sequence[str], route: NodeRoute
+) -> dict[str, set[str]]:
+    claims: dict[str, set[str]] = {}
+    for handler in handlers:
+        for spec in handler.specs:
+            if _is_table(spec) and (found := _claimed(handler.name, spec, nodes, route)):
+                claims.setdefault(handler.name, set()).update(found)
+    return claims
+
+
+def _claimed(name: str, spec: str, nodes: Sequence[str], route: NodeRoute) -> set[str]:
+    table, _, what = spec.partition(":")
+    columns, has_pattern, pattern = what.partition("=")
+    values = route.lookup(table, columns.split(","), nodes)
+    if has_pattern:
+        return {node for node, row in values.items() if re.search(pattern, row.get(columns, ""))}
+    return {node for node, row in values.items() if name in row.values()}

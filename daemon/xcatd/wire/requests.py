@@ -1,0 +1,185 @@
+"""Requests off the wire: framing, the sanity check, and what the elements mean.
+
+Owns: where a request ends (the literal ``</xcatrequest>``) and how its tree becomes an
+:class:`Incoming`.  Must not: decide who may do what, or touch a socket.
+Facts: specs/wire-protocol.md, sections 2.1 to 2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .tree import Limits, MalformedError, TooLargeError, Tree, Value, parse
+
+ROOT = "xcatrequest"
+_OPEN = b"<xcatrequest>"
+_CLOSE = b"</xcatrequest>"
+
+#: Elements the server itself sets after policy; a client's own values never count (section 2.3).
+_SERVER_ONLY_PREFIX = "_xcat_"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """User name and password of ``becomeuser`` or ``gettoken``."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request as the client worded it: nothing is checked, expanded or trusted yet."""
+
+    command: str = ""
+    args: tuple[str | None, ...] = ()
+    noderange: str | None = None
+    nodes: tuple[str, ...] = ()
+    stdin: str | None = None
+    cwd: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    env: tuple[str, ...] = ()
+    clienttype: str | None = None
+    username: str | None = None
+    becomeuser: Credentials | None = None
+    gettoken: Credentials | None = None
+    token: str | None = field(default=None, repr=False)
+    asks_token_login: bool = False
+    remote_client: tuple[str, ...] = ()
+    transid: str | None = None
+    abort: bool = False
+    version: str | None = None
+    extra: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+
+
+class RequestReader:
+    """Bytes in, :class:`Incoming` values out; one reader per connection, any chunking.
+
+    ``feed`` raises :class:`MalformedError` (or its kind :class:`TooLargeError`) once the stream cannot
+    be a sequence of requests; the connection is closed then, without a reply.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._searched = 0
+
+    @property
+    def is_between(self) -> bool:
+        """No byte of a next request has arrived."""
+        return not self._buffer
+
+    def feed(self, data: bytes) -> list[Incoming]:
+        """The requests that ``data`` completes, in order."""
+        self._buffer += data
+        found = []
+        while (document := self._document()) is not None:
+            found.append(incoming(parse(document, ROOT, self._limits)))
+        return found
+
+    def _document(self) -> bytes | None:
+        self._drop_blanks()
+        self._check_start()
+        start = max(0, self._searched - len(_CLOSE))
+        at = self._buffer.find(_CLOSE, start)
+        end = at + len(_CLOSE)
+        if (end if at >= 0 else len(self._buffer)) > self._limits.size:
+            raise TooLargeError(f"a request of more than {self._limits.size} bytes")
+        if at < 0:
+            self._searched = len(self._buffer)
+            return None
+        document = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        self._searched = 0
+        return document
+
+    def _drop_blanks(self) -> None:
+        if self._searched == 0 and self._buffer[:1].isspace():
+            del self._buffer[: len(self._buffer) - len(self._buffer.lstrip())]
+
+    def _check_start(self) -> None:
+        have = bytes(self._buffer[: len(_OPEN)])
+        if not _OPEN.startswith(have):
+            raise MalformedError("Close an invalid connection.")
+
+
+def incoming(tree: Tree) -> Incoming:
+    """What the elements mean; raises :class:`MalformedError` for a mapping where text belongs."""
+    others = {name: value for name, value in tree.items() if name not in _ELEMENTS}
+    return Incoming(
+        command=_first(tree, "command") or "",
+        args=_texts(tree, "arg"),
+        noderange=_first(tree, "noderange"),
+        nodes=tuple(node for node in _texts(tree, "node") if node),
+        stdin=_first(tree, "stdin"),
+        cwd=_first(tree, "cwd"),
+        environment=_environment(tree.get("environment", [])),
+        env=tuple(item for item in _texts(tree, "env") if item),
+        clienttype=_first(tree, "clienttype"),
+        username=_first(tree, "username"),
+        becomeuser=_credentials(tree, "becomeuser"),
+        gettoken=_credentials(tree, "gettoken"),
+        token=_token(tree),
+        asks_token_login="tokens" in tree,
+        remote_client=tuple(filter(None, (_first(tree, "remote_client") or "").split(","))),
+        transid=_first(tree, "transid"),
+        abort=_first(tree, "abortcommand") not in {None, "0"},
+        version=_first(tree, "_xcatver"),
+        extra=_extra(others),
+    )
+
+
+_ELEMENTS = frozenset(
+    [
+        *("command", "arg", "noderange", "node", "stdin", "cwd", "environment", "env"),
+        *("clienttype", "username", "becomeuser", "gettoken", "tokens", "remote_client"),
+        *("transid", "abortcommand", "_xcatver"),
+    ]
+)
+
+
+def _text(name: str, value: Value) -> str | None:
+    if isinstance(value, dict):
+        raise MalformedError(f"element {name[:40]!r} holds elements instead of text")
+    return value
+
+
+def _texts(tree: Tree, name: str) -> tuple[str | None, ...]:
+    return tuple(_text(name, value) for value in tree.get(name, ()))
+
+
+def _first(tree: Tree, name: str) -> str | None:
+    values = tree.get(name)
+    return _text(name, values[0]) if values else None
+
+
+def _environment(values: list[Value]) -> dict[str, str]:
+    return {
+        name: _first(value, name) or ""
+        for value in values
+        if isinstance(value, dict)
+        for name in value
+    }
+
+
+def _credentials(tree: Tree, name: str) -> Credentials | None:
+    if name not in tree:
+        return None
+    value = tree[name][0]
+    if not isinstance(value, dict):
+        return Credentials("", "")
+    return Credentials(_first(value, "username") or "", _first(value, "password") or "")
+
+
+def _token(tree: Tree) -> str | None:
+    value = tree["tokens"][0] if "tokens" in tree else None
+    return _first(value, "tokenid") if isinstance(value, dict) else None
+
+
+def _extra(tree: Tree) -> dict[str, tuple[str | None, ...]]:
+    return {
+        name: tuple(value for value in values if not isinstance(value, dict))
+        for name, values in tree.items()
+        if not name.startswith(_SERVER_ONLY_PREFIX)
+    }

@@ -1,0 +1,157 @@
+"""XML documents as plain trees, in both directions: hardened parsing and the clients' own layout.
+
+Owns: what a document may contain (no DTD, no entity, no attribute, bounded size, depth and number of
+elements) and how text is escaped.  Must not: know requests, replies or sockets.
+Facts: specs/wire-protocol.md, sections 2.1, 2.2 and 3.1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+from xml.parsers import expat
+
+Value: TypeAlias = "str | Tree | None"
+Tree: TypeAlias = "dict[str, list[Value]]"
+
+
+class MalformedError(ValueError):
+    """The peer's bytes are not a document of this protocol; the connection cannot go on."""
+
+
+class TooLargeError(MalformedError):
+    """The document exceeds one of the :class:`Limits`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one document: ``size`` in bytes, ``depth`` and ``elements`` in element counts."""
+
+    size: int = 64 << 20
+    depth: int = 8
+    elements: int = 1_000_000
+
+
+class TreeBuilder:
+    """Expat handlers that build a :data:`Tree` per document and refuse everything else.
+
+    A leaf without text, or with blanks only, is None; an element with children drops its own text.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._names: list[str] = []
+        self._trees: list[Tree | None] = []
+        self._text: list[str] = []
+        self._elements = 0
+        self.parser = expat.ParserCreate("utf-8")
+        self._connect(self.parser)
+
+    def _connect(self, parser: expat.XMLParserType) -> None:
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text.append
+        parser.StartDoctypeDeclHandler = self._refuse_doctype
+        parser.EntityDeclHandler = self._refuse_entity
+        parser.ProcessingInstructionHandler = self._refuse_instruction
+
+    def _refuse_doctype(self, *_: object) -> None:
+        raise MalformedError("a document type declaration is not allowed")
+
+    def _refuse_entity(self, *_: object) -> None:
+        raise MalformedError("an entity declaration is not allowed")
+
+    def _refuse_instruction(self, *_: object) -> None:
+        raise MalformedError("a processing instruction is not allowed")
+
+    def _start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if attributes:
+            raise MalformedError(f"element {name[:40]!r} has attributes")
+        self._elements += 1
+        if len(self._names) >= self._limits.depth:
+            raise TooLargeError(f"more than {self._limits.depth} elements inside each other")
+        if self._elements > self._limits.elements:
+            raise TooLargeError(f"more than {self._limits.elements} elements")
+        self._names.append(name)
+        self._trees.append(None)
+        self._text.clear()
+
+    def _end(self, name: str) -> None:
+        self._names.pop()
+        value: Value = self._trees.pop() or self._leaf()
+        self._text.clear()
+        if self._trees:
+            if (parent := self._trees[-1]) is None:
+                parent = self._trees[-1] = {}
+            parent.setdefault(name, []).append(value)
+        self.closed(len(self._names), name, value)
+
+    def _leaf(self) -> str | None:
+        text = "".join(self._text)
+        return text if text.strip() else None
+
+    def forget(self) -> None:
+        """One document of a stream is over: count anew and keep nothing of it."""
+        self._elements = 0
+        self._trees[-1] = None
+
+    def closed(self, depth: int, name: str, value: Value) -> None:
+        """Hook: the element ``name`` below ``depth`` open ones is complete."""
+
+
+class _Document(TreeBuilder):
+    root: tuple[str, Value] | None = None
+
+    def closed(self, depth: int, name: str, value: Value) -> None:
+        if depth == 0:
+            self.root = (name, value)
+
+
+def parse(document: bytes, root: str, limits: Limits) -> Tree:
+    """The tree below ``root``; raises :class:`MalformedError` for anything else."""
+    if len(document) > limits.size:
+        raise TooLargeError(f"a document of {len(document)} bytes; {limits.size} are allowed")
+    builder = _Document(limits)
+    try:
+        builder.parser.Parse(document, True)
+    except expat.ExpatError as error:
+        raise MalformedError(f"cannot parse the XML: {error}") from None
+    if builder.root is None or builder.root[0] != root:
+        raise MalformedError(f"the document is not a {root}")
+    value = builder.root[1]
+    if isinstance(value, str):
+        raise MalformedError(f"{root} holds text instead of elements")
+    return value or {}
+
+
+_MARKUP = re.compile(r'[&<>"]')
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+
+
+def escape(text: str) -> str:
+    """Text as element content, escaped as the existing clients do."""
+    if _MARKUP.search(text) is None:
+        return text
+    return _MARKUP.sub(lambda match: _ESCAPES[match.group()], text)
+
+
+def layout(root: str, tree: Mapping[str, Sequence[Value]]) -> str:
+    """The document as existing clients write it: names sorted, two blanks of indent per level."""
+    return "\n".join(_lines(root, dict(tree), "")) + "\n"
+
+
+def _lines(name: str, value: Value | Mapping[str, Sequence[Value]], indent: str) -> Iterator[str]:
+    match value:
+        case None:
+            yield f"{indent}<{name}></{name}>"
+        case str():
+            yield f"{indent}<{name}>{escape(value)}</{name}>"
+        case _:
+            yield f"{indent}<{name}>"
+            for child in sorted(value):
+                for item in value[child]:
+                    yield from _lines(child, item, indent + "  ")
+            yield f"{indent}</{name}>"
