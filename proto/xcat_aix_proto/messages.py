@@ -73,8 +73,9 @@ def failed(error: AgentError) -> Dict[str, Any]:
 
 def unwrap(envelope: Any) -> Any:
     """The answer in an envelope; raises the :class:`AgentError` it carries, or ``BAD_MESSAGE``."""
-    if isinstance(envelope, Mapping) and set(envelope) == {"ok"}:
-        return envelope["ok"]
-    if isinstance(envelope, Mapping) and isinstance(envelope.get("error"), Mapping):
-        raise AgentError.from_wire(envelope["error"])
+    if isinstance(envelope, Mapping) and len(envelope) == 1:
+        if "ok" in envelope:
+            return envelope["ok"]
+        if isinstance(envelope.get("error"), Mapping):
+            raise AgentError.from_wire(envelope["error"])
     raise AgentError(ErrorCode.BAD_MESSAGE, "the answer is not an envelope of this protocol")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from typing import Mapping, Optional, Set, Tuple
 
 import pytest
 from hypothesis import given
@@ -96,7 +96,7 @@ def test_an_integer_is_taken_where_a_float_is_meant():
 def test_a_type_the_codec_does_not_know_is_a_programming_error():
     @dataclass(frozen=True)
     class Odd:
-        value: "set[int]"
+        value: Set[int]
 
     with pytest.raises(TypeError, match="does not know the type"):
         codec.from_wire(Odd, {"value": [1]})
