@@ -1,0 +1,112 @@
+"""The values a move is made of: what was asked, who goes where, what was learned of the new servers.
+
+Owns: those values.  Must not: hold a rule; the rules are in the modules beside it.
+Facts: specs/snmove.md, sections 1 to 3.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from xcat_aix_proto.facts import NimDatabase
+
+from .model import Note
+
+
+class MoveError(Exception):
+    """The move cannot be planned; ``messages`` say why, one line each.  Nothing was changed."""
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = messages
+
+
+class Kind(enum.Enum):
+    """What a node is to the move; the value is the word people read."""
+
+    DISKFUL = "AIX diskful"
+    DISKLESS = "AIX diskless"
+    AIX = "AIX, kind unknown"
+    LINUX = "Linux"
+
+    @property
+    def is_aix(self) -> bool:
+        """True for every kind with agent steps."""
+        return self is not Kind.LINUX
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The request, parsed.  ``postscripts`` keeps the user's order; ``("all",)`` means every listed one."""
+
+    source: str | None = None
+    source_facing: str | None = None
+    dest: str | None = None
+    dest_facing: str | None = None
+    lite_only: bool = False
+    ignore_nodes: bool = False
+    no_retarget: bool = False
+    postscripts: tuple[str, ...] = ()
+    strict: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A node and the servers it goes between.
+
+    ``old`` and ``new`` are names as the MN knows them, as written; ``old_master`` is what the node
+    knows of the old one.  ``server`` is the node name behind ``new``, for its agent.
+    """
+
+    node: str
+    kind: Kind
+    address: str
+    old: str | None
+    new: str
+    server: str
+    old_master: str | None
+    image: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A choice together with the new server's name or address as the node knows it."""
+
+    choice: Choice
+    new_master: str
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+        return self.choice.node
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceNode:
+    """What was learned of a new service node.
+
+    ``addresses`` in the order of its interfaces; ``nim`` is None when its agent gave no answer, and
+    ``reason`` then says why.
+    """
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    nim: NimDatabase | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a plan depends on beside the tables and the request, gathered beforehand.
+
+    ``addresses`` are resolved names; ``service_nodes`` is keyed by node name; ``notes`` come from the
+    selection of the nodes; ``ranges`` are the nodes of table keys that are noderanges.
+    """
+
+    addresses: Mapping[str, str]
+    service_nodes: Mapping[str, ServiceNode] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+    ranges: Mapping[str, frozenset[str]] = field(default_factory=dict)

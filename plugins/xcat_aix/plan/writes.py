@@ -1,0 +1,135 @@
+"""The cells a move writes, and the stored cells it depends on.
+
+Owns: own rows and group rows, before-values, guards.  Must not: know a rule of the new values.
+Facts: specs/snmove.md, section 3; specs/database.md, sections 3 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from .fold import fold
+from .model import Cell, Guard, Note
+from .moves import Move
+from .newvalues import MONSERVER_INVALID, NODEHM, NODERES, is_monserver_valid, new_values
+from .tables import Effective, Row, Tables
+
+_COLUMNS = {"noderes": NODERES, "nodehm": NODEHM}
+_NO_ROW: Row = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """The database part of a plan, and the moves whose nodes change at all."""
+
+    moves: tuple[Move, ...]
+    cells: tuple[Cell, ...]
+    guards: tuple[Guard, ...]
+    notes: tuple[Note, ...]
+
+
+def planned_writes(tables: Tables, moves: Sequence[Move], addresses: Mapping[str, str]) -> Writes:
+    """What the database part of these moves is; nodes that need no change are left out."""
+    nodes = [move.node for move in moves]
+    effective = {table: tables.values(table, columns, nodes) for table, columns in _COLUMNS.items()}
+    writer = _Writer(tables, effective)
+    bad_monitor: list[str] = []
+    for move in moves:
+        now = writer.texts(move.node)
+        wanted = new_values(now, move.choice, move.new_master, addresses)
+        if all(now.get(column) == value for column, value in wanted.items()):
+            writer.leave(move)
+            continue
+        if not is_monserver_valid(now.get("monserver")):
+            bad_monitor.append(move.node)
+        writer.write(move, wanted)
+    notes = list(writer.notes())
+    if bad_monitor:
+        notes.append(Note("warning", MONSERVER_INVALID, subject=fold(bad_monitor)))
+    return Writes(tuple(writer.moves), tuple(writer.cells), tuple(writer.guards), tuple(notes))
+
+
+class _Writer:
+    """Collects cells and guards of one move, node by node."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        effective: Mapping[str, Mapping[str, Mapping[str, Effective]]],
+    ) -> None:
+        self.tables = tables
+        self.effective = effective
+        self.moves: list[Move] = []
+        self.cells: list[Cell] = []
+        self.guards: list[Guard] = []
+        self._left: dict[str, list[str]] = {}
+        self._hidden: dict[str, list[str]] = {}
+        self._guarded_groups: set[tuple[str, str, str]] = set()
+
+    def texts(self, node: str) -> dict[str, str]:
+        """The node's effective values of all the columns with a rule."""
+        return {
+            column: value.text
+            for found in self.effective.values()
+            for column, value in found.get(node, {}).items()
+        }
+
+    def leave(self, move: Move) -> None:
+        """Note that nothing changes for this node."""
+        self._left.setdefault(move.choice.new, []).append(move.node)
+
+    def write(self, move: Move, wanted: Mapping[str, str]) -> None:
+        """Add the node's cells and guards, or refuse the node if its row is hidden from readers."""
+        node = move.node
+        rows: dict[str, Row] = {}
+        for table, columns in _COLUMNS.items():
+            stored = self.tables.stored(table, node)
+            is_hidden = stored is not None and self.tables.own(table, node) is None
+            if is_hidden and any(column in wanted for column in columns):
+                self._hidden.setdefault(table, []).append(node)
+                return
+            rows[table] = stored or _NO_ROW
+        self.moves.append(move)
+        for table, columns in _COLUMNS.items():
+            self._add(table, columns, node, rows[table], wanted)
+        self._guard_groups(node)
+
+    def _add(
+        self, table: str, columns: Sequence[str], node: str, row: Row, wanted: Mapping[str, str]
+    ) -> None:
+        found = self.effective[table].get(node, {})
+        for column in columns:
+            before, after = row.get(column), wanted.get(column)
+            self.guards.append(Guard(table, "node", node, column, before))
+            if after is not None and after != before:
+                value = found.get(column)
+                effective = value.text if value else None
+                self.cells.append(Cell(table, "node", node, column, before, after, effective))
+
+    def _guard_groups(self, node: str) -> None:
+        nodelist = self.tables.stored("nodelist", node) or _NO_ROW
+        self.guards.append(Guard("nodelist", "node", node, "groups", nodelist.get("groups")))
+        for table, found in self.effective.items():
+            for column, value in found.get(node, {}).items():
+                for group in value.groups:
+                    if group != node:
+                        self._guard_group(table, group, column)
+
+    def _guard_group(self, table: str, group: str, column: str) -> None:
+        if (table, group, column) not in self._guarded_groups:
+            self._guarded_groups.add((table, group, column))
+            row = self.tables.stored(table, group) or _NO_ROW
+            self.guards.append(Guard(table, "node", group, column, row.get(column)))
+
+    def notes(self) -> Iterator[Note]:
+        """The nodes that are left alone, and those that cannot be moved."""
+        for new, nodes in self._left.items():
+            yield Note("info", f"already served by {new}; left as it is", subject=fold(nodes))
+        for table, nodes in self._hidden.items():
+            yield Note(
+                "error",
+                f"cannot move: its row in table {table} is disabled, so a new value would not be seen;"
+                " enable the row or remove it, then move the node",
+                subject=fold(nodes),
+            )
