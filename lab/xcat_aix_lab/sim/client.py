@@ -60,7 +60,8 @@ def _register(world: World, master: str, given: dict[str, str]) -> str:
         text = f'"{given["pif_name"]}" is not a network interface of this machine'
         raise messages.NimError(messages.BAD_VALUE, "niminit", text)
     adapter = given["pif_name"].replace("en", "ent", 1)
-    value = f"find_net {host.hostname} {card['mac']} {adapter}"
+    own_name = world.store.topology.name_of(card["address"]) or host.hostname
+    value = f"find_net {own_name} {card['mac']} {adapter}"
     net = f"ent {card['mask']}"
     attributes = [("if1", value), ("net_definition", net)]
     attributes += [(n, given[n]) for n in ("platform", "netboot_kernel", "connect") if n in given]

@@ -64,7 +64,7 @@ def find(name: str, kind: str) -> Command | None:
 
 def operation_of(args: list[str]) -> str | None:
     """What faults call the operation: the word after ``-o``, else the first flag's letter."""
-    for word, following in zip(args, [*args[1:], ""], strict=True):
+    for word, following in zip(args, [*args[1:], ""], strict=False):
         if word.startswith("-") and word.endswith("o"):
             return following or None
         if word.startswith("-o"):

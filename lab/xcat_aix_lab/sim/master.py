@@ -8,7 +8,6 @@ from .objects import NimDatabase, NimObject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .host import Host
     from .world import World
 
 
@@ -48,13 +47,14 @@ def _configure(world: World, given: dict[str, str]) -> str:
     if card is None:
         text = f'"{given["pif_name"]}" is not a network interface of this machine'
         raise messages.NimError(messages.BAD_VALUE, "nimconfig", text)
-    world.start_nim(new_database(host, card, given))
+    name = world.store.topology.name_of(card["address"]) or host.hostname
+    world.start_nim(new_database(name, card, given))
     world.write(niminfo.PATH, niminfo.text(niminfo.master(host.hostname)))
     host.subsystems["nimesis"] = {"group": "nim", "pid": 5_242_880}
     return "0513-059 The nimesis Subsystem has been started. Subsystem PID is 5242880.\n"
 
 
-def new_database(host: Host, card: dict[str, str], given: dict[str, str]) -> NimDatabase:
+def new_database(name: str, card: dict[str, str], given: dict[str, str]) -> NimDatabase:
     """The objects that a new master starts with."""
     database = NimDatabase([])
     adapter = card["name"].replace("en", "ent", 1)
@@ -62,7 +62,7 @@ def new_database(host: Host, card: dict[str, str], given: dict[str, str]) -> Nim
         "max_nimesis_threads": "20",
         "reserved": "yes",
         "ssl_support": "no",
-        "if1": f"{given['netname']} {host.hostname} {card['mac']} {adapter}",
+        "if1": f"{given['netname']} {name} {card['mac']} {adapter}",
         "cable_type1": given.get("cable_type", "N/A"),
         "platform": given.get("platform", "chrp"),
         "netboot_kernel": given.get("netboot_kernel", "64"),
@@ -73,9 +73,9 @@ def new_database(host: Host, card: dict[str, str], given: dict[str, str]) -> Nim
         "registration_port": given.get("registration_port", "1059"),
     }
     database.add(NimObject("master", objects.MACHINES, "master", attributes))
-    for name, location in (("boot", "/tftpboot"), ("nim_script", "/export/nim/scripts")):
+    for own, location in (("boot", "/tftpboot"), ("nim_script", "/export/nim/scripts")):
         resource = {"Rstate": "ready for use", "location": location, "server": "master"}
-        database.add(NimObject(name, objects.RESOURCES, name, {**resource, "reserved": "yes"}))
+        database.add(NimObject(own, objects.RESOURCES, own, {**resource, "reserved": "yes"}))
     net = addresses.network(card["address"], card["mask"])
     database.add(network_object(given["netname"], "ent", net, card["mask"], None))
     return database

@@ -69,6 +69,13 @@ class Topology:
         found = self.names.get(name)
         return found if found is not None else self.names.get(name.partition(".")[0])
 
+    def name_of(self, address: str) -> str | None:
+        """The first host name that was given to an address."""
+        for name, (_, own) in self.names.items():
+            if own == address and name != address:
+                return name
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for :meth:`from_json`."""
         return {"names": self.names, "kinds": self.kinds}

@@ -1,0 +1,130 @@
+"""A lab's directory: where everything lies, and what is written there when the lab is made.
+
+Processes are :mod:`launcher`'s business, certificates :mod:`certificates`'.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from xcat_aix_lab import claims
+from xcat_aix_lab.cluster import AGENTPORT, Cluster, Settings, sample
+from xcat_aix_lab.prepare import copy_to_directory, prepare
+from xcat_aix_lab.sim import commands, executable
+from xcat_aix_lab.sim.store import DirectoryStore
+
+_POSTSCRIPTS = ("syslog", "setupntp", "mkresolvconf", "otherpkgs", "servicenode", "remoteshell")
+# Every xcatd of the machine listens on all addresses, so the port has to differ by lab.
+_FIRST_PORT = 21000
+_PORTS_PER_LAB = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What may be chosen when a lab is made."""
+
+    compute_nodes: int = 12
+    service_nodes: int = 2
+    diskful_percent: int = 50
+
+
+class LabDirectory:
+    """The paths of one lab and what is known of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.cert = self.path / "xcat" / "cert"
+        self.confdir = self.path / "xcat"
+        self.client = self.path / "client"
+        self.database = self.path / "cfg"
+        self.logs = self.path / "log"
+        self.run = self.path / "run"
+        self.sources = self.path / "bin"
+
+    @property
+    def exists(self) -> bool:
+        """Tell whether the lab was made completely."""
+        return (self.path / "lab.json").exists()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings the lab was made with."""
+        return Settings(**json.loads((self.path / "lab.json").read_text(encoding="utf-8")))
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The cluster as it was made (the database may say other things by now)."""
+        return sample(self.settings)
+
+    @cached_property
+    def store(self) -> DirectoryStore:
+        """The state of the simulated hosts."""
+        return DirectoryStore(str(self.path))
+
+    def node(self, name: str) -> Path:
+        """The directory of one node."""
+        return self.path / "nodes" / name
+
+    def create(self, size: Size) -> None:
+        """Make everything but certificates and database; :meth:`finish` marks the end."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for directory in (self.cert, self.client, self.database, self.logs, self.run):
+            directory.mkdir(parents=True, exist_ok=True)
+        octet = claims.claim(self.path, AGENTPORT)
+        self.settings = Settings(
+            octet=octet,
+            xcatdport=_FIRST_PORT + _PORTS_PER_LAB * octet,
+            confdir=str(self.confdir),
+            **asdict(size),
+        )
+        store = DirectoryStore.create(str(self.path), self.cluster.topology())
+        copy_to_directory(prepare(self.cluster), store)
+        self._install_commands()
+        self._install_postscripts()
+
+    def finish(self) -> None:
+        """Mark the lab as complete."""
+        text = json.dumps(asdict(self.settings), indent=1)
+        (self.path / "lab.json").write_text(text, encoding="utf-8")
+
+    def _install_commands(self) -> None:
+        """One launcher; per kind of host a directory of links to it; per node a link to that."""
+        self.sources.mkdir(exist_ok=True)
+        launcher = self.sources / "launch"
+        python, program = shlex.quote(sys.executable), shlex.quote(executable.__file__)
+        launcher.write_text(f'#!/bin/sh\nexec {python} -I -S {program} "$0" "$@"\n')
+        launcher.chmod(0o755)
+        for kind in ("mn", "sn", "cn"):
+            directory = self.sources / kind
+            directory.mkdir(exist_ok=True)
+            for name in commands.names(kind):
+                _link(directory / name, "../launch")
+        for node in self.cluster.nodes.values():
+            _link(self.node(node.name) / "bin", f"../../bin/{node.kind}")
+
+    def _install_postscripts(self) -> None:
+        """Postscripts that note what they were run with in the node's own log."""
+        shared = self.path / "postscripts"
+        shared.mkdir(exist_ok=True)
+        for name in _POSTSCRIPTS:
+            script = shared / name
+            script.write_text(
+                "#!/bin/sh\n"
+                'root="${0%/xcatpost/*}"\n'
+                'mkdir -p "$root/var/log/xcat"\n'
+                f'echo "{name} $* MASTER=$MASTER NODE=$NODE" >>"$root/var/log/xcat/postscripts.log"\n'
+            )
+            script.chmod(0o755)
+        for node in self.cluster.nodes.values():
+            _link(self.node(node.name) / "root" / "xcatpost", "../../../postscripts")
+
+
+def _link(place: Path, target: str) -> None:
+    if not place.is_symlink():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(target)
