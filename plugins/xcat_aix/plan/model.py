@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, NamedTuple
 
 #: Version of the stored form.  A newer one in a journal parks the plan instead of guessing.
 FORMAT = 1
 
+# Part of job ids, where a dot separates: see xcat_aix.run.names.
+_STEP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell of a table row that the plan writes.
+
+class Cell(NamedTuple):
+    """One cell of a table row that the plan writes.  (A tuple: a large move has 100 000 of them.)
 
     ``key`` is the value of the row's node (or other single key) column ``key_column``.  ``before`` is the
     row's own stored value, None when the cell is NULL or the row does not exist; ``effective`` is
@@ -34,8 +39,7 @@ class Cell:
     effective: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(NamedTuple):
     """A stored cell the plan was computed from: if it changed meanwhile, nothing is written.
 
     ``value`` is the stored value, None for NULL or a missing row.
@@ -50,7 +54,11 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One effect: a versioned ``kind`` known to the step registry, and its arguments as JSON data."""
+    """One effect: a versioned ``kind`` known to the step registry, and its arguments as JSON data.
+
+    ``id`` is unique in its lane: letters, digits, ``_`` and ``-``.  ``title`` says for people what is
+    done.  No secret in ``args``: the plan is stored and shown.
+    """
 
     id: str
     kind: str
@@ -94,7 +102,8 @@ class Plan:
 
     ``nodes`` are the nodes it works on: no two open plans may share one.  ``cells`` are written in one
     transaction by the single step of kind ``database.write@1``, if ``guards`` still hold.
-    ``summary`` is free JSON data of the command (for explanation, undo and listing).
+    ``summary`` is free JSON data of the command (for explanation, undo and listing).  ``undoes`` is the
+    id of the plan that this one takes back.
     """
 
     command: str
@@ -104,39 +113,58 @@ class Plan:
     guards: tuple[Guard, ...] = ()
     notes: tuple[Note, ...] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
+    undoes: str | None = None
+
+    def problems(self) -> tuple[str, ...]:
+        """What makes this plan impossible to execute; empty for a sound one."""
+        return (
+            *_duplicates("lane", (lane.id for lane in self.lanes)),
+            *(text for lane in self.lanes for text in _lane_problems(lane)),
+            *_need_problems(self.lanes),
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; :meth:`from_json` is its inverse."""
-        return {"format": FORMAT, **_plain(self)}
+        """Plain data; :meth:`from_json` is its inverse.  Cells and guards are lists of their fields."""
+        return {
+            "format": FORMAT,
+            "command": self.command,
+            "nodes": list(self.nodes),
+            "lanes": [_plain(lane) for lane in self.lanes],
+            "cells": [list(cell) for cell in self.cells],
+            "guards": [list(guard) for guard in self.guards],
+            "notes": [_plain(note) for note in self.notes],
+            "summary": _plain(self.summary),
+            "undoes": self.undoes,
+        }
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Plan:
-        """Read a stored plan; raises ValueError for a newer format."""
+        """Read a stored plan; raises ValueError for another format than :data:`FORMAT`."""
         if body.get("format") != FORMAT:
             raise ValueError(f"plan format {body.get('format')!r} is not known to this version")
         return cls(
             command=body["command"],
             nodes=tuple(body["nodes"]),
-            lanes=tuple(
-                Lane(
-                    **{
-                        **lane,
-                        "steps": tuple(Step(**step) for step in lane["steps"]),
-                        "needs": tuple(lane["needs"]),
-                    }
-                )
-                for lane in body["lanes"]
-            ),
-            cells=tuple(Cell(**cell) for cell in body["cells"]),
-            guards=tuple(Guard(**guard) for guard in body["guards"]),
+            lanes=tuple(_lane(lane) for lane in body["lanes"]),
+            cells=tuple(Cell(*cell) for cell in body["cells"]),
+            guards=tuple(Guard(*guard) for guard in body["guards"]),
             notes=tuple(Note(**note) for note in body["notes"]),
             summary=body["summary"],
+            undoes=body["undoes"],
         )
 
+    def text(self) -> str:
+        """The canonical stored form: JSON with sorted keys and no blanks."""
+        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
     def digest(self) -> str:
-        """SHA-256 over the canonical stored form, as hex."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        """SHA-256 over :meth:`text`, as hex."""
+        return digest(self.text())
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a stored plan's text, as hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -147,3 +175,37 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return value
+
+
+def _lane(data: Mapping[str, Any]) -> Lane:
+    steps = tuple(Step(**step) for step in data["steps"])
+    return Lane(**{**data, "steps": steps, "needs": tuple(data["needs"])})
+
+
+def _duplicates(what: str, ids: Iterable[str]) -> list[str]:
+    return [f"{what} {id_!r} is there {n} times" for id_, n in Counter(ids).items() if n > 1]
+
+
+def _lane_problems(lane: Lane) -> list[str]:
+    ids = [step.id for step in lane.steps]
+    problems = _duplicates(f"lane {lane.id!r}: step", ids)
+    problems += [f"lane {lane.id!r}: bad step id {i!r}" for i in ids if not _STEP_ID.match(i)]
+    if lane.if_unreachable not in ("fail", "skip"):
+        problems.append(f"lane {lane.id!r}: bad if_unreachable {lane.if_unreachable!r}")
+    return problems
+
+
+def _need_problems(lanes: tuple[Lane, ...]) -> list[str]:
+    known = {lane.id for lane in lanes}
+    graph = {lane.id: lane.needs for lane in lanes}
+    missing = [
+        f"lane {lane!r} needs {need!r}, which is not there"
+        for lane, needs in graph.items()
+        for need in needs
+        if need not in known
+    ]
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as problem:
+        return [*missing, f"lanes need each other: {' -> '.join(problem.args[1])}"]
+    return missing
