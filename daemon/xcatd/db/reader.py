@@ -1,0 +1,136 @@
+"""Effective values of one table's columns for many nodes (specs/database.md, sections 4 and 5).
+
+Joins the stored rows (:mod:`.sheet`), the inheritance rules (:mod:`.lookup`) and expression values
+(:mod:`.values`).  Nodes with the same groups share what they inherit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from . import lookup, values
+from .sheet import Cells, Sheet
+
+Groups = tuple[str, ...]
+
+
+class Value(NamedTuple):
+    """An effective value.
+
+    ``text`` is what readers see; ``groups`` where it came from: empty for the node's own row, else the
+    group, or every contributor of a joined value (the node's own name first where its row took part).
+    ``raw`` is the stored text before expression values were worked out.
+    """
+
+    text: str
+    groups: Groups
+    raw: str
+
+
+def _evaluated(node: str, found: lookup.Found | None) -> Value | None:
+    if found is None:
+        return None
+    text: str | None = found.text
+    if values.is_expression(found.text):
+        text = values.expand(found.text, node)
+    return Value(text, found.groups, found.text) if text else None
+
+
+class Reader:
+    """Reads chosen columns of one sheet for any number of nodes.
+
+    ``groups`` gives a node's groups in order; a table that never inherits passes one that gives none.
+    Raises LookupError for columns the sheet does not have.
+    """
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        node_column: str,
+        columns: Iterable[str],
+        groups: Callable[[str], Groups],
+        rules: lookup.Rules,
+    ) -> None:
+        self._columns = tuple(columns)
+        missing = [column for column in self._columns if column not in sheet.index]
+        if missing:
+            raise LookupError(f"no column {missing[0]!r} in this table")
+        self._places = [(column, sheet.index[column]) for column in self._columns]
+        self._rows = sheet.live_by(node_column)
+        self._groups = groups
+        self._rules = rules
+        self._inherited: dict[Groups, dict[str, Value] | None] = {}
+
+    def first(self, node: str) -> dict[str, Value]:
+        """The columns that have a value; the first row's where there are several."""
+        groups = self._groups(node)
+        if groups not in self._inherited:
+            self._inherited[groups] = self._inherit(groups)
+        inherited = self._inherited[groups]
+        own = self._rows.get(node, ())
+        if inherited is None or len(own) > 1:
+            return next(iter(self.every(node)), {})
+        if own:
+            return self._own_first(node, groups, own[0], inherited)
+        return dict(self._for_node(node, inherited))
+
+    def _inherit(self, groups: Groups) -> dict[str, Value] | None:
+        """What a node without an own row gets from these groups; None: a group has several rows."""
+        if any(len(self._rows.get(group, ())) > 1 for group in groups):
+            return None
+        inherited = {}
+        for column, place in self._places:
+            found = lookup.column_value("", column, None, self._chain(groups, place), self._rules)
+            if found is not None:
+                inherited[column] = Value(found.text, found.groups, found.text)
+        return inherited
+
+    def _chain(self, groups: Groups, place: int) -> Iterator[tuple[str, str]]:
+        for group in groups:
+            for cells in self._rows.get(group, ()):
+                text = cells[place]
+                if text:
+                    yield group, text
+
+    def _for_node(self, node: str, inherited: dict[str, Value]) -> Iterator[tuple[str, Value]]:
+        for column, value in inherited.items():
+            if values.is_expression(value.raw):
+                text = values.expand(value.raw, node)
+                if text:
+                    yield column, Value(text, value.groups, value.raw)
+            else:
+                yield column, value
+
+    def _own_first(
+        self, node: str, groups: Groups, cells: Cells, inherited: dict[str, Value]
+    ) -> dict[str, Value]:
+        row = {}
+        for column, place in self._places:
+            own = cells[place]
+            if own:
+                chain = self._chain(groups, place)
+                found = lookup.column_value(node, column, own, chain, self._rules)
+                value = _evaluated(node, found)
+            else:
+                shared = inherited.get(column)
+                value = shared and _evaluated(node, lookup.Found(shared.raw, shared.groups))
+            if value:
+                row[column] = value
+        return row
+
+    def every(self, node: str) -> list[dict[str, Value]]:
+        """As :meth:`first`, for every row of the node and of its groups."""
+        groups = ((group, self._fields(group)) for group in self._groups(node))
+        found = lookup.all_rows(node, self._columns, self._fields(node), groups, self._rules)
+        rows = []
+        for result in found:
+            evaluated = {column: _evaluated(node, item) for column, item in result.items()}
+            rows.append({column: value for column, value in evaluated.items() if value})
+        return rows
+
+    def _fields(self, key: str) -> Sequence[lookup.Fields]:
+        return [
+            {column: text for column, place in self._places if (text := cells[place])}
+            for cells in self._rows.get(key, ())
+        ]

@@ -1,0 +1,203 @@
+"""The database as it was at one moment: immutable, pure, and the source of every effective value.
+
+Reading rules are those of specs/database.md, sections 3 to 5.  Everything is set-based: a table's
+values are computed for all nodes at once, and nodes with the same groups share what they inherit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from . import lookup, schema
+from .reader import Reader, Value
+from .sheet import Cells, Row, Sheet
+
+__all__ = ["Row", "Snapshot", "Value"]
+
+
+class Snapshot:
+    """Tables as read at one moment.
+
+    A table that exists nowhere is empty; one that nobody asked to read raises LookupError, because
+    an empty answer would be a wrong one.
+    """
+
+    def __init__(self, sheets: Mapping[str, Sheet], *, complete: bool = False) -> None:
+        self._sheets = dict(sheets)
+        self._complete = complete
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._sheets, self._complete)
+
+    @classmethod
+    def from_rows(cls, tables: Mapping[str, Iterable[Mapping[str, str | None]]]) -> Snapshot:
+        """A whole database from plain data; tables not named are empty.
+
+        Raises KeyError for a table outside the schema.
+        """
+        return cls({name: _sheet(name, list(rows)) for name, rows in tables.items()}, complete=True)
+
+    def to_rows(self) -> dict[str, list[dict[str, str]]]:
+        """Plain data: every stored row without its NULLs; :meth:`from_rows` is the inverse."""
+        return {
+            name: [_fields(sheet.columns, cells) for cells in sheet.cells]
+            for name, sheet in self._sheets.items()
+        }
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Names of the tables that were read."""
+        return frozenset(self._sheets)
+
+    def _sheet(self, table: str) -> Sheet:
+        sheet = self._sheets.get(table)
+        if sheet is None:
+            columns = schema.table(table).columns
+            if not self._complete:
+                raise LookupError(f"table {table} was not read into this snapshot")
+            sheet = self._sheets[table] = Sheet(columns, ())
+        return sheet
+
+    def rows(self, table: str, *, include_disabled: bool = False) -> Sequence[Row]:
+        """The table's rows in physical order; live ones only unless told otherwise."""
+        sheet = self._sheet(table)
+        return [sheet.view(cells) for cells in (sheet.cells if include_disabled else sheet.live)]
+
+    @cached_property
+    def site(self) -> Mapping[str, str]:
+        """The site table: live rows with a value."""
+        rows = self.rows("site")
+        return MappingProxyType(
+            {row["key"]: row["value"] for row in rows if row["key"] and row["value"]}
+        )
+
+    @cached_property
+    def _groups_text(self) -> dict[str, str]:
+        sheet = self._sheet("nodelist")
+        node, groups = sheet.index["node"], sheet.index["groups"]
+        texts: dict[str, str] = {}
+        for cells in sheet.live:
+            name = cells[node]
+            if name:
+                texts.setdefault(name, cells[groups] or "")
+        return texts
+
+    @cached_property
+    def nodes(self) -> tuple[str, ...]:
+        """Names in nodelist (live rows), in table order."""
+        return tuple(self._groups_text)
+
+    def has_node(self, node: str) -> bool:
+        """Whether nodelist has a live row for exactly this name."""
+        return node in self._groups_text
+
+    @cached_property
+    def _split_groups(self) -> dict[str, tuple[str, ...]]:
+        return {"": ()}
+
+    def groups(self, node: str) -> tuple[str, ...]:
+        """The static groups of a node in listed order; none for an unknown node."""
+        return self._split(self._groups_text.get(node, ""))
+
+    def _split(self, text: str) -> tuple[str, ...]:
+        found = self._split_groups.get(text)
+        if found is None:
+            found = tuple(group for group in text.split(",") if group)
+            self._split_groups[text] = found
+        return found
+
+    @cached_property
+    def members(self) -> Mapping[str, tuple[str, ...]]:
+        """Static group name to its nodes in table order."""
+        members: dict[str, list[str]] = {}
+        for node, text in self._groups_text.items():
+            for group in dict.fromkeys(self._split(text)):
+                members.setdefault(group, []).append(node)
+        return {group: tuple(nodes) for group, nodes in members.items()}
+
+    @cached_property
+    def _rules(self) -> lookup.Rules:
+        return lookup.Rules.from_site(self.site.get("hierarchicalattrs", ""))
+
+    def values(
+        self, table: str, columns: Iterable[str], nodes: Iterable[str] | None = None
+    ) -> dict[str, dict[str, Value]]:
+        """Effective values: node to column to value; columns without a value are left out.
+
+        ``nodes`` are all nodes unless given.  Where a node has several rows this is the first one.
+        Raises LookupError for a column the table does not have and a table without a node column.
+        """
+        reader = self._reader(table, columns)
+        return {node: reader.first(node) for node in self._wanted(nodes)}
+
+    def values_all(
+        self, table: str, columns: Iterable[str], nodes: Iterable[str] | None = None
+    ) -> dict[str, list[dict[str, Value]]]:
+        """As :meth:`values`, with every row of nodes that have several; an empty list for none."""
+        reader = self._reader(table, columns)
+        return {node: reader.every(node) for node in self._wanted(nodes)}
+
+    def _wanted(self, nodes: Iterable[str] | None) -> Iterable[str]:
+        return self.nodes if nodes is None else nodes
+
+    def value(self, node: str, table: str, column: str) -> str | None:
+        """One effective value; use :meth:`values` for more than a handful of nodes."""
+        found = self._reader(table, (column,)).first(node).get(column)
+        return found.text if found else None
+
+    def _reader(self, table: str, columns: Iterable[str]) -> Reader:
+        node_column = schema.table(table).node_column
+        if node_column is None:
+            raise LookupError(f"table {table} has no node column")
+        if table == "nodelist":  # never inherits
+            return Reader(
+                self._sheet(table), node_column, columns, lambda _node: (), lookup.NO_RULES
+            )
+        return Reader(self._sheet(table), node_column, columns, self.groups, self._rules)
+
+    def own(self, table: str, node: str) -> Row | None:
+        """The node's own live row as stored (the first where it has several)."""
+        sheet = self._sheet(table)
+        rows = sheet.live_by(schema.table(table).node_column or "").get(node)
+        return sheet.view(rows[0]) if rows else None
+
+    def stored(self, table: str, node: str) -> Row | None:
+        """The node's own row, live or, where there is no live one, disabled."""
+        own = self.own(table, node)
+        if own is not None:
+            return own
+        sheet = self._sheet(table)
+        cells = self._disabled(table).get(node)
+        return sheet.view(cells) if cells else None
+
+    def _disabled(self, table: str) -> Mapping[str, Cells]:
+        known = self._disabled_by_table.get(table)
+        if known is None:
+            sheet = self._sheet(table)
+            place = sheet.index[schema.table(table).node_column or "node"]
+            hidden = [cells for cells in sheet.cells if not sheet.is_live(cells)]
+            known = {cells[place] or "": cells for cells in reversed(hidden)}
+            self._disabled_by_table[table] = known
+        return known
+
+    @cached_property
+    def _disabled_by_table(self) -> dict[str, Mapping[str, Cells]]:
+        return {}
+
+
+def _restore(sheets: Mapping[str, Sheet], complete: bool) -> Snapshot:
+    return Snapshot(sheets, complete=complete)
+
+
+def _sheet(table: str, rows: Sequence[Mapping[str, str | None]]) -> Sheet:
+    known = schema.table(table).columns
+    extra = dict.fromkeys(column for row in rows for column in row if column not in known)
+    columns = (*known, *extra)
+    return Sheet(columns, [tuple(row.get(column) for column in columns) for row in rows])
+
+
+def _fields(columns: Sequence[str], cells: Cells) -> dict[str, str]:
+    return {column: text for column, text in zip(columns, cells, strict=True) if text is not None}

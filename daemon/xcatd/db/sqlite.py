@@ -1,0 +1,295 @@
+"""xCAT's SQLite layout: a directory with one file per table (specs/database.md, section 2).
+
+Everything special to SQLite is here: files, ATTACH, locks, DDL.  Other programs use the files at the
+same time, so a connection lives as long as one read or one transaction, and the journal mode is left as
+it is: with rollback journals a commit is atomic over all attached files, with WAL it would not be.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from . import schema, statements
+from .errors import DatabaseError
+from .schema import Table
+from .sheet import Cells, Sheet
+
+#: SQLITE_MAX_ATTACHED of the builds in use.  The file opened first would be one more.
+MOST_FILES = 10
+
+#: The file of the journal's tables.
+JOURNAL_FILE = "aixjournal.sqlite"
+
+#: What Perl's driver waits for other programs' locks, in seconds.
+BUSY_TIMEOUT = 30.0
+
+Targets = Mapping[str, sa.TableClause]
+
+
+def create_statement(table: Table, namespace: str = "main") -> str:
+    """CREATE TABLE as xCAT writes it; what SQLite stores of it is the same to the last blank."""
+    lines = [_definition(table, column) for column in table.columns]
+    if table.auto_key is None:
+        lines.append(f"PRIMARY KEY ({','.join(table.keys)})")
+    return f"CREATE TABLE {namespace}.{table.name} (\n  " + ",\n  ".join(lines) + "\n)"
+
+
+def _definition(table: Table, column: str) -> str:
+    return f"{column} {_type(table, column)}{' NOT NULL' if column in table.required else ''}"
+
+
+def _type(table: Table, column: str) -> str:
+    kind = table.types.get(column)
+    if kind == schema.AUTO:
+        return "INTEGER PRIMARY KEY AUTOINCREMENT"
+    if kind is None:
+        return "VARCHAR(128) " if column in table.keys else "TEXT"
+    return kind
+
+
+class SqliteAdapter:
+    """One directory of table files.  Safe to use from several threads: nothing is shared but engines."""
+
+    def __init__(self, directory: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        if not directory.is_dir():
+            raise DatabaseError(
+                f"cannot open the xCAT database: {directory} is not a directory; "
+                "check XCATCFG or /etc/xcat/cfgloc"
+            )
+        self._directory = directory.absolute()
+        self._busy_timeout = busy_timeout
+        self._engines: dict[Path, sa.Engine] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Forget all engines; their connections are closed already."""
+        with self._lock:
+            for engine in self._engines.values():
+                engine.dispose()
+            self._engines.clear()
+
+    def create(self, tables: Iterable[Table]) -> None:
+        """Create files, tables and columns that are missing; existing ones stay as they are."""
+        for table in tables:
+            path = self._path(table)
+            _create_file(path)
+            with self._connected([path], "BEGIN IMMEDIATE") as connection:
+                _complete(connection, table)
+
+    def read(self, tables: Sequence[Table]) -> dict[str, Sheet]:
+        """All rows of these tables, at one moment for up to :data:`MOST_FILES` of them."""
+        sheets = {}
+        for part in _parts(tables):
+            with self._reading(part) as (connection, present):
+                for table in part:
+                    sheets[table.name] = _read(connection, table, present.get(table.name))
+        return sheets
+
+    @contextmanager
+    def reading(self, tables: Sequence[Table]) -> Iterator[tuple[sa.Connection, Targets]]:
+        """A read transaction; tables that do not exist have no target."""
+        with self._reading(tables) as (connection, present):
+            yield connection, _targets(connection, tables, present)
+
+    @contextmanager
+    def transaction(self, tables: Sequence[Table]) -> Iterator[tuple[sa.Connection, Targets]]:
+        """A write transaction on all these tables at once: all of it is stored, or nothing.
+
+        Tables that do not exist are created, as xCAT does when it opens one.  Locks are taken in the order
+        of file names, so that two transactions never wait for each other.
+        """
+        paths = self._paths(tables)
+        if len(paths) > MOST_FILES:
+            raise DatabaseError(
+                f"cannot write {len(paths)} tables in one transaction: SQLite joins at most {MOST_FILES}"
+            )
+        for path in paths:
+            _create_file(path)
+        with self._connected(paths, "BEGIN IMMEDIATE") as connection:
+            namespaces = {table.name: self._namespace(paths, table) for table in tables}
+            for table in tables:
+                if not _columns(connection, table, namespaces[table.name]):
+                    _create(connection, table, namespaces[table.name])
+            yield connection, _targets(connection, tables, namespaces)
+
+    def _path(self, table: Table) -> Path:
+        return self._directory / (JOURNAL_FILE if table.own else f"{table.name}.sqlite")
+
+    def _paths(self, tables: Iterable[Table]) -> list[Path]:
+        return sorted({self._path(table) for table in tables})
+
+    def _namespace(self, paths: Sequence[Path], table: Table) -> str:
+        place = paths.index(self._path(table))
+        return f"file{place}" if place else "main"
+
+    @contextmanager
+    def _reading(
+        self, tables: Sequence[Table]
+    ) -> Iterator[tuple[sa.Connection, Mapping[str, str]]]:
+        paths = [path for path in self._paths(tables) if path.exists()]
+        with self._connected(paths, "BEGIN") as connection:
+            yield (
+                connection,
+                {
+                    table.name: self._namespace(paths, table)
+                    for table in tables
+                    if self._path(table) in paths
+                },
+            )
+
+    @contextmanager
+    def _connected(self, paths: Sequence[Path], begin: str) -> Iterator[sa.Connection]:
+        """A connection to these files in one transaction; errors become words for users."""
+        try:
+            with self._engine(paths[0] if paths else None).connect() as connection:
+                for place, path in enumerate(paths[1:], 1):
+                    connection.exec_driver_sql(f"ATTACH ? AS file{place}", (_uri(path),))
+                connection.exec_driver_sql(begin)
+                for place in range(len(paths)):
+                    # The first look at each file takes its shared lock, before any row is read.
+                    name = f"file{place}" if place else "main"
+                    connection.exec_driver_sql(f"PRAGMA {name}.schema_version").all()
+                yield connection
+                connection.commit()
+        except DBAPIError as error:
+            names = ", ".join(path.stem for path in paths)
+            raise DatabaseError(self._explain(names, error)) from error
+
+    def _explain(self, names: str, error: DBAPIError) -> str:
+        cause = str(error.orig)
+        if "locked" in cause:
+            return (
+                f"cannot use the tables {names}: another program has kept one locked for "
+                f"{self._busy_timeout:g} seconds; try again, and see with fuser who uses {self._directory}"
+            )
+        return f"cannot use the tables {names} in {self._directory}: {cause}"
+
+    def _engine(self, path: Path | None) -> sa.Engine:
+        with self._lock:
+            engine = self._engines.get(path or self._directory)
+            if engine is None:
+                uri = "file::memory:" if path is None else _uri(path)
+                engine = sa.create_engine(
+                    "sqlite://", creator=lambda: self._connect(uri), poolclass=NullPool
+                )
+                self._engines[path or self._directory] = engine
+        return engine
+
+    def _connect(self, uri: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=self._busy_timeout,
+            isolation_level=None,  # we say BEGIN ourselves
+            check_same_thread=False,
+        )
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+
+def _uri(path: Path) -> str:
+    return f"{path.as_uri()}?mode=rw"  # never create by opening; a hot journal must be rolled back
+
+
+def _parts(tables: Sequence[Table]) -> Iterator[Sequence[Table]]:
+    ordered = sorted(tables, key=lambda table: table.name)
+    for start in range(0, len(ordered), MOST_FILES):
+        yield ordered[start : start + MOST_FILES]
+
+
+def _create_file(path: Path) -> None:
+    """An empty file only root may read; the process-wide umask is not ours to change."""
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise DatabaseError(f"cannot create {path}: {error.strerror}") from error
+
+
+def _create(connection: sa.Connection, table: Table, namespace: str) -> None:
+    connection.exec_driver_sql(create_statement(table, namespace))
+    for column in table.indexed:
+        name = f"{table.name}_{column}"
+        connection.exec_driver_sql(f"CREATE INDEX {namespace}.{name} ON {table.name} ({column})")
+
+
+def _complete(connection: sa.Connection, table: Table) -> None:
+    present = _columns(connection, table, "main")
+    if not present:
+        _create(connection, table, "main")
+        return
+    for column in table.columns:
+        if column not in present:
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD {_definition(table, column)}")
+
+
+def _columns(connection: sa.Connection, table: Table, namespace: str) -> dict[str, str]:
+    """Columns on disk and their declared types; none when the file has no such table."""
+    rows = connection.exec_driver_sql(f"PRAGMA {namespace}.table_info({table.name})")
+    return {row[1]: row[2].upper() for row in rows}
+
+
+def _targets(
+    connection: sa.Connection, tables: Iterable[Table], namespaces: Mapping[str, str]
+) -> dict[str, sa.TableClause]:
+    targets = {}
+    for table in tables:
+        namespace = namespaces.get(table.name)
+        columns = _columns(connection, table, namespace) if namespace else {}
+        if columns:
+            targets[table.name] = statements.target(table.name, columns, namespace)
+    return targets
+
+
+def _read(connection: sa.Connection, table: Table, namespace: str | None) -> Sheet:
+    on_disk = _columns(connection, table, namespace) if namespace else {}
+    columns = (*table.columns, *(name for name in on_disk if name not in table.columns))
+    if not on_disk:
+        return Sheet(columns, ())
+    target = statements.target(table.name, on_disk, namespace)
+    statement = sa.select(
+        *(
+            _as_text(target, name, on_disk[name]) if name in on_disk else sa.null().label(name)
+            for name in columns
+        )
+    ).order_by(sa.literal_column("rowid"))
+    return Sheet(columns, _fetch(connection, statement))
+
+
+def _as_text(target: sa.TableClause, name: str, kind: str) -> sa.ColumnElement[str]:
+    column = statements.column(target, name)
+    if "TEXT" in kind or "CHAR" in kind:
+        return column  # SQLite's text affinity: numbers were stored as text
+    return sa.cast(column, sa.Text).label(name)
+
+
+def _fetch(connection: sa.Connection, statement: sa.Executable) -> list[Cells]:
+    """Rows as tuples; equal texts share one object, for tables repeat themselves."""
+    shared: dict[Any, str | None] = {}
+    share = shared.setdefault
+    try:
+        return [tuple(map(share, row, row)) for row in connection.execute(statement)]
+    except DBAPIError as error:
+        if "decode" not in str(error.orig):
+            raise
+    driver: Any = connection.connection.dbapi_connection
+    driver.text_factory = _decode
+    return [tuple(map(share, row, row)) for row in connection.execute(statement)]
+
+
+def _decode(text: bytes) -> str:
+    """Other programs may have stored Latin-1."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")

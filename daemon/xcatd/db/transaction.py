@@ -1,0 +1,254 @@
+"""One write transaction: guarded cells of xCAT's tables, plain rows of the journal.
+
+Owns what is written and when it is refused; the engine owns locks, commit and rollback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from . import schema, statements
+from .errors import ChangedMeanwhile, DatabaseError
+from .sheet import Cells, Row, Sheet
+
+
+class Write(Protocol):
+    """What :meth:`Transaction.write_cells` reads of a cell to write; plans have their own class."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def key_column(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def column(self) -> str: ...
+    @property
+    def after(self) -> str | None: ...
+
+
+class Expectation(Protocol):
+    """What :meth:`Transaction.write_cells` reads of a guard."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def key_column(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def column(self) -> str: ...
+    @property
+    def value(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CellWrite:
+    """One cell to write; ``before`` is kept for people, guards are given apart."""
+
+    table: str
+    key_column: str
+    key: str
+    column: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CellGuard:
+    """A stored cell that must still hold ``value``; None: NULL, or no such row."""
+
+    table: str
+    key_column: str
+    key: str
+    column: str
+    value: str | None
+
+
+class Transaction:
+    """Reads and writes inside one transaction; made by :meth:`Database.transaction`."""
+
+    def __init__(self, connection: sa.Connection, targets: Mapping[str, sa.TableClause]) -> None:
+        self._connection = connection
+        self._targets = targets
+
+    def _target(self, table: str) -> sa.TableClause:
+        target = self._targets.get(table)
+        if target is None:
+            raise DatabaseError(f"cannot use table {table}: it is not part of this transaction")
+        return target
+
+    def rows(self, table: str) -> list[Row]:
+        """All rows in physical order, disabled ones too."""
+        return self.select(table)
+
+    def select(
+        self,
+        table: str,
+        where: statements.Where | None = None,
+        *,
+        above: Mapping[str, int] | None = None,
+        columns: Sequence[str] | None = None,
+        order: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> list[Row]:
+        """Chosen rows, every value as text; parameters as :func:`.statements.select`."""
+        return select(
+            self._connection,
+            self._target(table),
+            where,
+            above=above,
+            columns=columns,
+            order=order,
+            limit=limit,
+        )
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows in bulk; those with different columns go in separate statements."""
+        target = self._target(table)
+        for columns, group in _by_columns(rows).items():
+            self._connection.execute(
+                statements.insert(target, columns),
+                [{name: _text(row[name]) for name in columns} for row in group],
+            )
+
+    def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+        """Update all rows with this key; the number of rows changed."""
+        texts = {name: _text(value) for name, value in values.items()}
+        statement = statements.update_where(self._target(table), key, texts)
+        return self._connection.execute(statement).rowcount
+
+    def delete(self, table: str, key: Mapping[str, Any]) -> int:
+        """Delete all rows with this key; the number of rows deleted."""
+        if not key:
+            raise ValueError("a delete without a key would empty the table")
+        return self._connection.execute(statements.delete(self._target(table), key)).rowcount
+
+    def write_cells(self, cells: Sequence[Write], guards: Sequence[Expectation]) -> None:
+        """Compare every guard with the stored value, then write every cell.
+
+        A stored row with the key (even a disabled one) is updated, all of them where there are several;
+        otherwise a row is inserted, unless it would hold nothing.  Raises ChangedMeanwhile naming every
+        differing cell before anything is written.
+        """
+        stored = {
+            place: self._stored(place, [*part_cells, *part_guards])
+            for place, (part_cells, part_guards) in _by_place(cells, guards).items()
+        }
+        differing = tuple(
+            f"{guard.table} {guard.key_column}={guard.key} {guard.column}: "
+            f"read {guard.value!r}, now {now!r}"
+            for guard in guards
+            if (now := _cell(stored, guard)) != guard.value
+        )
+        if differing:
+            raise ChangedMeanwhile(differing)
+        for place, (part, _) in _by_place(cells, ()).items():
+            self._write(place, part, stored[place])
+
+    def _stored(
+        self, place: _Place, wanted: Sequence[Write | Expectation]
+    ) -> dict[str, Mapping[str, str | None]]:
+        table, key_column = place
+        target = self._target(table)
+        columns = dict.fromkeys((key_column, *(item.column for item in wanted)))
+        if "disable" in target.c:
+            columns["disable"] = None
+        sheet = Sheet(columns, _fetch(self._connection, statements.select(target, list(columns))))
+        found: dict[str, Mapping[str, str | None]] = {}
+        for cells in (*sheet.live, *sheet.cells):  # a live row speaks before a disabled one
+            found.setdefault(cells[0] or "", sheet.view(cells))
+        return found
+
+    def _write(
+        self,
+        place: _Place,
+        cells: Sequence[Write],
+        stored: Mapping[str, Mapping[str, str | None]],
+    ) -> None:
+        table, key_column = place
+        rows: dict[str, dict[str, str | None]] = {}
+        for cell in cells:
+            rows.setdefault(cell.key, {})[cell.column] = cell.after
+        present = [{key_column: key, **row} for key, row in rows.items() if key in stored]
+        self._update_rows(table, key_column, present)
+        filled = dict.fromkeys(schema.table(table).keys, "")
+        self.insert(
+            table,
+            [
+                {**filled, key_column: key, **row}
+                for key, row in rows.items()
+                if key not in stored and any(row.values())
+            ],
+        )
+
+    def _update_rows(
+        self, table: str, key_column: str, rows: Sequence[Mapping[str, str | None]]
+    ) -> None:
+        target = self._target(table)
+        for columns, group in _by_columns(rows).items():
+            written = [name for name in columns if name != key_column]
+            self._connection.execute(
+                statements.update_each(target, key_column, written),
+                [
+                    {statements.KEY_BIND: row[key_column]} | {name: row[name] for name in written}
+                    for row in group
+                ],
+            )
+
+
+_Place = tuple[str, str]  # table and key column
+
+
+def _by_place(
+    cells: Iterable[Write], guards: Iterable[Expectation]
+) -> dict[_Place, tuple[list[Write], list[Expectation]]]:
+    parts: dict[_Place, tuple[list[Write], list[Expectation]]] = {}
+    for cell in cells:
+        parts.setdefault((cell.table, cell.key_column), ([], []))[0].append(cell)
+    for guard in guards:
+        parts.setdefault((guard.table, guard.key_column), ([], []))[1].append(guard)
+    return parts
+
+
+def _by_columns(
+    rows: Iterable[Mapping[str, Any]],
+) -> dict[tuple[str, ...], list[Mapping[str, Any]]]:
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row), []).append(row)
+    return groups
+
+
+def _cell(
+    stored: Mapping[_Place, Mapping[str, Mapping[str, str | None]]], guard: Expectation
+) -> str | None:
+    row = stored[guard.table, guard.key_column].get(guard.key)
+    return None if row is None else row[guard.column]
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def select(
+    connection: sa.Connection,
+    target: sa.TableClause,
+    where: statements.Where | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    **options: Any,
+) -> list[Row]:
+    """Rows of one table as views, every value as text."""
+    names = list(columns or target.c.keys())
+    index = {name: place for place, name in enumerate(names)}
+    statement = statements.select(target, names, where, **options)
+    return [Row(index, cells) for cells in _fetch(connection, statement)]
+
+
+def _fetch(connection: sa.Connection, statement: sa.Select[Any]) -> list[Cells]:
+    return [tuple(map(_text, row)) for row in connection.execute(statement)]
