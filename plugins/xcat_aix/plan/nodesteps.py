@@ -142,7 +142,7 @@ class _Planner:
         """What the nodes' lanes leave out."""
         if self.no_dump:
             text = "Could not re-target the dump device for the following nodes."
-            yield Note("warning", f"{text} {fold(self.no_dump)}", subject=fold(self.no_dump))
+            yield Note("warning", f"{text} {fold(self.no_dump)}")
         if self.no_route:
             text = "the old xcatmaster has no address; the default route is left as it is"
             yield Note("warning", text, subject=fold(self.no_route))
@@ -161,8 +161,7 @@ def node_work(asked: Asked, tables: Tables, moves: Sequence[Move], world: World)
 def _lane(move: Move, planner: _Planner) -> Lane:
     try:
         steps = tuple(
-            operation_step(move.node, word, title, operation)
-            for word, title, operation in planner.steps(move)
+            operation_step(word, title, operation) for word, title, operation in planner.steps(move)
         )
     except AgentError as error:
         raise MoveError(f"cannot plan the steps on node {move.node}: {error}") from None
@@ -179,11 +178,9 @@ def _lane(move: Move, planner: _Planner) -> Lane:
     )
 
 
-def operation_step(node: str, word: str, title: str, operation: Operation) -> Step:
-    """A step that the agent of ``node`` carries out."""
-    return Step(
-        id=f"{node}/{word}", kind=operation.kind, args=codec.to_wire(operation), title=title
-    )
+def operation_step(word: str, title: str, operation: Operation) -> Step:
+    """A step that the lane's agent carries out."""
+    return Step(id=word, kind=operation.kind, args=codec.to_wire(operation), title=title)
 
 
 def _listed_scripts(tables: Tables, nodes: Sequence[str]) -> dict[str, tuple[str, ...]]:

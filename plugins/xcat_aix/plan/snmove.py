@@ -13,7 +13,7 @@ from xcat_aix_proto.facts import NimDatabase
 
 from .fold import fold
 from .leftover import leftover_notes
-from .model import Lane, Note, Plan, Step
+from .model import Cell, Lane, Note, Plan, Step
 from .moves import Asked, Choice, Kind, Move, MoveError, World
 from .nodesteps import DATABASE_LANE, node_work
 from .readiness import findings
@@ -161,17 +161,22 @@ def _facing(world: World, server: str, network: Network) -> str | None:
 
 def _shared_lanes(writes: Writes, rebuilt: Sequence[str]) -> Iterator[Lane]:
     if writes.cells:
-        title = f"write {len(writes.cells)} cells in one transaction"
-        step = Step(id="database/write", kind="database.write@1", title=title)
-        yield Lane(id=DATABASE_LANE, steps=(step,), subject="database")
+        yield database_lane(writes.cells)
     if rebuilt:
         yield conserver_lane(rebuilt)
+
+
+def database_lane(cells: Sequence[Cell]) -> Lane:
+    """The lane that everything else waits for."""
+    title = f"write {len(cells)} cells in one transaction"
+    step = Step(id="write", kind="database.write@1", title=title)
+    return Lane(id=DATABASE_LANE, steps=(step,), subject="database")
 
 
 def conserver_lane(nodes: Sequence[str]) -> Lane:
     """Rebuild the console server's configuration for exactly these nodes."""
     step = Step(
-        id="conserver/makeconservercf",
+        id="makeconservercf",
         kind="command.run@1",
         args={"command": "makeconservercf", "args": [], "nodes": list(nodes)},
         title=f"makeconservercf {fold(nodes)}",
