@@ -73,15 +73,21 @@ class LabDirectory:
     def create(self, size: Size) -> None:
         """Make everything but certificates and database; :meth:`finish` marks the end."""
         self.path.mkdir(parents=True, exist_ok=True)
+        octet = claims.claim(self.path, AGENTPORT)
+        self.write_hosts(
+            Settings(
+                octet=octet,
+                xcatdport=_FIRST_PORT + _PORTS_PER_LAB * octet,
+                confdir=str(self.confdir),
+                **asdict(size),
+            )
+        )
+
+    def write_hosts(self, settings: Settings) -> None:
+        """Make the simulated hosts of a lab with ``settings``, and their commands."""
+        self.settings = settings
         for directory in (self.cert, self.client, self.database, self.logs, self.run):
             directory.mkdir(parents=True, exist_ok=True)
-        octet = claims.claim(self.path, AGENTPORT)
-        self.settings = Settings(
-            octet=octet,
-            xcatdport=_FIRST_PORT + _PORTS_PER_LAB * octet,
-            confdir=str(self.confdir),
-            **asdict(size),
-        )
         store = DirectoryStore.create(str(self.path), self.cluster.topology())
         copy_to_directory(prepare(self.cluster), store)
         self._install_commands()

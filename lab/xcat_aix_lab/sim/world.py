@@ -141,6 +141,7 @@ class World:
             raise messages.NimError(
                 messages.BUSY, method, "unable to acquire the NIM global lock: NIM is busy"
             )
+        self.obey_faults(owner)  # here, so that a slow operation keeps the lock
         return database
 
     def start_nim(self, database: NimDatabase) -> None:
