@@ -204,9 +204,7 @@ PLAN_TRANSITIONS: Mapping[tuple[Phase, Word], Phase] = {
 }
 
 # A new attempt or a look at the world; anything else leaves open whether it is half done.
-_TELLS_BROKEN = frozenset(
-    {Word.INTENT, Word.PROBED_DONE, Word.PROBED_NOT_DONE, Word.PROBED_BROKEN}
-)
+_TELLS_BROKEN = frozenset({Word.INTENT, Word.PROBED_DONE, Word.PROBED_NOT_DONE, Word.PROBED_BROKEN})
 
 # Nobody is at work any more after these: what was being done is in doubt.
 _ENDS_WORK = frozenset({Word.CLAIMED, Word.RELEASED, Word.CLOSED})

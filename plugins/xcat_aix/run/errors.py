@@ -1,0 +1,81 @@
+# ruff: noqa: N818 - the names say what is the case, as in "except Overlap"
+"""What can go wrong with plans and steps, by who must know it.
+
+Raised by step handlers: :class:`StepFailed`, :class:`Unreachable`, :class:`StepLost`.  Shown to the user by a
+command: every :class:`RunError`; its message is complete and says what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: How many nodes a message names.
+SHOWN = 5
+
+
+class StepFailed(Exception):
+    """The step's effect is known not to be there; ``message`` is one line without the node's name."""
+
+    def __init__(self, message: str, detail: str = "", code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.code = code
+
+
+class Unreachable(StepFailed):
+    """Nobody could be connected, so nothing was sent."""
+
+
+class StepLost(StepFailed):
+    """The line was lost or time was up while the effect may be going on: only a probe can tell."""
+
+
+class RunError(Exception):
+    """Base of what a command tells its user; the message is complete."""
+
+
+class Overlap(RunError):
+    """An open plan works on some of the same nodes."""
+
+    def __init__(self, plan_id: str, nodes: Sequence[str], *, is_running: bool) -> None:
+        self.plan_id = plan_id
+        self.nodes = tuple(nodes)
+        self.is_running = is_running
+        shown = ", ".join(self.nodes[:SHOWN])
+        more = f" and {len(self.nodes) - SHOWN} more" if len(self.nodes) > SHOWN else ""
+        state = "is working on" if is_running else "was interrupted while working on"
+        advice = "wait for it" if is_running else "resume it or undo it first"
+        super().__init__(f"cannot start: {plan_id} {state} {shown}{more}; {advice}")
+
+
+class UnknownPlan(RunError):
+    """The journal has no plan with this id."""
+
+    def __init__(self, plan_id: str) -> None:
+        super().__init__(f"cannot find {plan_id} in the journal")
+
+
+class StillRunning(RunError):
+    """Somebody holds the plan."""
+
+    def __init__(self, plan_id: str, owner: str, until: str) -> None:
+        super().__init__(
+            f"cannot take over {plan_id}: it is being worked on by {owner}"
+            f" (its claim runs until {until} unless renewed)"
+        )
+
+
+class NothingToResume(RunError):
+    """The plan is closed for good; the message says how."""
+
+
+class Parked(RunError):
+    """This program cannot execute the stored plan; the message says why.  Nothing was changed."""
+
+
+class LeaseLost(RunError):
+    """Somebody else has taken the plan over: whoever gets this must stop at once."""
+
+    def __init__(self, plan_id: str) -> None:
+        super().__init__(f"cannot go on with {plan_id}: it was taken over by somebody else")

@@ -1,0 +1,353 @@
+"""The journal: every plan as it was made, and everything that happened to it, in order.
+
+Owns the tables ``aixplan`` and ``aixevent``, who may work on a plan, and when two plans exclude each
+other.  Must not: execute anything, or know what a step does.  Nothing here is a secret's place: the
+journal is shown to users.
+
+A plan belongs to the claim (:class:`Hold`) of one owner.  The claim is renewed with every record; when it has
+run out, or its process is gone from this host, the plan counts as interrupted and one other owner can take it
+over.  Every record checks the claim in its own transaction, so that an owner who was thought dead cannot go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from xcat_aix.plan.model import FORMAT, Plan, digest
+
+from . import names, rows
+from .errors import LeaseLost, NothingToResume, Overlap, Parked, StillRunning, UnknownPlan
+from .owner import Owner, is_running
+from .rows import Summary
+from .states import CorruptJournal, Event, Outcome, Phase, PlanState, Word, fold
+from .store import EVENTS, PLANS, Database, Row, Transaction
+
+if TYPE_CHECKING:
+    from xcatd.api import Clock
+
+#: How long a claim holds without being renewed.
+LEASE = timedelta(seconds=30)
+
+#: How many closed plans are kept.
+KEPT = 200
+
+_CLOSED_PHASES = (Phase.CLOSED.value, Phase.UNDONE.value)
+
+
+@dataclass(slots=True)
+class Hold:
+    """The right to work on one plan; made by :meth:`Journal.open_plan` and :meth:`Journal.claim`."""
+
+    plan_id: str
+    owner: Owner
+    undoes: str | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A plan out of the journal, with its story and the state that it leads to."""
+
+    summary: Summary
+    plan: Plan
+    events: Sequence[Event]
+    state: PlanState
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A plan that this process may go on with."""
+
+    hold: Hold
+    plan: Plan
+    state: PlanState
+
+
+@dataclass(slots=True)
+class Journal:
+    """Plans and events in ``db``.
+
+    ``host`` is this management node's short name; ``token`` gives a new text at each call (four hexadecimal
+    digits are enough); ``alive`` tells whether a process of this host exists.
+    """
+
+    db: Database
+    clock: Clock
+    host: str
+    token: Callable[[], str]
+    alive: Callable[[int], bool] = is_running
+    lease: timedelta = LEASE
+    kept: int = KEPT
+    _ready: bool = field(default=False, init=False)
+
+    # Opening and closing
+
+    def open_plan(self, plan: Plan, *, command: str = "", user: str = "") -> Hold:
+        """Store ``plan`` and claim it, in one transaction; ``command`` is the line the user gave.
+
+        Raises :class:`Overlap` if an open plan shares a node, ValueError for an impossible plan, and
+        :class:`StillRunning` or :class:`NothingToResume` if the plan it undoes cannot be undone.
+        """
+        problems = plan.problems()
+        if problems:
+            raise ValueError(f"cannot open this plan: {'; '.join(problems)}")
+        text = plan.text()
+        with self._transaction() as transaction:
+            hold = self._new_hold(transaction, plan)
+            if plan.undoes is not None:
+                self._begin_undo(transaction, plan.undoes, hold.plan_id)
+            self._refuse_overlap(transaction, plan.nodes)
+            transaction.insert(
+                PLANS,
+                [
+                    {
+                        "id": hold.plan_id,
+                        "command": command or plan.command,
+                        "username": user,
+                        "host": self.host,
+                        "opened": self._now(),
+                        "format": FORMAT,
+                        "digest": digest(text),
+                        "body": text,
+                        "nodes": rows.nodes_to_text(plan.nodes),
+                        "state": Phase.OPEN.value,
+                        "owner": str(hold.owner),
+                        "lease": rows.stamp(hold.until),
+                    }
+                ],
+            )
+            self._append(transaction, hold.plan_id, [Event(Word.OPENED)])
+            self._forget_old(transaction)
+        return hold
+
+    def close(self, hold: Hold, outcome: Outcome) -> Event:
+        """Close the plan; an undo that went well marks the plan it took back."""
+        event = Event(Word.CLOSED, detail={"outcome": outcome.value})
+        with self._transaction() as transaction:
+            self._check(transaction, hold)
+            (event,) = self._close(transaction, hold.plan_id, event)
+            if hold.undoes is not None and outcome is Outcome.OK:
+                undone = Event(Word.UNDONE, detail={"by": hold.plan_id})
+                self._append(transaction, hold.undoes, [undone])
+                transaction.update(PLANS, {"id": hold.undoes}, {"state": Phase.UNDONE.value})
+        return event
+
+    def abandon(self, plan_id: str) -> None:
+        """Close an interrupted plan for good; raises :class:`StillRunning`, :class:`NothingToResume`."""
+        with self._transaction() as transaction:
+            row = self._row(transaction, plan_id)
+            if row["state"] != Phase.OPEN.value:
+                raise NothingToResume(f"cannot give up {plan_id}: it is closed already")
+            self._refuse_held(row)
+            self._abandon(transaction, plan_id)
+
+    # Working on a plan
+
+    def record(
+        self,
+        hold: Hold,
+        events: Sequence[Event],
+        *,
+        tables: Sequence[str] = (),
+        write: Callable[[Transaction], Sequence[Event]] | None = None,
+    ) -> Sequence[Event]:
+        """Commit ``events``, and what ``write`` does to ``tables`` and returns as further events.
+
+        One transaction: all of it or, if ``write`` raises, nothing.  Renews the claim; raises
+        :class:`LeaseLost` if it is no longer ours.  Returns the events as they were stored.
+        """
+        with self._transaction(*tables) as transaction:
+            self._check(transaction, hold)
+            more = () if write is None else write(transaction)
+            return self._append(transaction, hold.plan_id, [*events, *more])
+
+    def renew_if_due(self, hold: Hold) -> None:
+        """Renew the claim once a third of its time has passed; raises :class:`LeaseLost`."""
+        if hold.until - self.clock.now() < self.lease * 2 / 3:
+            self.record(hold, ())
+
+    def release(self, hold: Hold) -> Sequence[Event]:
+        """Give the claim up with the plan still open: it can be resumed at once."""
+        with self._transaction() as transaction:
+            self._check(transaction, hold)
+            transaction.update(PLANS, {"id": hold.plan_id}, {"owner": "", "lease": ""})
+            return self._append(transaction, hold.plan_id, [Event(Word.RELEASED)])
+
+    def claim(self, plan_id: str) -> Claimed:
+        """Take over an interrupted plan, or open one again that was closed partial or failed.
+
+        Exactly one of several claimants gets it.  Raises :class:`UnknownPlan`, :class:`StillRunning`,
+        :class:`NothingToResume` (also when a later plan worked on one of its nodes) and :class:`Parked`.
+        """
+        plan = self.load(plan_id).plan
+        with self._transaction() as transaction:
+            row = self._row(transaction, plan_id)
+            self._refuse_held(row)
+            self._refuse_finished(transaction, row)
+            hold = Hold(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
+            self._take(transaction, hold, row)
+            found = self._events(transaction, plan_id)
+        return Claimed(hold, plan, _story(plan, found, plan_id)[1])
+
+    # Looking
+
+    def load(self, plan_id: str) -> Stored:
+        """One plan with its story; raises :class:`UnknownPlan`, and :class:`Parked` if it cannot be read."""
+        with self._transaction() as transaction:
+            row = self._row(transaction, plan_id, body=True)
+            found = self._events(transaction, plan_id)
+        plan = rows.read_plan(row)
+        summary = rows.summary(row, is_running=self._is_held(row))
+        return Stored(summary, plan, *_story(plan, found, plan_id))
+
+    def list(self) -> tuple[Summary, ...]:
+        """All plans, newest first, without reading their bodies."""
+        with self._transaction() as transaction:
+            found = transaction.select(PLANS, columns=rows.SUMMARY_COLUMNS, order=("-opened",))
+        return tuple(rows.summary(row, is_running=self._is_held(row)) for row in found)
+
+    # Inside a transaction
+
+    @contextmanager
+    def _transaction(self, *tables: str) -> Iterator[Transaction]:
+        if not self._ready:
+            self.db.create_missing_tables((PLANS, EVENTS))
+            self._ready = True
+        with self.db.transaction(PLANS, EVENTS, *tables) as transaction:
+            yield transaction
+
+    def _now(self) -> str:
+        return rows.stamp(self.clock.now())
+
+    def _owner(self) -> Owner:
+        return Owner.here(self.host, self.token())
+
+    def _new_hold(self, transaction: Transaction, plan: Plan) -> Hold:
+        now = self.clock.now()
+        plan_id = names.plan_id(plan.command, now, self.token())
+        while transaction.select(PLANS, {"id": plan_id}, columns=("id",)):
+            plan_id = names.plan_id(plan.command, now, self.token())
+        return Hold(plan_id, self._owner(), plan.undoes, now + self.lease)
+
+    def _row(self, transaction: Transaction, plan_id: str, *, body: bool = False) -> Row:
+        columns = (*rows.SUMMARY_COLUMNS, "body", "digest") if body else rows.SUMMARY_COLUMNS
+        for row in transaction.select(PLANS, {"id": plan_id}, columns=columns):
+            return row
+        raise UnknownPlan(plan_id)
+
+    def _events(self, transaction: Transaction, plan_id: str) -> Sequence[Row]:
+        return transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
+
+    def _append(
+        self, transaction: Transaction, plan_id: str, events: Sequence[Event]
+    ) -> Sequence[Event]:
+        now = self._now()
+        stored = [rows.capped(event, now) for event in events]
+        if stored:
+            transaction.insert(EVENTS, [rows.event_row(plan_id, event) for event in stored])
+        return stored
+
+    def _check(self, transaction: Transaction, hold: Hold) -> None:
+        until = self.clock.now() + self.lease
+        mine = {"id": hold.plan_id, "owner": str(hold.owner), "state": Phase.OPEN.value}
+        if transaction.update(PLANS, mine, {"lease": rows.stamp(until)}) != 1:
+            raise LeaseLost(hold.plan_id)
+        hold.until = until
+
+    def _take(self, transaction: Transaction, hold: Hold, row: Row) -> None:
+        before = {"id": hold.plan_id, "owner": row["owner"], "state": row["state"]}
+        values = {
+            "owner": str(hold.owner),
+            "lease": rows.stamp(hold.until),
+            "state": Phase.OPEN.value,
+            "outcome": None,
+            "closed": None,
+        }
+        if transaction.update(PLANS, before, values) != 1:
+            raise StillRunning(hold.plan_id, "somebody else", "now")
+        claimed = Event(Word.CLAIMED, detail={"by": str(hold.owner)})
+        self._append(transaction, hold.plan_id, [claimed])
+
+    def _close(self, transaction: Transaction, plan_id: str, event: Event) -> Sequence[Event]:
+        values = {
+            "state": Phase.CLOSED.value,
+            "outcome": event.detail["outcome"],
+            "closed": self._now(),
+            "owner": "",
+            "lease": "",
+        }
+        transaction.update(PLANS, {"id": plan_id}, values)
+        return self._append(transaction, plan_id, [event])
+
+    def _abandon(self, transaction: Transaction, plan_id: str) -> None:
+        event = Event(Word.CLOSED, detail={"outcome": Outcome.ABANDONED.value})
+        self._close(transaction, plan_id, event)
+
+    def _begin_undo(self, transaction: Transaction, plan_id: str, by: str) -> None:
+        row = self._row(transaction, plan_id)
+        if row["state"] == Phase.UNDONE.value:
+            raise NothingToResume(f"cannot undo {plan_id}: it was taken back already")
+        if row["state"] == Phase.OPEN.value:
+            self._refuse_held(row)
+            self._abandon(transaction, plan_id)
+        transaction.update(PLANS, {"id": plan_id}, {"state": Phase.UNDOING.value})
+        self._append(transaction, plan_id, [Event(Word.UNDO_INTENT, detail={"by": by})])
+
+    def _refuse_overlap(self, transaction: Transaction, nodes: Sequence[str]) -> None:
+        wanted = frozenset(nodes)
+        columns = ("id", "nodes", "owner", "lease")
+        for row in transaction.select(PLANS, {"state": Phase.OPEN.value}, columns=columns):
+            shared = wanted.intersection(rows.nodes_from_text(row["nodes"]))
+            if shared:
+                raise Overlap(row["id"] or "", sorted(shared), is_running=self._is_held(row))
+
+    def _is_held(self, row: Row) -> bool:
+        if not row["owner"] or (row["lease"] or "") <= self._now():
+            return False
+        owner = Owner.parse(row["owner"])
+        return owner.host != self.host or self.alive(owner.pid)
+
+    def _refuse_held(self, row: Row) -> None:
+        if self._is_held(row):
+            raise StillRunning(row["id"] or "", row["owner"] or "", row["lease"] or "")
+
+    def _refuse_finished(self, transaction: Transaction, row: Row) -> None:
+        phase, plan_id = Phase(row["state"]), row["id"]
+        if phase is Phase.OPEN:
+            return
+        if phase is not Phase.CLOSED:
+            raise NothingToResume(f"cannot resume {plan_id}: it is {phase.sentence}")
+        outcome = Outcome(row["outcome"])
+        if not outcome.can_be_resumed:
+            raise NothingToResume(f"cannot resume {plan_id}: {outcome.sentence}")
+        self._refuse_superseded(transaction, row)
+
+    def _refuse_superseded(self, transaction: Transaction, row: Row) -> None:
+        mine = frozenset(rows.nodes_from_text(row["nodes"]))
+        for other in transaction.select(PLANS, columns=("id", "nodes", "opened")):
+            is_later = (other["opened"] or "") > (row["opened"] or "")
+            if is_later and not mine.isdisjoint(rows.nodes_from_text(other["nodes"])):
+                raise NothingToResume(
+                    f"cannot resume {row['id']}: {other['id']} has worked on some of its nodes since;"
+                    " run the command again instead"
+                )
+
+    def _forget_old(self, transaction: Transaction) -> None:
+        closed = transaction.select(
+            PLANS, {"state": _CLOSED_PHASES}, columns=("id",), order=("-opened",)
+        )
+        for row in closed[self.kept :]:
+            transaction.delete(EVENTS, {"plan": row["id"]})
+            transaction.delete(PLANS, {"id": row["id"]})
+
+
+def _story(plan: Plan, found: Sequence[Row], plan_id: str) -> tuple[Sequence[Event], PlanState]:
+    try:
+        events = [rows.read_event(row) for row in found]
+        return events, fold(rows.shape(plan), events, plan_id)
+    except CorruptJournal as problem:
+        raise Parked(f"cannot execute {plan_id}: {problem}") from problem

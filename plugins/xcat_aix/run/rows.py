@@ -1,0 +1,192 @@
+"""Plans and events as rows of the journal's tables, and back.  Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from xcat_aix.plan.model import FORMAT, Plan, digest
+
+from .errors import Parked
+from .states import CorruptJournal, Event, Outcome, Phase, Word
+from .store import Row
+
+#: Columns of ``aixplan`` that tell about a plan without its body.
+SUMMARY_COLUMNS = (
+    "id",
+    "command",
+    "username",
+    "host",
+    "opened",
+    "format",
+    "nodes",
+    "state",
+    "outcome",
+    "closed",
+    "owner",
+    "lease",
+)
+
+#: Longest text, detail and (as JSON) result that an event keeps, in characters; the agent keeps all of it.
+TEXT_LIMIT = 1000
+DETAIL_LIMIT = 4000
+RESULT_LIMIT = 16000
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of the list of plans.
+
+    ``is_running``: somebody works on it now.  ``parked`` says why this program cannot execute it.
+    ``opened`` and ``closed`` are UTC ISO 8601.
+    """
+
+    id: str
+    command: str
+    user: str
+    host: str
+    opened: str
+    closed: str
+    phase: Phase
+    outcome: Outcome | None
+    nodes: tuple[str, ...]
+    owner: str
+    is_running: bool
+    parked: str = ""
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Open, and nobody works on it: it waits to be resumed, undone or given up."""
+        return self.phase is Phase.OPEN and not self.is_running
+
+    @property
+    def sentence(self) -> str:
+        """Where it stands, in words for people."""
+        if self.parked:
+            return f"parked: {self.parked}"
+        if self.is_running:
+            return "running"
+        if self.is_interrupted:
+            return "interrupted"
+        if self.outcome is not None and self.phase is Phase.CLOSED:
+            return f"{self.outcome.value}: {self.outcome.sentence}"
+        return self.phase.sentence
+
+
+def stamp(moment: datetime) -> str:
+    """UTC ISO 8601 with microseconds: sorts as text."""
+    return moment.isoformat(timespec="microseconds")
+
+
+def nodes_to_text(nodes: Iterable[str]) -> str:
+    """Node names in one column."""
+    return ",".join(nodes)
+
+
+def nodes_from_text(text: str | None) -> tuple[str, ...]:
+    """The inverse of :func:`nodes_to_text`."""
+    return tuple(text.split(",")) if text else ()
+
+
+def shape(plan: Plan) -> dict[str, list[str]]:
+    """The lanes and steps of a plan, as :class:`.states.PlanState` wants them."""
+    return {lane.id: [step.id for step in lane.steps] for lane in plan.lanes}
+
+
+def summary(row: Row, *, is_running: bool) -> Summary:
+    """A row of ``aixplan`` for people."""
+    text = {name: value or "" for name, value in row.items()}
+    return Summary(
+        id=text["id"],
+        command=text["command"],
+        user=text["username"],
+        host=text["host"],
+        opened=text["opened"],
+        closed=text["closed"],
+        phase=Phase(text["state"]),
+        outcome=Outcome(text["outcome"]) if text["outcome"] else None,
+        nodes=nodes_from_text(text["nodes"]),
+        owner=text["owner"],
+        is_running=is_running,
+        parked=_foreign_format(text["format"]),
+    )
+
+
+def read_plan(row: Row) -> Plan:
+    """The stored plan; raises :class:`Parked` if this program cannot or must not execute it."""
+    plan_id, body = row["id"], row["body"] or ""
+    foreign = _foreign_format(row["format"] or "")
+    if foreign:
+        raise Parked(f"cannot execute {plan_id}: {foreign}")
+    if digest(body) != row["digest"]:
+        raise Parked(f"cannot execute {plan_id}: its stored plan was altered")
+    try:
+        return Plan.from_json(json.loads(body))
+    except (ValueError, TypeError, KeyError) as problem:
+        raise Parked(f"cannot execute {plan_id}: its stored plan is not readable") from problem
+
+
+def _foreign_format(text: str) -> str:
+    if text == str(FORMAT):
+        return ""
+    return f"its format {text} is not known to this version; use the version that made it"
+
+
+def event_row(plan_id: str, event: Event) -> dict[str, Any]:
+    """The row of ``aixevent`` for a new event; the database numbers it."""
+    return {
+        "plan": plan_id,
+        "lane": event.lane,
+        "step": event.step,
+        "event": event.word.value,
+        "attempt": event.attempt,
+        "job": event.job,
+        "at": event.at,
+        "detail": _json(event.detail) if event.detail else "",
+    }
+
+
+def read_event(row: Row) -> Event:
+    """An event of a stored row; raises :class:`CorruptJournal`."""
+    try:
+        return Event(
+            word=Word(row["event"]),
+            lane=row["lane"] or "",
+            step=row["step"] or "",
+            attempt=int(row["attempt"] or 0),
+            job=row["job"] or "",
+            detail=json.loads(row["detail"]) if row["detail"] else {},
+            at=row["at"] or "",
+            seq=int(row["seq"] or 0),
+        )
+    except ValueError as problem:
+        raise CorruptJournal(
+            f"journal of {row['plan']}: event {row['seq']} is not readable: {problem}"
+        ) from problem
+
+
+def capped(event: Event, at: str) -> Event:
+    """``event`` as it may be stored: dated, and without more text than a journal should hold."""
+    detail = {name: _capped(name, value) for name, value in event.detail.items()}
+    return replace(event, at=at, detail=detail)
+
+
+def _capped(name: str, value: Any) -> Any:
+    if name == "text":
+        return _shortened(str(value), TEXT_LIMIT)
+    if name == "detail":
+        return _shortened(str(value), DETAIL_LIMIT)
+    if name == "result" and len(_json(value)) > RESULT_LIMIT:
+        return {"omitted": "the result was too large for the journal"}
+    return value
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 2] + " …"
+
+
+def _json(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

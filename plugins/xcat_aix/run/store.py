@@ -1,0 +1,54 @@
+"""The part of the daemon's database that the journal and its steps use, as an interface.
+
+``xcatd.db.Database`` fulfils it, and so does :class:`.testing.MemoryDatabase`; both go through the same tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from xcat_aix.plan.model import Cell, Guard
+
+#: The journal's two tables.
+PLANS = "aixplan"
+EVENTS = "aixevent"
+
+Row = Mapping[str, str | None]
+
+
+class Transaction(Protocol):
+    """Reads and writes that are committed together or not at all."""
+
+    def select(
+        self,
+        table: str,
+        where: Mapping[str, Any] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        order: Sequence[str] = (),
+    ) -> Sequence[Row]:
+        """Chosen rows, values as text; a tuple in ``where`` means one of these."""
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows."""
+
+    def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+        """Change the rows with this key; how many there were."""
+
+    def delete(self, table: str, key: Mapping[str, Any]) -> int:
+        """Remove the rows with this key; how many there were."""
+
+    def write_cells(self, cells: Sequence[Cell], guards: Sequence[Guard]) -> None:
+        """Compare guards, then write cells; raises ``xcatd.api.ChangedMeanwhile``."""
+
+
+class Database(Protocol):
+    """Where the journal lives, beside the tables its plans change."""
+
+    def create_missing_tables(self, names: Iterable[str]) -> None:
+        """Make these tables if they are not there."""
+
+    def transaction(self, *tables: str) -> AbstractContextManager[Transaction]:
+        """A transaction on these tables that excludes every other writer of them."""

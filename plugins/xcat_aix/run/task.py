@@ -1,0 +1,91 @@
+"""What a step handler gets: its step, time, a way to talk, and the lane's agent connection.
+
+Owns the lane's connection.  Belongs to one worker thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from xcat_aix.plan.model import Lane, Plan, Step
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.jobs import JobStatus, JobUpdate, Probe
+from xcat_aix_proto.operations import Operation
+
+from .errors import StepFailed, Unreachable
+
+if TYPE_CHECKING:
+    from xcatd.api import Clock
+
+
+class Connection(Protocol):
+    """The part of ``xcatd.agents.AgentConnection`` that steps use; every call may raise AgentError."""
+
+    def probe(self, op: Operation) -> Probe: ...
+    def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus: ...
+    def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate: ...
+    def acknowledge(self, job_id: str) -> None: ...
+    def close(self) -> None: ...
+
+
+#: Connects to the agent ``target``, perhaps relayed through ``via``; raises AgentError.
+Connect = Callable[[str, str | None], Connection]
+
+
+class LaneLink:
+    """The lane's connection, opened at first use and opened again after it was dropped."""
+
+    def __init__(self, lane: Lane, connect: Connect) -> None:
+        self._lane = lane
+        self._connect = connect
+        self._connection: Connection | None = None
+
+    def get(self) -> Connection:
+        """The open connection; raises :class:`Unreachable`, or :class:`StepFailed` when refused."""
+        if self._connection is None:
+            if self._lane.target is None:
+                raise StepFailed("cannot be sent to an agent: its lane names none")
+            try:
+                self._connection = self._connect(self._lane.target, self._lane.via)
+            except AgentError as problem:
+                kind = Unreachable if problem.code is ErrorCode.UNREACHABLE else StepFailed
+                raise kind(problem.message, problem.detail, int(problem.code)) from problem
+        return self._connection
+
+    def drop(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+@dataclass(slots=True)
+class Task:
+    """One attempt at one step.
+
+    ``job_id`` names this attempt; ``earlier_job`` is set only when an interrupted attempt is being asked about, and
+    may still be running.  ``deadline`` is a reading of ``clock.monotonic()``.  ``report`` hands a line to the
+    user.  ``stop`` is set when the user aborts or the daemon ends: go on for as short as is safe, then raise
+    :class:`StepLost`.
+    """
+
+    plan_id: str
+    plan: Plan
+    lane: Lane
+    step: Step
+    job_id: str
+    earlier_job: str
+    deadline: float
+    clock: Clock
+    stop: threading.Event
+    link: LaneLink
+    report: Callable[[str], None]
+    #: Called once the outcome is committed, such as to let the agent forget the job.
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+
+    def remaining(self) -> float:
+        """Seconds until the lane's time is up, not below 0."""
+        return max(0.0, self.deadline - self.clock.monotonic())
