@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .context import Clock, Context, SystemClock
+from .context import Agents, Clock, Context, SystemClock
 from .messages import (
     Contents,
     NodeReply,
@@ -18,6 +18,7 @@ from .messages import (
 from .plugins import Plugin
 
 __all__ = [
+    "Agents",
     "Clock",
     "Contents",
     "Context",

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 from .messages import Reply, Request
 
 if TYPE_CHECKING:
-    from .agents import AgentPool
+    from xcat_aix_proto.identity import Role
+
+    from .agents import AgentConnection, Relay
     from .db.database import Database
     from .db.snapshot import Snapshot
     from .noderange import Expansion
@@ -44,6 +46,22 @@ class SystemClock:
         return time.monotonic()
 
 
+class Agents(Protocol):
+    """The way to agents: :class:`xcatd.agents.AgentPool`, or a test's double."""
+
+    def connect(
+        self,
+        node: str,
+        role: Role,
+        address: str,
+        port: int,
+        *,
+        timeout: float = 3.0,
+        via: Relay | None = None,
+    ) -> AgentConnection:
+        """A connection to the agent of ``node``; raises ``AgentError``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The world of one request.
@@ -54,7 +72,7 @@ class Context:
 
     db: Database
     clock: Clock
-    agents: AgentPool
+    agents: Agents
     cancelled: Event
     version: str
     is_mn: bool

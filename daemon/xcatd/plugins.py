@@ -66,11 +66,11 @@ class Handler:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which plugins run, each with its nodes, and the nodes no table gave to any."""
+    """Which plugins run, each with its nodes; the nodes no table of ``specs`` gave to any."""
 
     runs: tuple[tuple[Handler, tuple[str, ...]], ...]
     unclaimed: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ()
+    specs: tuple[str, ...] = ()
 
 
 def _specs(plugin: Plugin, command: str, name: str) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ def _guarded(handler: Handler, request: Request, context: Context) -> Iterator[R
 
 
 def _unidentified(choice: Choice) -> Reply:
-    where = "".join(f"{table};" for table in choice.tables)
+    where = ";".join(spec.replace(":", ".") for spec in choice.specs)
     text = f"Unable to identify plugin for this command, check relevant tables: {where}"
     return Reply(nodes=tuple(NodeReply(node, error=text, errorcode=1) for node in choice.unclaimed))
 
@@ -156,13 +156,10 @@ def choose(handlers: Sequence[Handler], nodes: Sequence[str], route: NodeRoute) 
     ]
     rest = tuple(node for node in nodes if node not in taken)
     general = [handler for handler in handlers if handler.is_global]
-    if general and (rest or not nodes):
+    if rest or not nodes:
         runs += [(handler, rest) for handler in general]
-        rest = ()
-    tables = [
-        spec.partition("=")[0] for handler in handlers for spec in handler.specs if _is_table(spec)
-    ]
-    return Choice(tuple(runs), rest, tuple(dict.fromkeys(tables)))
+    asked = [spec for handler in handlers for spec in handler.specs if _is_table(spec)]
+    return Choice(tuple(runs), rest if asked else (), tuple(dict.fromkeys(asked)))
 
 
 def _is_table(spec: str) -> bool:

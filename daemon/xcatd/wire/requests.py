@@ -15,6 +15,7 @@ from .tree import Limits, MalformedError, TooLargeError, Tree, Value, parse
 ROOT = "xcatrequest"
 _OPEN = b"<xcatrequest>"
 _CLOSE = b"</xcatrequest>"
+_BLANKS = 1024  # accepted between two requests
 
 #: Elements the server itself sets after policy; a client's own values never count (section 2.3).
 _SERVER_ONLY_PREFIX = "_xcat_"
@@ -56,14 +57,17 @@ class Incoming:
 class RequestReader:
     """Bytes in, :class:`Incoming` values out; one reader per connection, any chunking.
 
+    ``limits`` may be changed between two calls.
+
     ``feed`` raises :class:`MalformedError` (or its kind :class:`TooLargeError`) once the stream cannot
     be a sequence of requests; the connection is closed then, without a reply.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._buffer = bytearray()
         self._searched = 0
+        self._blanks = 0
 
     @property
     def is_between(self) -> bool:
@@ -75,7 +79,7 @@ class RequestReader:
         self._buffer += data
         found = []
         while (document := self._document()) is not None:
-            found.append(incoming(parse(document, ROOT, self._limits)))
+            found.append(incoming(parse(document, ROOT, self.limits)))
         return found
 
     def _document(self) -> bytes | None:
@@ -84,19 +88,25 @@ class RequestReader:
         start = max(0, self._searched - len(_CLOSE))
         at = self._buffer.find(_CLOSE, start)
         end = at + len(_CLOSE)
-        if (end if at >= 0 else len(self._buffer)) > self._limits.size:
-            raise TooLargeError(f"a request of more than {self._limits.size} bytes")
+        if (end if at >= 0 else len(self._buffer)) > self.limits.size:
+            raise TooLargeError(f"a request of more than {self.limits.size} bytes")
         if at < 0:
             self._searched = len(self._buffer)
             return None
         document = bytes(self._buffer[:end])
         del self._buffer[:end]
         self._searched = 0
+        self._blanks = 0
         return document
 
     def _drop_blanks(self) -> None:
-        if self._searched == 0 and self._buffer[:1].isspace():
-            del self._buffer[: len(self._buffer) - len(self._buffer.lstrip())]
+        if self._searched or not self._buffer[:1].isspace():
+            return
+        blanks = len(self._buffer) - len(self._buffer.lstrip())
+        del self._buffer[:blanks]
+        self._blanks += blanks
+        if self._blanks > _BLANKS:
+            raise MalformedError("nothing but blanks")
 
     def _check_start(self) -> None:
         have = bytes(self._buffer[: len(_OPEN)])

@@ -1,0 +1,133 @@
+"""What a command line becomes on the wire: which arguments are the noderange, what else is sent.
+
+Pure, but for the two look-ups handed in.  Facts: specs/wire-protocol.md, section 2.4.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+from xcatd.wire.tree import Tree
+
+
+class Kind(Enum):
+    """Which of the three existing client programs a command belongs to."""
+
+    NODERANGE = "xcatclient"
+    PLAIN = "xcatclientnnr"
+    OBJECTS = "xcatDBcmds"
+
+
+_NODERANGE = frozenset(
+    [
+        *("cfghost", "chvm", "getmacs", "imgcapture", "litefile", "litetree", "lsflexnode"),
+        *("lshwconn", "lslite", "lstree", "lsvm", "makeconservercf", "makedhcp", "makedns"),
+        *("makegocons", "makehosts", "makeknownhosts", "mkflexnode", "mkhwconn", "mkvm"),
+        *("nodech", "nodels", "noderm", "nodeset", "nodestat", "rbeacon", "rbootseq"),
+        *("renergy", "reventlog", "rflash", "rinv", "rmflexnode", "rmhwconn", "rmhypervisor"),
+        *("rmvm", "rnetboot", "rpower", "rscan", "rsetboot", "rspreset", "rvitals"),
+        *("setupiscsidev", "tabgrep", "xCATWorld"),
+    ]
+)
+_OBJECTS = frozenset(
+    [
+        *("chdef", "chkosimage", "lsdef", "mkdef", "mkdsklsnode", "mknimimage", "nimnodecust"),
+        *("nimnodeset", "rmdef", "rmdsklsnode", "rmnimimage", "xcat2nim"),
+    ]
+)
+#: Object commands whose first plain operand is sent as noderange too.
+_WITH_OPERAND = frozenset(["nimnodeset", "mkdsklsnode", "rmdsklsnode", "xcat2nim", "nimnodecust"])
+_TAKING_VALUES = "ismot"
+
+
+def kind_of(command: str) -> Kind:
+    """The client program a command is linked to; a command of our own takes plain arguments."""
+    if command in _NODERANGE:
+        return Kind.NODERANGE
+    return Kind.OBJECTS if command in _OBJECTS else Kind.PLAIN
+
+
+def absolute_files(noderange: str) -> str:
+    """``^file`` parts with an absolute path: the server does not know our directory."""
+    parts = []
+    for part in noderange.rstrip(",").split(","):
+        is_relative = part.startswith("^") and not part.startswith("^/")
+        parts.append("^" + os.path.realpath(part[1:]) if is_relative else part)
+    return ",".join(parts)
+
+
+def split_noderange(command: str, args: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
+    """Arguments before the noderange, the noderange itself (None: not to be sent), and those after."""
+    if command == "lslite" and "-i" in ",".join(args):
+        return [], None, list(args)
+    for index, arg in enumerate(args):
+        if not arg.startswith("-"):
+            return list(args[:index]), absolute_files(arg), list(args[index + 1 :])
+    return list(args), "", []
+
+
+def object_operand(args: Sequence[str]) -> str | None:
+    """The first operand without ``=`` after the options, as Perl's ``getopt('ismot')`` leaves it."""
+    left = list(args)
+    while left and len(left[0]) > 1 and left[0].startswith("-"):
+        letter, rest = left[0][1], left[0][2:]
+        if left[0] == "--":
+            del left[0]
+            break
+        if letter in _TAKING_VALUES:
+            del left[: 1 if rest else 2]
+        elif rest:
+            left[0] = "-" + rest
+        else:
+            del left[0]
+    operands = (arg for arg in left if "=" not in arg and not arg.startswith("-"))
+    return next(operands, None)
+
+
+def _object_args(args: Sequence[str]) -> list[str]:
+    return [arg if "=" in arg or arg.startswith("-") else absolute_files(arg) for arg in args]
+
+
+def build(
+    command: str,
+    args: Sequence[str],
+    *,
+    cwd: str | None,
+    stdin: Sequence[str | None],
+    environ: Mapping[str, str],
+) -> Tree:
+    """The request's tree.  ``stdin`` is empty when none is to be sent, else its one text."""
+    tree: Tree = {"command": [command], "clienttype": ["cli"], "cwd": [cwd]}
+    kind = kind_of(command)
+    sent = list(args)
+    noderange: str | None = None
+    match kind:
+        case Kind.NODERANGE:
+            before, noderange, after = split_noderange(command, args)
+            sent = before + after
+        case Kind.OBJECTS:
+            sent = _object_args(args)
+            noderange = object_operand(sent) if command in _WITH_OPERAND else None
+        case Kind.PLAIN:
+            pass
+    if noderange is not None:
+        tree["noderange"] = [noderange]
+    if sent:
+        tree["arg"] = [*sent]
+    if stdin:
+        tree["stdin"] = [*stdin]
+    variables: Tree = {name: [environ[name]] for name in environ if name.startswith("XCAT_")}
+    if variables and kind is not Kind.OBJECTS:
+        tree["environment"] = [variables]
+    return tree
+
+
+def shows_server(command: str, args: Sequence[str]) -> bool:
+    """``-V`` or ``--verbose`` among the arguments after the noderange shows the server's name."""
+    kind = kind_of(command)
+    if kind is Kind.OBJECTS:
+        return False
+    looked_at = args if kind is Kind.PLAIN else split_noderange(command, args)[2]
+    return "-V" in looked_at or "--verbose" in looked_at

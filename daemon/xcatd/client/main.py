@@ -1,0 +1,220 @@
+"""``xcatclient COMMAND ARGS…``, or any command name linked to it.
+
+Starts often and must start fast: nothing heavy is imported here, rare things only when needed.
+Facts: specs/wire-protocol.md, sections 1 to 3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from xcatd.wire.stream import ResponseReader
+from xcatd.wire.tree import MalformedError, Tree, layout
+
+from . import commands, connect
+from .printer import Printer, encode
+
+if TYPE_CHECKING:
+    import ssl
+
+_ABORT_PATIENCE = 2.0  # seconds for the server to hear of it
+_PREMATURE = (
+    "ERROR/WARNING: communication with the xCAT server seems to have been ended prematurely\n"
+)
+_PROGRAM = "xcatclient"
+
+
+class _Aborted(BaseException):
+    """The user wants the command to end; not an error, so not to be caught as one."""
+
+
+def _abort(_signal: int, _frame: FrameType | None) -> None:
+    raise _Aborted
+
+
+def main() -> int:
+    """Run one command; returns its exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    name = os.path.basename(sys.argv[0])  # noqa: PTH119 - start-up time
+    args = [os.fsencode(arg).decode("utf-8", "surrogateescape") for arg in sys.argv[1:]]
+    if _PROGRAM in name:
+        if not args:
+            print(f"Usage: {_PROGRAM} COMMAND [ARGUMENT...]", file=sys.stderr)  # noqa: T201
+            return 1
+        name, *args = args
+    return run(name, args, os.environ)
+
+
+def run(command: str, args: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Send the command, print what comes, and return the exit status."""
+    if environ.get("XCATBYPASS"):
+        print("XCATBYPASS is not possible with this client; unset it", file=sys.stderr)  # noqa: T201
+        return 1
+    is_terminal = sys.stdout.isatty()
+    request = _request(command, args, environ, is_terminal=is_terminal)
+    document = layout("xcatrequest", request).encode("utf-8", "surrogateescape")
+    try:
+        sock = _connection(environ)
+    except connect.ScopeError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    except connect.ConnectError as error:
+        return _no_connection(error, environ)
+    printer = Printer(
+        sys.stdout.buffer,
+        sys.stderr.buffer,
+        shows_server=bool(environ.get("XCATSHOWSVR")) or commands.shows_server(command, args),
+        is_terminal=is_terminal,
+    )
+    return _Conversation(sock, printer, environ).hold(document)
+
+
+def _request(
+    command: str, args: Sequence[str], environ: Mapping[str, str], *, is_terminal: bool
+) -> Tree:
+    variables = dict(environ)
+    if is_terminal:
+        variables["XCAT_PROGRESS"] = "1"
+    try:
+        cwd: str | None = os.getcwd()  # noqa: PTH109 - start-up time
+    except OSError:
+        cwd = None
+    stdin = _standard_input(commands.kind_of(command), environ)
+    return commands.build(command, args, cwd=cwd, stdin=stdin, environ=variables)
+
+
+def _standard_input(kind: commands.Kind, environ: Mapping[str, str]) -> list[str | None]:
+    """What the command is to read; empty when nothing is to be sent at all."""
+    try:
+        if environ.get("SHELL", "").endswith("/ksh") or "TERM" not in environ:
+            wanted = bool(select.select([0], [], [], 1.0)[0])
+        elif kind is commands.Kind.OBJECTS:
+            wanted = not os.isatty(0)
+        else:
+            wanted = stat.S_ISFIFO(os.fstat(0).st_mode)
+        if not wanted:
+            return []
+        with open(0, "rb", closefd=False) as file:
+            text = file.read().decode("utf-8", "surrogateescape")
+    except (OSError, ValueError):  # it is closed
+        return [None] if kind is commands.Kind.OBJECTS else []
+    return [text or None]
+
+
+def _connection(environ: Mapping[str, str]) -> ssl.SSLSocket:
+    sock = connect.connect(_host(environ))
+    directory = connect.certificate_directory(environ)
+    if not connect.has_certificates(directory):
+        print(_no_certificates(directory, environ), flush=True)  # noqa: T201
+    return connect.secure(sock, directory, environ)
+
+
+def _host(environ: Mapping[str, str]) -> str:
+    return environ.get("XCATHOST") or connect.DEFAULT_HOST
+
+
+def _no_certificates(directory: object, environ: Mapping[str, str]) -> str:
+    return (
+        f"warning: the client certificates under {directory}/ are not setup correctly, please run"
+        " '/opt/xcat/share/xcat/scripts/setup-local-client.sh"
+        f" {environ.get('USER', '')}' as 'root' to generate the client certificates; otherwise, the"
+        " SSL connection between xcat client and xcatd will be setup without certificate"
+        " verification and open to Man-In-The-Middle attacks."
+    )
+
+
+def _no_connection(error: connect.ConnectError, environ: Mapping[str, str]) -> int:
+    host = re.sub(r"%[^\]|:]*", "", _host(environ), count=1)
+    sys.stdout.write(
+        f"Unable to open socket connection to xcatd daemon on {host}.\n"
+        "Verify that the xcatd daemon is running and that your SSL setup is correct.\n"
+    )
+    sys.stdout.flush()
+    sys.stderr.write(f"Connection failure: {error}\n")
+    return error.status
+
+
+class _Conversation:
+    """One request and its responses over a connection."""
+
+    def __init__(self, sock: ssl.SSLSocket, printer: Printer, environ: Mapping[str, str]) -> None:
+        self._sock = sock
+        self._printer = printer
+        self._shows_xml = bool(environ.get("XCATSHOWXML"))
+        self._traces = bool(environ.get("XCATXMLTRACE"))
+
+    def hold(self, document: bytes) -> int:
+        """Send, read to the end, print; returns the exit status."""
+        if self._traces:
+            sys.stdout.buffer.write(document)
+        try:
+            self._send(document)
+            signal.signal(signal.SIGINT, _abort)
+            signal.signal(signal.SIGTERM, _abort)
+            is_complete = self._read()
+        except _Aborted:
+            self._say_abort()
+            return 0
+        except MalformedError as error:
+            self._printer.flush()
+            sys.stderr.write(f"{_PROGRAM}: {error}\n")
+            return 255
+        self._printer.clear_progress()
+        self._printer.flush()
+        if not is_complete:
+            sys.stderr.write(_PREMATURE)
+            return 1
+        return self._printer.status & 0xFF
+
+    def _send(self, document: bytes) -> None:
+        with contextlib.suppress(OSError):  # reading tells what the server made of it
+            self._sock.sendall(document)
+
+    def _read(self) -> bool:
+        reader = ResponseReader()
+        while data := self._receive():
+            if self._traces:
+                sys.stdout.buffer.write(data)
+            for response in reader.feed(data):
+                self._show(response)
+                if "serverdone" in response:
+                    return True
+            self._printer.flush()
+        return False
+
+    def _receive(self) -> bytes:
+        try:
+            return self._sock.recv(1 << 16)
+        except OSError:  # reset, or cut without TLS's goodbye: the end all the same
+            return b""
+
+    def _show(self, response: Tree) -> None:
+        if self._shows_xml:
+            sys.stdout.buffer.write(encode(layout("xcatresponse", response) + "\n"))
+        else:
+            self._printer.show(response)
+
+    def _say_abort(self) -> None:
+        """Tell the server, and give it the time to hear."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        self._printer.clear_progress()
+        self._printer.flush()
+        self._send(layout("xcatrequest", {"abortcommand": ["1"]}).encode())
+        self._sock.settimeout(_ABORT_PATIENCE)
+        while self._receive():
+            pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""``xcatd [-f|--foreground] [-p|--pidfile FILE]``: puts the parts together and runs them.
+
+The only place that reads the environment.  Facts: specs/wire-protocol.md, sections 1 and 8.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__, logs, process
+from .audit import AuditWriter
+from .context import Clock, SystemClock
+from .db import location
+from .db.database import Database
+from .db.errors import DatabaseError
+from .peers import PeerNames
+from .plugins import PluginHost
+from .pool import WorkerPool
+from .server import Server, Times, listen
+from .session import Services, Session
+from .site import MN_MARKER, SN_MARKER, Settings, SettingsError
+from .tls import CertificateError, Contexts
+
+if TYPE_CHECKING:
+    from xcat_aix_proto.identity import Role
+
+    from .agents import AgentConnection, AgentPool, Relay
+
+_log = logging.getLogger(__name__)
+
+VERSION = f"Version {__version__} (xcat-aix)"
+_FRONT_THREADS = 8
+_BACKLOG = 1024
+_LAST_ROWS = 5.0  # seconds for the audit rows of the last commands
+
+
+class LazyAgents:
+    """The agents' pool, loaded with its first use: most commands need none of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._pool: AgentPool | None = None
+
+    def _get(self) -> AgentPool:
+        with self._lock:
+            if self._pool is None:
+                from .agents import AgentPool  # noqa: PLC0415 - Pyro5 is loaded when it is needed
+
+                self._pool = AgentPool.from_directory(self._directory)
+            return self._pool
+
+    def connect(
+        self,
+        node: str,
+        role: Role,
+        address: str,
+        port: int,
+        *,
+        timeout: float = 3.0,
+        via: Relay | None = None,
+    ) -> AgentConnection:
+        """As ``AgentPool.connect``."""
+        return self._get().connect(node, role, address, port, timeout=timeout, via=via)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where the daemon runs; ``root`` stands before the marker files' paths."""
+
+    hostname: str
+    environ: Mapping[str, str]
+    root: Path = Path("/")
+
+    @classmethod
+    def here(cls) -> Machine:
+        """This one."""
+        return cls(socket.gethostname().partition(".")[0], os.environ)
+
+    def is_mn(self) -> bool:
+        """A management node; a machine that is not marked at all counts as one, and that is said."""
+        if (self.root / MN_MARKER).exists():
+            return True
+        if (self.root / SN_MARKER).exists():
+            return False
+        _log.warning(
+            "neither /%s nor /%s exists: this machine counts as the management node",
+            MN_MARKER,
+            SN_MARKER,
+        )
+        return True
+
+
+class Daemon:
+    """The parts, ready to be served once sockets are there.
+
+    Raises DatabaseError, :class:`SettingsError` or :class:`CertificateError` when it cannot start.
+    """
+
+    def __init__(
+        self, machine: Machine, clock: Clock | None = None, plugins: PluginHost | None = None
+    ) -> None:
+        self._clock = clock or SystemClock()
+        place = location.find(machine.environ)
+        self._database = Database.open(place)
+        self.settings = Settings.of(self._database.read(["site"]).site)
+        self._contexts = Contexts()
+        self._contexts.get(self.settings)
+        is_mn = machine.is_mn()
+        if is_mn:
+            self._database.create_missing_tables()
+        self._writer = AuditWriter(self._insert_audit_rows, self._clock.now)
+        names = PeerNames(self._clock)
+        self._names = names
+        self._session = Session(
+            Services(
+                database=self._database,
+                plugins=plugins or PluginHost.load(),
+                clock=self._clock,
+                agents=LazyAgents(self.settings.confdir / "aix"),
+                hostname=machine.hostname,
+                version=VERSION,
+                is_mn=is_mn,
+                writer=self._writer,
+                name_of=names.get,
+                environ=dict(machine.environ),
+            )
+        )
+        _log.info("xcatd %s uses the database %s", __version__, place.describe())
+
+    def _insert_audit_rows(self, rows: list[dict[str, str]]) -> None:
+        with self._database.transaction("auditlog") as transaction:
+            transaction.insert("auditlog", rows)
+
+    def _context(self) -> ssl.SSLContext:
+        """As the site table wants it now; while it cannot be read, as it was last."""
+        try:
+            self.settings = Settings.of(self._database.read(["site"]).site)
+        except (DatabaseError, SettingsError) as error:
+            _log.error("the last known settings are used: %s", error)
+        return self._contexts.get(self.settings)
+
+    def server(self, sockets: Sequence[socket.socket], times: Times | None = None) -> Server:
+        """A server on these sockets."""
+        return Server(
+            sockets,
+            handle=self._session,
+            context=self._context,
+            clock=self._clock,
+            commands=WorkerPool("command", self.settings.max_connections, _BACKLOG),
+            front=WorkerPool("front", _FRONT_THREADS, _BACKLOG),
+            on_accept=self._names.begin,
+            times=times,
+            max_peers=_BACKLOG,
+        )
+
+    def close(self) -> None:
+        """Write what is left and let go of the database."""
+        if not self._writer.flush(_LAST_ROWS):
+            _log.error("the last auditlog rows could not be written in time")
+        self._database.close()
+
+
+def _serve(server: Server, port: int, launch: process.Launch, pidfile: process.PidFile) -> bool:
+    def stop(_number: int, _frame: object) -> None:
+        server.stop()
+
+    def hand_over(_number: int, _frame: object) -> None:
+        pidfile.release()
+        server.stop(bounded=False)
+
+    signal.set_wakeup_fd(server.wake_fd, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGUSR2, hand_over)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    launch.ready(port)
+    try:
+        return server.run()
+    finally:
+        signal.set_wakeup_fd(-1)
+
+
+def _write_pidfile(pidfile: process.PidFile, options: process.Options) -> None:
+    """Only a pid file that was asked for, or a real daemon's, must be writable."""
+    if options.foreground and options.pidfile is None and pidfile.running() is not None:
+        _log.info("the default pid file belongs to another running xcatd and is left alone")
+        return
+    try:
+        pidfile.write()
+    except OSError as error:
+        if options.pidfile is not None or not options.foreground:
+            raise
+        _log.info("no pid file: %s", error)
+
+
+def _start(options: process.Options, machine: Machine, launch: process.Launch) -> int:
+    logs.set_up(foreground=options.foreground, debug="XCATDEBUG" in machine.environ)
+    process.allow_many_descriptors()
+    pidfile = process.PidFile(options.pidfile or process.DEFAULT_PIDFILE)
+    try:
+        daemon = Daemon(machine)
+        if daemon.settings.debug:
+            logs.set_up(foreground=options.foreground, debug=True)
+        sockets = process.take_port(lambda: listen(daemon.settings.port), pidfile)
+        _write_pidfile(pidfile, options)
+    except (DatabaseError, SettingsError, CertificateError) as error:
+        launch.failed(str(error))
+        return 1
+    except OSError as error:
+        launch.failed(f"cannot start: {error}")
+        return 1
+    port = sockets[0].getsockname()[1]
+    server = daemon.server(sockets)
+    is_complete = _serve(server, port, launch, pidfile)
+    if not is_complete:
+        _log.error("some commands did not end in time and are cut off")
+    pidfile.release()
+    daemon.close()
+    _log.info("xcatd has ended")
+    return 0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the daemon; returns its exit status."""
+    options = process.parse_options(sys.argv[1:] if args is None else args)
+    machine = Machine.here()
+    if options.foreground:
+        return _start(options, machine, process.Launch())
+    status = _start(options, machine, process.detach())
+    logging.shutdown()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

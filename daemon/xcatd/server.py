@@ -1,0 +1,520 @@
+"""The listener: who is connected, what each waits for, and until when.
+
+One thread waits for all sockets and does nothing else: no TLS, no database, no name lookup.  A step of a
+connection (handshake, reading) is done by the front pool and never waits for the peer; a complete request
+is run by the command pool.  So a silent or slow peer costs a descriptor, never a thread.
+Must not: know XML, policy or plugins.  Facts: specs/wire-protocol.md, sections 1, 4 and 8.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import logging
+import selectors
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from .connection import Connection, PeerGoneError, Wants
+from .context import Clock
+from .pool import WorkerPool
+from .tls import CertificateError
+from .wire.requests import Incoming
+from .wire.tree import MalformedError
+
+_log = logging.getLogger(__name__)
+
+BACKLOG = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Limits in seconds."""
+
+    handshake: float = 10.0
+    request: float = 15.0
+    slow_request: float = 300.0  # for a known peer whose bytes keep coming
+    drain: float = 60.0
+    finish: float = 45.0  # running commands at the end, before they are cancelled
+    cancelled: float = 15.0  # and after
+
+
+class Stage(enum.Enum):
+    """Where a connection stands."""
+
+    GREETING = enum.auto()  # TLS is not up yet
+    READING = enum.auto()  # a request is awaited
+    RUNNING = enum.auto()  # a command works on it
+    CLOSING = enum.auto()  # the rest of the output is being sent
+
+
+@dataclass(slots=True, eq=False)
+class _Peer:
+    connection: Connection
+    deadline: float | None
+    stage: Stage = Stage.GREETING
+    wants: Wants = Wants.READ
+    is_in_front: bool = False
+    is_deaf: bool = False  # what it sends while its command runs is not read any more
+    is_last: bool = False
+    reading_since: float = 0.0
+    inbox: list[Incoming] = field(default_factory=list)
+    events: int = 0
+
+
+class Channel:
+    """The session's end of a connection: where its replies go."""
+
+    def __init__(self, server: Server, connection: Connection) -> None:
+        self._server = server
+        self.connection = connection
+
+    def send(self, document: bytes) -> None:
+        """One or more complete documents."""
+        if self.connection.send(document):
+            self._server.wake()
+
+    def end(self, document: bytes) -> None:
+        """The document that ends the request; a next one may come."""
+        self.connection.end_request()
+        if self.connection.send(document, at_once=True):
+            self._server.wake()
+
+
+Handle = Callable[[Channel, Incoming], bool]
+
+
+def listen(port: int) -> list[socket.socket]:
+    """Sockets on all addresses: one for both protocols, or IPv4 alone where IPv6 is off.
+
+    Raises OSError, ``EADDRINUSE`` if another daemon has the port.
+    """
+    if socket.has_dualstack_ipv6():
+        try:
+            return [_bound(socket.AF_INET6, port)]
+        except OSError as error:
+            if isinstance(error, PermissionError) or _is_taken(error):
+                raise
+    return [_bound(socket.AF_INET, port)]
+
+
+def _is_taken(error: OSError) -> bool:
+    return error.errno == errno.EADDRINUSE
+
+
+def _bound(family: socket.AddressFamily, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(("", port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class Server:
+    """Serves until :meth:`stop` was called and every command is over, or the limits are."""
+
+    def __init__(
+        self,
+        sockets: Iterable[socket.socket],
+        *,
+        handle: Handle,
+        context: Callable[[], ssl.SSLContext],
+        clock: Clock,
+        commands: WorkerPool,
+        front: WorkerPool,
+        on_accept: Callable[[str], None] = lambda _: None,
+        times: Times | None = None,
+        max_peers: int = 1024,
+    ) -> None:
+        self._listeners = list(sockets)
+        self._handle = handle
+        self._context = context
+        self._clock = clock
+        self._commands = commands
+        self._front = front
+        self._on_accept = on_accept
+        self._times = times or Times()
+        self._max_peers = max_peers
+        self._peers: dict[Connection, _Peer] = {}
+        self._calls: deque[Callable[[], None]] = deque()
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._stopping = False
+        self._cancel_at: float | None = None
+        self._give_up_at: float | None = None
+        self._accept_again_at: float | None = None
+
+    # -- from other threads and signal handlers ------------------------------------------------
+
+    @property
+    def wake_fd(self) -> int:
+        """For ``signal.set_wakeup_fd``: a signal ends the wait."""
+        return self._wake_out.fileno()
+
+    def wake(self) -> None:
+        """Let the waiting thread look again."""
+        with suppress(OSError):  # full: it is awake already; closed: it is over
+            self._wake_out.send(b"\0")
+
+    def call(self, job: Callable[[], None]) -> None:
+        """Run ``job`` in the serving thread."""
+        self._calls.append(job)
+        self.wake()
+
+    def stop(self, *, bounded: bool = True) -> None:
+        """Release the port and end when the running commands have; ``bounded``: or the limits are."""
+        self.call(partial(self._stop, bounded=bounded))
+
+    # -- the serving thread --------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Serve; True if every command came to its own end."""
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
+        for sock in self._listeners:
+            self._selector.register(sock, selectors.EVENT_READ, partial(self._accept, sock))
+        try:
+            while not self._is_over():
+                for key, _ in self._selector.select(self._timeout()):
+                    key.data()
+                while self._calls:
+                    self._calls.popleft()()
+                self._look_after_all(self._clock.monotonic())
+        finally:
+            unfinished = self._close_all()
+        return not unfinished
+
+    def _is_over(self) -> bool:
+        if not self._stopping:
+            return False
+        if not self._peers and not self._commands.unfinished:
+            return True
+        return self._give_up_at is not None and self._clock.monotonic() >= self._give_up_at
+
+    def _close_all(self) -> bool:
+        running = any(peer.stage is Stage.RUNNING for peer in self._peers.values())
+        for connection in list(self._peers):
+            self._drop(self._peers[connection])
+        self._release()
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+        return running
+
+    def _release(self) -> None:
+        for sock in self._listeners:
+            self._forget(sock)
+            sock.close()
+        self._listeners.clear()
+
+    def _forget(self, sock: socket.socket) -> None:
+        with suppress(KeyError):  # it was not waited for
+            self._selector.unregister(sock)
+
+    def _stop(self, *, bounded: bool) -> None:
+        self._release()
+        now = self._clock.monotonic()
+        if bounded and self._cancel_at is None:
+            self._cancel_at = now + self._times.finish
+            self._give_up_at = self._cancel_at + self._times.cancelled
+        self._stopping = True
+        for peer in list(self._peers.values()):
+            peer.is_last = True
+            if peer.stage in {Stage.GREETING, Stage.READING} and not peer.is_in_front:
+                self._drop(peer)
+
+    def _woken(self) -> None:
+        with suppress(BlockingIOError):
+            while self._wake_in.recv(4096):
+                pass
+
+    def _timeout(self) -> float:
+        moments = [self._cancel_at, self._give_up_at, self._accept_again_at]
+        for peer in self._peers.values():
+            moments.append(None if peer.is_in_front else peer.deadline)
+            moments.append(peer.connection.flush_at)
+        known = [moment for moment in moments if moment is not None]
+        limit = min(known) - self._clock.monotonic() if known else 60.0
+        return max(0.0, min(limit, 60.0))
+
+    # -- accepting -----------------------------------------------------------------------------
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(64):  # then the others' turn
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._cannot_accept(error)
+                return
+            self._welcome(sock, address)
+
+    def _cannot_accept(self, error: OSError) -> None:
+        _log.error("cannot accept a connection: %s", error.strerror)
+        for listener in self._listeners:
+            self._forget(listener)
+        self._accept_again_at = self._clock.monotonic() + 0.2
+
+    def _welcome(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        if len(self._peers) >= self._max_peers and not self._make_room():
+            _log.error("a connection from %s is refused: %d are open", address[0], len(self._peers))
+            sock.close()
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        host = address[0].removeprefix("::ffff:")
+        connection = Connection(sock, host, address[1], self._clock)
+        deadline = self._clock.monotonic() + self._times.handshake
+        self._peers[connection] = _Peer(connection, deadline)
+        self._on_accept(host)
+
+    def _make_room(self) -> bool:
+        """The peer that has been silent longest goes first."""
+        for peer in self._peers.values():
+            if peer.stage is Stage.GREETING and not peer.is_in_front:
+                _log.error("%s is dropped: too many connections", peer.connection)
+                self._drop(peer)
+                return True
+        return False
+
+    # -- looking after connections ---------------------------------------------------------------
+
+    def _look_after_all(self, now: float) -> None:
+        if self._accept_again_at is not None and now >= self._accept_again_at:
+            self._accept_again_at = None
+            for sock in self._listeners:
+                self._selector.register(sock, selectors.EVENT_READ, partial(self._accept, sock))
+        if self._cancel_at is not None and now >= self._cancel_at:
+            self._cancel_at = None
+            for peer in self._peers.values():
+                peer.connection.cancelled.set()
+        for peer in list(self._peers.values()):
+            self._look_after(peer, now)
+
+    def _look_after(self, peer: _Peer, now: float) -> None:
+        connection = peer.connection
+        if peer.deadline is not None and now >= peer.deadline and not peer.is_in_front:
+            _log.info("%s is dropped: %s", connection, _overdue(peer.stage))
+            self._drop(peer)
+            return
+        if connection.flush_at is not None and now >= connection.flush_at:
+            connection.flush(now)
+        if peer.stage is Stage.CLOSING and not connection.has_output:
+            self._drop(peer)
+            return
+        self._watch(peer, _events(peer))
+
+    def _watch(self, peer: _Peer, events: int) -> None:
+        if events == peer.events:
+            return
+        sock = peer.connection.socket
+        if not events:
+            self._selector.unregister(sock)
+        elif peer.events:
+            self._selector.modify(sock, events, partial(self._ready, peer))
+        else:
+            self._selector.register(sock, events, partial(self._ready, peer))
+        peer.events = events
+
+    def _ready(self, peer: _Peer) -> None:
+        connection = peer.connection
+        if connection not in self._peers:
+            return
+        if connection.has_output:
+            connection.flush(self._clock.monotonic())
+        match peer.stage:
+            case Stage.RUNNING if not peer.is_deaf:
+                self._hear(peer)
+            case Stage.GREETING | Stage.READING if not peer.is_in_front:
+                self._to_front(peer)
+            case _:
+                pass
+
+    def _to_front(self, peer: _Peer) -> None:
+        self._watch(peer, 0)
+        peer.is_in_front = True
+        if not self._front.submit(partial(self._advance, peer)):
+            _log.error("%s is dropped: too many connections at once", peer.connection)
+            self._drop(peer)
+
+    def _drop(self, peer: _Peer) -> None:
+        if self._peers.pop(peer.connection, None) is None:
+            return
+        if peer.events:
+            self._watch(peer, 0)
+        peer.connection.close()
+
+    # -- in the front pool -----------------------------------------------------------------------
+
+    def _advance(self, peer: _Peer) -> None:
+        """One step of a connection that became ready."""
+        try:
+            requests = self._step(peer)
+        except PeerGoneError as error:
+            self._log_departure(peer, error)
+            self.call(partial(self._drop, peer))
+        except MalformedError as error:
+            _log.error("%s is dropped: %s", peer.connection, error)
+            self.call(partial(self._drop, peer))
+        except CertificateError as error:
+            _log.error("%s is dropped: %s", peer.connection, error)
+            self.call(partial(self._drop, peer))
+        else:
+            self.call(partial(self._stepped, peer, requests))
+
+    def _log_departure(self, peer: _Peer, error: PeerGoneError) -> None:
+        if peer.stage is Stage.GREETING:
+            _log.error("%s is dropped before TLS was up: %s", peer.connection, error)
+        elif peer.connection.is_between:
+            _log.debug("%s has gone: %s", peer.connection, error)
+        else:
+            _log.info("%s has gone within a request: %s", peer.connection, error)
+
+    def _step(self, peer: _Peer) -> list[Incoming]:
+        connection = peer.connection
+        if peer.stage is Stage.GREETING:
+            if not connection.has_started:
+                connection.start_tls(self._context())
+            peer.wants = connection.handshake()
+            if peer.wants is not Wants.NOTHING:
+                return []
+            peer.stage = Stage.READING
+            peer.reading_since = self._clock.monotonic()
+            peer.deadline = peer.reading_since + self._times.request
+            _log.debug("%s is connected", connection)
+        requests = connection.receive()
+        if connection.user and not connection.is_between:
+            latest = peer.reading_since + self._times.slow_request
+            peer.deadline = min(self._clock.monotonic() + self._times.request, latest)
+        return requests
+
+    # -- in the serving thread again ---------------------------------------------------------------
+
+    def _stepped(self, peer: _Peer, requests: list[Incoming]) -> None:
+        peer.is_in_front = False
+        if peer.connection not in self._peers:
+            return
+        if requests:
+            self._take(peer, requests)
+        elif self._stopping:
+            self._drop(peer)
+
+    def _take(self, peer: _Peer, requests: list[Incoming]) -> None:
+        connection = peer.connection
+        if any(request.abort for request in requests):
+            _log.info("%s aborts before its command has started", connection)
+            self._drop(peer)
+        elif len(requests) > 1 or not connection.is_between:
+            _log.error(
+                "%s is dropped: it sent a request before the answer to the first", connection
+            )
+            self._drop(peer)
+        else:
+            peer.stage = Stage.RUNNING
+            peer.deadline = None
+            connection.begin_request()
+            if not self._commands.submit(partial(self._run, peer, requests[0])):
+                _log.error("%s is dropped: too many commands are waiting", connection)
+                self._drop(peer)
+
+    def _hear(self, peer: _Peer) -> None:
+        """The peer says something while its command runs."""
+        connection = peer.connection
+        try:
+            requests = connection.receive()
+        except PeerGoneError as error:
+            peer.is_deaf = True
+            if not connection.is_answered:
+                _log.info("%s has gone, its command goes on: %s", connection, error)
+            connection.lose()
+            return
+        except MalformedError as error:
+            _log.error("%s spoke while its command ran: %s", connection, error)
+            peer.is_deaf = peer.is_last = True
+            return
+        for request in requests:
+            self._interrupt(peer, request)
+
+    def _interrupt(self, peer: _Peer, request: Incoming) -> None:
+        connection = peer.connection
+        if request.abort:
+            _log.info("%s aborts its command", connection)
+            connection.cancelled.set()
+            connection.lose()
+            peer.is_deaf = True
+        elif connection.is_answered:
+            peer.inbox.append(request)
+            peer.is_deaf = True
+        else:
+            _log.error("%s sent a request before the answer to the first", connection)
+            peer.is_deaf = peer.is_last = True
+
+    def _run(self, peer: _Peer, request: Incoming) -> None:
+        """In the command pool."""
+        keep = False
+        try:
+            keep = self._handle(Channel(self, peer.connection), request)
+        finally:
+            self.call(partial(self._finished, peer, keep=keep))
+
+    def _finished(self, peer: _Peer, *, keep: bool) -> None:
+        connection = peer.connection
+        if connection not in self._peers:
+            return
+        now = self._clock.monotonic()
+        connection.end_request()
+        if not keep or peer.is_last or connection.is_lost or self._stopping:
+            peer.stage = Stage.CLOSING
+            peer.deadline = now + self._times.drain
+            connection.flush(now)
+            return
+        peer.stage = Stage.READING
+        peer.is_deaf = False
+        peer.reading_since = now
+        peer.deadline = now + self._times.request
+        if peer.inbox:
+            requests, peer.inbox = peer.inbox, []
+            self._take(peer, requests)
+        elif not connection.is_between:
+            self._to_front(peer)
+
+
+def _overdue(stage: Stage) -> str:
+    match stage:
+        case Stage.GREETING:
+            return "no TLS handshake in time"
+        case Stage.READING:
+            return "no request in time"
+        case _:
+            return "it does not read its replies"
+
+
+def _events(peer: _Peer) -> int:
+    """What to wait for on behalf of this peer."""
+    if peer.is_in_front:
+        return 0
+    connection = peer.connection
+    output = selectors.EVENT_WRITE if connection.has_output and connection.flush_at is None else 0
+    match peer.stage:
+        case Stage.GREETING:
+            return selectors.EVENT_WRITE if peer.wants is Wants.WRITE else selectors.EVENT_READ
+        case Stage.READING:
+            return selectors.EVENT_READ | output
+        case Stage.RUNNING:
+            return output if peer.is_deaf else selectors.EVENT_READ | output
+        case Stage.CLOSING:
+            return output
