@@ -92,6 +92,7 @@ class LabDirectory:
         copy_to_directory(prepare(self.cluster), store)
         self._install_commands()
         self._install_postscripts()
+        self._install_hosts_file()
 
     def finish(self) -> None:
         """Mark the lab as complete."""
@@ -128,6 +129,18 @@ class LabDirectory:
             script.chmod(0o755)
         for node in self.cluster.nodes.values():
             _link(self.node(node.name) / "root" / "xcatpost", "../../../postscripts")
+
+    def _install_hosts_file(self) -> None:
+        """One /etc/hosts for all nodes: how the agents turn names into addresses."""
+        lines = ["127.0.0.1 localhost\n"]
+        for node in self.cluster.nodes.values():
+            for interface in node.interfaces:
+                names = [interface.name]
+                names += node.aliases if interface is node.interfaces[0] else ()
+                lines.append(f"{interface.address} {' '.join(names)}\n")
+        (self.path / "hosts").write_text("".join(lines), encoding="ascii")
+        for node in self.cluster.nodes.values():
+            _link(self.node(node.name) / "root" / "etc" / "hosts", "../../../../hosts")
 
 
 def _link(place: Path, target: str) -> None:
