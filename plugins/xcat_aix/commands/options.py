@@ -1,0 +1,95 @@
+"""Command-line options with the habits of xCAT's commands.
+
+Owns the parsing of a request's arguments into values: operands and options mixed in any order, short
+options bundled (``-al``), their value attached or apart (``-imgt``, ``-i mgt``), long options by any
+unique beginning, everything case-sensitive, ``--`` ends the options (specs/object-commands.md, section 1).
+Must not know any command or print anything.
+"""
+
+from __future__ import annotations
+
+import getopt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+class OptionError(ValueError):
+    """The arguments do not parse; the text says which option is at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option.  ``names`` are all its spellings without dashes; the first one identifies it.
+
+    One-letter names are short options.  ``takes_value`` is for options that need a value.
+    """
+
+    names: tuple[str, ...]
+    takes_value: bool = False
+
+
+def flag(*names: str) -> Option:
+    """An option without a value."""
+    return Option(names)
+
+
+def value(*names: str) -> Option:
+    """An option with a value; it may be given several times."""
+    return Option(names, takes_value=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """Parsed arguments: operands in order, and every option given by its first name."""
+
+    operands: tuple[str, ...] = ()
+    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Whether the option was given at all."""
+        return name in self.options
+
+    def value(self, name: str, default: str = "") -> str:
+        """The option's last value."""
+        return self.values(name)[-1] if self.has(name) else default
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Every value of the option, in order."""
+        return self.options.get(name, ())
+
+
+def parse(
+    words: Sequence[str], options: Sequence[Option], *, operands_end_options: bool = False
+) -> Arguments:
+    """Split ``words`` into operands and options.
+
+    ``operands_end_options``: everything after the first operand is an operand (tabdump does so).
+    Raises OptionError for an unknown or ambiguous option, a missing or an unwanted value.
+    """
+    reader = getopt.getopt if operands_end_options else getopt.gnu_getopt
+    try:
+        found, operands = reader(list(words), _short(options), _long(options))
+    except getopt.GetoptError as error:
+        raise OptionError(error.msg) from None
+    first_names = {name: option.names[0] for option in options for name in option.names}
+    given: dict[str, tuple[str, ...]] = {}
+    for spelling, text in found:
+        name = first_names[spelling.lstrip("-")]
+        given[name] = (*given.get(name, ()), text)
+    return Arguments(tuple(operands), given)
+
+
+def _short(options: Sequence[Option]) -> str:
+    return "".join(
+        name + (":" if option.takes_value else "")
+        for option in options
+        for name in option.names
+        if len(name) == 1
+    )
+
+
+def _long(options: Sequence[Option]) -> list[str]:
+    # One-letter names too: `--w` is `-w` for xCAT's parser.
+    return [
+        name + ("=" if option.takes_value else "") for option in options for name in option.names
+    ]
