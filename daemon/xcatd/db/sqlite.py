@@ -275,7 +275,7 @@ def _as_text(target: sa.TableClause, name: str, kind: str) -> sa.ColumnElement[s
 
 def _fetch(connection: sa.Connection, statement: sa.Executable) -> list[Cells]:
     """Rows as tuples; equal texts share one object, for tables repeat themselves."""
-    shared: dict[Any, str | None] = {}
+    shared: dict[Any, Any] = {}
     share = shared.setdefault
     try:
         return [tuple(map(share, row, row)) for row in connection.execute(statement)]

@@ -1,6 +1,27 @@
-"""Values that are expressions over the node's name (specs/database.md, section 5)."""
+"""Values that are expressions over the node's name (specs/database.md, section 5).
+
+``/pattern/text/`` and ``|pattern|expression|``; anything else is literal.  Pure, bounded, and never raises:
+an expression that cannot be worked out gives nothing, as it does in xCAT.
+"""
 
 from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from xcatd import perlre
+
+from . import arithmetic
+
+#: Longer names and results are not worked on.
+LONGEST_NAME = 255
+LONGEST_RESULT = 4096
+
+#: One value has at most so many parenthesised parts, counting those that results bring in.
+MOST_PARTS = 64
+
+_NUMBERS = re.compile(r"[\D0]*(\d+)", re.ASCII)
+_SLASHES = re.compile(r"/([^/]*)/([^/]*)/", re.DOTALL)
 
 
 def is_expression(text: str) -> bool:
@@ -9,5 +30,80 @@ def is_expression(text: str) -> bool:
 
 
 def expand(value: str, node: str) -> str | None:
-    """The value for this node; None when it says that there is none."""
-    return value if node else None
+    """The value for this node; None when there is none, or it cannot be worked out."""
+    if not is_expression(value):
+        return value or None
+    try:
+        return _expand(value, node) or None
+    except (perlre.BadPattern, arithmetic.CannotEvaluate):
+        return None
+
+
+def _expand(value: str, node: str) -> str:
+    if len(node) > LONGEST_NAME:
+        raise arithmetic.CannotEvaluate("the name is too long")
+    if value[0] == "/":
+        match = _SLASHES.fullmatch(value)
+        return _replaced(node, match[1], match[2]) if match else value
+    if "\n" in value:
+        return value
+    pattern, bar, expression = value[1:-1].partition("|")
+    if not bar:
+        pattern, expression = _pattern_for(node), pattern
+    return _worked_out(node, pattern, expression)
+
+
+def _pattern_for(node: str) -> str:
+    """The pattern of the easy form: one group per number in the name, leading zeros left out."""
+    return r"[\D0]*(\d+)" * len(_NUMBERS.findall(node)) + ".*$"
+
+
+def _replaced(node: str, pattern: str, text: str) -> str:
+    match = perlre.compile_pattern(pattern).search(node)
+    return node if match is None else node[: match.start()] + text + node[match.end() :]
+
+
+def _worked_out(node: str, pattern: str, expression: str) -> str:
+    match = perlre.compile_pattern(pattern).search(node)
+    if match is None:
+        return node
+    before, after = node[: match.start()], node[match.end() :]
+    for _ in range(MOST_PARTS):
+        part = _parenthesised(expression)
+        if part is None:
+            return before + expression + after
+        start, end = part
+        # Text of the name around the match stands around the part, too.
+        value = _value_of(before + expression[start:end] + after, match.groups())
+        expression = expression[:start] + value + expression[end:]
+        if len(expression) > LONGEST_RESULT:
+            break
+    raise arithmetic.CannotEvaluate("the value has too many parts or gets too long")
+
+
+@lru_cache(maxsize=4096)
+def _value_of(text: str, captures: tuple[str | None, ...]) -> str:
+    try:
+        return arithmetic.evaluate(text, captures)
+    except arithmetic.CannotEvaluate:
+        return ""
+
+
+def _parenthesised(text: str) -> tuple[int, int] | None:
+    """Start and end of the first balanced ``(…)``; None when there is none or a ``)`` comes first."""
+    start = next((place for place, sign in enumerate(text) if sign in "()"), None)
+    if start is None or text[start] == ")":
+        return None
+    depth = 0
+    place = start
+    while place < len(text):
+        if text[place] == "\\":
+            place += 1
+        elif text[place] == "(":
+            depth += 1
+        elif text[place] == ")":
+            depth -= 1
+            if depth == 0:
+                return start, place + 1
+        place += 1
+    return None
