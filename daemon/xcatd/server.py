@@ -151,6 +151,8 @@ class Server:
         self._calls: deque[Callable[[], None]] = deque()
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
         self._stopping = False
         self._cancel_at: float | None = None
         self._give_up_at: float | None = None
@@ -181,8 +183,6 @@ class Server:
 
     def run(self) -> bool:
         """Serve; True if every command came to its own end."""
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
         self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
         for sock in self._listeners:
             self._selector.register(sock, selectors.EVENT_READ, partial(self._accept, sock))

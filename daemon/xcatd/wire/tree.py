@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from xml.parsers import expat
 
 Value: TypeAlias = "str | Tree | None"
@@ -25,8 +24,7 @@ class TooLargeError(MalformedError):
     """The document exceeds one of the :class:`Limits`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):  # no dataclass: the client imports this module, and must start fast
     """Bounds of one document: ``size`` in bytes, ``depth`` and ``elements`` in element counts."""
 
     size: int = 64 << 20
