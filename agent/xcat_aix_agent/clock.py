@@ -39,3 +39,8 @@ class SystemClock:
 def stamp(moment: datetime) -> str:
     """``2026-11-23T01:02:03.456Z``."""
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse(text: str) -> datetime:
+    """The inverse of :func:`stamp`; raises :class:`ValueError`."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)

@@ -1,0 +1,282 @@
+"""One job as a directory: what an administrator reads with ``ls`` and ``cat``.
+
+========================  =====================================================================
+``spec.json``             the job is accepted; what to do, for whom, within how many seconds
+``lock``                  held (``fcntl.lockf``) by the wrapper process as long as it lives
+``started``               the wrapper began to work; its process id
+``group``                 process group of the command that runs just now
+``events``                what happened: ``<seq> <time> <text>`` per line
+``result.json``, ``rc``   the outcome; ``rc`` comes last, so that with it the job has exited
+``acknowledged``          the management node knows the outcome; the directory may expire
+========================  =====================================================================
+
+Owns: the layout.  Must not: start, stop or look for processes (see :mod:`.runners`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Optional, Tuple
+
+from xcat_aix_proto import codec, operations
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.jobs import JobEvent, Outcome
+
+from . import files
+from .clock import Clock, parse, stamp
+
+_SPEC, _LOCK, _STARTED, _GROUP = "spec.json", "lock", "started", "group"
+# An event's line is shorter than the tail that is read to find the last number.
+_MAX_LINE, _TAIL = 4000, 65536
+_EVENTS, _RESULT, _RC, _ACKNOWLEDGED = "events", "result.json", "rc", "acknowledged"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The content of ``spec.json``: all a wrapper needs, whatever the settings are by then.
+
+    ``operation`` is the wire form; ``by`` the identity that asked.  ``limit`` is in seconds from
+    ``accepted`` on: past that nobody begins with the job any more, because the management node has
+    given it up by then.
+    """
+
+    job_id: str
+    operation: Mapping[str, Any]
+    limit: float
+    by: str
+    accepted: str
+    node: str
+    root: str
+    path: str
+    postscripts: str
+    max_log: int
+
+    @property
+    def kind(self) -> str:
+        """The kind of the operation."""
+        return str(self.operation["kind"])
+
+    @property
+    def deadline(self) -> float:
+        """When its time is over (seconds of the epoch)."""
+        return parse(self.accepted).timestamp() + self.limit
+
+    def decoded(self) -> operations.Operation:
+        """The operation; raises ``BAD_OPERATION`` if an older agent accepted what this one lacks."""
+        return operations.from_wire(self.operation)
+
+
+class Job:
+    """The directory of one job.  ``sync`` False leaves out flushing to disk (laboratories)."""
+
+    def __init__(self, path: Path, *, sync: bool = True) -> None:
+        self.path = path
+        self.job_id = path.name
+        self._sync = sync
+        self._lock: Optional[int] = None
+        self._seq = 0
+        self._written = 0
+        self._log_is_closed = False
+
+    # What is there.
+
+    def spec(self) -> Spec:
+        """What was accepted; raises ``INTERNAL`` if the file cannot be read."""
+        try:
+            return codec.from_wire(Spec, json.loads((self.path / _SPEC).read_text("utf-8")))
+        except (OSError, ValueError, AgentError) as error:
+            text = f"cannot read {self.path / _SPEC}: {error}; remove the directory"
+            raise AgentError(ErrorCode.INTERNAL, text) from None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the job was accepted."""
+        return (self.path / _SPEC).exists()
+
+    @property
+    def is_started(self) -> bool:
+        """Whether a wrapper began to work."""
+        return (self.path / _STARTED).exists()
+
+    @property
+    def is_exited(self) -> bool:
+        """Whether the outcome is there."""
+        return (self.path / _RC).exists()
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether the outcome may be forgotten."""
+        return (self.path / _ACKNOWLEDGED).exists()
+
+    @property
+    def wrapper(self) -> Optional[int]:
+        """Process id of the wrapper, None before it began."""
+        return _number(self.path / _STARTED)
+
+    @property
+    def group(self) -> Optional[int]:
+        """Process group of the command that runs, or ran when the wrapper was killed."""
+        return _number(self.path / _GROUP)
+
+    def changed_at(self) -> float:
+        """When the directory got its last file (seconds of the epoch)."""
+        return _modified(self.path)
+
+    def outcome(self) -> Optional[Outcome]:
+        """How it ended, None unless it exited."""
+        if not self.is_exited:
+            return None
+        return codec.from_wire(Outcome, json.loads((self.path / _RESULT).read_text("utf-8")))
+
+    def events(self, after_seq: int = 0) -> Tuple[JobEvent, ...]:
+        """The events after ``after_seq``; a line cut off by a crash is left out."""
+        text = files.read(self.path / _EVENTS) or ""
+        lines = text.split("\n")[:-1]
+        return tuple(_event(line) for line in lines[max(0, after_seq) :])
+
+    def last_seq(self) -> int:
+        """The number of the last event, 0 without one; reads only the end of the file."""
+        try:
+            with open(self.path / _EVENTS, "rb") as file:
+                file.seek(max(0, self.size_of_events() - _TAIL))
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return 0
+        return int(lines[-2].partition(b" ")[0]) if len(lines) > 1 else 0
+
+    def size_of_events(self) -> int:
+        """Bytes of events: a cheap way to see that there are new ones."""
+        try:
+            return (self.path / _EVENTS).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    # What the agent does.
+
+    def accept(self, spec: Spec) -> None:
+        """Make the directory with its ``spec.json`` at once.  Raises :class:`OSError`."""
+        unfinished = self.path.with_name(f".{self.job_id}.new")
+        remove(unfinished)
+        unfinished.mkdir(mode=0o700)
+        try:
+            self._replace(unfinished / _SPEC, json.dumps(codec.to_wire(spec), indent=1) + "\n")
+            unfinished.rename(self.path)
+        except OSError:
+            remove(unfinished)
+            raise
+        if self._sync:
+            files.sync_directory(self.path.parent)
+
+    def acknowledge(self) -> None:
+        """Let the job expire.  Raises :class:`OSError`."""
+        if not self.is_acknowledged:
+            self._replace(self.path / _ACKNOWLEDGED, "")
+
+    def lock_is_held(self) -> bool:
+        """Whether another process holds the lock.  Never ask in the process that holds it."""
+        try:
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    # What the wrapper does.
+
+    def lock(self) -> bool:
+        """Take the lock until this process ends; False if another process holds it.
+
+        Opened once: closing any other descriptor of the file would give a POSIX lock away.
+        """
+        self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            return False
+        return True
+
+    def start(self, process: int) -> None:
+        """Note that work begins."""
+        self._replace(self.path / _STARTED, f"{process}\n")
+
+    def record_group(self, group: Optional[int]) -> None:
+        """Note the process group of the command that runs, or that none does."""
+        if group is None:
+            with contextlib.suppress(FileNotFoundError):
+                (self.path / _GROUP).unlink()
+        else:
+            files.replace(self.path / _GROUP, f"{group}\n", sync=False)
+
+    def report(self, text: str, clock: Clock, max_log: int) -> None:
+        """Append one event per line of ``text``; past ``max_log`` bytes only a last word is kept."""
+        for line in text.splitlines():
+            if self._log_is_closed:
+                return
+            self._append(_printable(line[:_MAX_LINE]), clock)
+            if self._written > max_log:
+                self._append(f"no more is kept: this log reached {max_log} bytes", clock)
+                self._log_is_closed = True
+
+    def _append(self, text: str, clock: Clock) -> None:
+        self._seq += 1
+        line = f"{self._seq} {stamp(clock.now())} {text}\n"
+        self._written += len(line)
+        try:
+            with open(self.path / _EVENTS, "a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError:  # a full disk costs the rest of the story, not the job
+            self._log_is_closed = True
+
+    def finish(self, outcome: Outcome) -> None:
+        """Record the outcome.  Raises :class:`OSError`; the job is then lost and a probe decides."""
+        rc = 0 if outcome.error is None else int(outcome.error.get("code", 1))
+        self._replace(self.path / _RESULT, json.dumps(codec.to_wire(outcome), indent=1) + "\n")
+        self._replace(self.path / _RC, f"{rc}\n")
+
+    def _replace(self, path: Path, text: str) -> None:
+        files.replace(path, text, sync=self._sync, mode=0o600)
+
+
+def remove(path: Path) -> None:
+    """Remove a job's directory, if it is there; it stops being a job at once."""
+    doomed = path if path.name.startswith(".") else path.with_name(f".{path.name}.old")
+    with contextlib.suppress(FileNotFoundError):
+        if doomed != path:
+            remove(doomed)
+            path.rename(doomed)
+        for entry in list(doomed.iterdir()):
+            entry.unlink()
+        doomed.rmdir()
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text.expandtabs())
+
+
+def _event(line: str) -> JobEvent:
+    seq, _, rest = line.partition(" ")
+    at, _, text = rest.partition(" ")
+    return JobEvent(int(seq), at, text)
+
+
+def _number(path: Path) -> Optional[int]:
+    text = (files.read(path) or "").strip()
+    return int(text) if text.isdigit() else None
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,54 @@
+"""``client.postscripts@1``: run postscripts one after the other, stopping at none of them."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional
+
+from xcat_aix_agent.host import Host, Report
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.jobs import Probe, Verdict
+from xcat_aix_proto.operations import RunPostscripts
+
+_LIMIT = 3600.0
+
+
+def run(operation: RunPostscripts, host: Host, report: Report) -> Mapping[str, Any]:
+    """Raises ``COMMAND_FAILED`` naming every script that failed, after all have run."""
+    failures: List[str] = []
+    for script in operation.scripts:
+        problem = _run_one(script, operation.environment, host, report)
+        if problem is not None:
+            report(problem)
+            failures.append(problem)
+    if failures:
+        raise AgentError(ErrorCode.COMMAND_FAILED, f"postscripts: {'; '.join(failures)}")
+    return {"scripts": list(operation.scripts)}
+
+
+def probe(operation: RunPostscripts, host: Host) -> Probe:
+    """DONE only if the job asked about is here and ran exactly these scripts with success.
+
+    What a script does cannot be seen from outside, and a later move must run it again: so the record
+    of the one job is the only truth.  Scripts can be run again (xCAT does at every updatenode), so a
+    job that is unknown or was lost is NOT_DONE.
+    """
+    if host.finished(operation):
+        return Probe(Verdict.DONE, "this agent ran them")
+    return Probe(Verdict.NOT_DONE, "there is no record that they were run")
+
+
+def _run_one(
+    script: str, environment: Mapping[str, str], host: Host, report: Report
+) -> Optional[str]:
+    """What went wrong, None on success.  Only what ends the whole job is raised."""
+    name, *words = script.split()
+    path = host.file(f"{host.postscripts}/{name}")
+    try:
+        done = host.commands.run([str(path), *words], timeout=_LIMIT, env=environment)
+    except AgentError as error:
+        if error.code in (ErrorCode.TIMED_OUT, ErrorCode.CANCELLED):
+            raise
+        return f"{name}: {error.message}"
+    for line in (done.stdout + done.stderr).splitlines():
+        report(f"{name}: {line}")
+    return None if done.rc == 0 else f"{name} ended with {done.rc}"

@@ -1,0 +1,44 @@
+"""Perform one accepted job and record how it ended; the same in a wrapper process and in a thread.
+
+Owns: the way from an operation to an :class:`Outcome`.  Must not: choose where it runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import traceback
+from typing import Optional
+
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.jobs import Outcome
+
+from . import operations
+from .host import Host, LimitedCommands, Report
+from .jobs import Spec
+
+
+def perform(
+    spec: Spec, host: Host, report: Report, cancelled: Optional[threading.Event] = None
+) -> Outcome:
+    """Run the operation of ``spec``; every failure becomes part of the outcome."""
+    commands = LimitedCommands(host.commands, host.clock, spec.limit, cancelled, report)
+    limited = dataclasses.replace(host, commands=commands)
+    try:
+        result = operations.run(spec.decoded(), limited, report)
+    except AgentError as error:
+        return _failed(error, report)
+    except Exception as error:  # noqa: BLE001 - the outer boundary of a job
+        report(traceback.format_exc())
+        return _failed(AgentError(ErrorCode.INTERNAL, f"internal error: {error!r}"), report)
+    return Outcome(ok=True, result=result)
+
+
+def cancelled_outcome() -> Outcome:
+    """The outcome of a job that was stopped on request."""
+    return _failed(AgentError(ErrorCode.CANCELLED, "cancelled"), lambda _: None)
+
+
+def _failed(error: AgentError, report: Report) -> Outcome:
+    report(f"failed: {error.message}\n{error.detail}")
+    return Outcome(ok=False, error=error.to_wire())

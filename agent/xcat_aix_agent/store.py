@@ -1,0 +1,260 @@
+"""The jobs of one agent: accept once, tell the truth about each, forget what was acknowledged.
+
+Owns: the directory of all jobs, and the state of a job (:class:`xcat_aix_proto.jobs.JobState`) as it
+follows from its directory and its runner.  Must not: know peers, rights or the wire.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Tuple
+
+from xcat_aix_proto import MAX_FOLLOW, names
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate
+from xcat_aix_proto.operations import Operation, to_wire
+
+from . import files, jobs
+from .clock import Clock, stamp
+from .jobs import Job, Spec
+from .runners import Runner
+
+#: Seconds between two looks for jobs that were kept long enough.
+_SWEEP = 3600.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a store: jobs kept, jobs running, bytes of events per job, seconds to keep."""
+
+    kept: int
+    running: int
+    log: int
+    keep: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a job's wrapper must know of this host; see :class:`xcat_aix_agent.jobs.Spec`."""
+
+    node: str
+    root: str
+    path: str
+    postscripts: str
+
+
+class JobStore:
+    """All jobs below one directory.  Safe for use by several threads."""
+
+    def __init__(
+        self,
+        directory: Path,
+        runner: Runner,
+        clock: Clock,
+        limits: Limits,
+        place: Place,
+        **options: bool,
+    ) -> None:
+        self._directory = directory
+        self._runner = runner
+        self._clock = clock
+        self._limits = limits
+        self._place = place
+        self._sync = options.get("sync", True)
+        self._lock = threading.Lock()
+        self._open: Dict[str, Spec] = {}
+        self._swept = 0.0
+        #: Called once for each job that turns out to be lost, before another of its kind begins.
+        self.on_lost: Callable[[Spec], None] = lambda _spec: None
+
+    def recover(self) -> None:
+        """After a start: sweep up, and go on with what was accepted and never started."""
+        with files.disk_errors(f"use the directory {self._directory}"):
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for entry in sorted(self._directory.iterdir()):
+                if entry.name.startswith("."):
+                    jobs.remove(entry)
+        with self._lock:
+            for job in self._jobs():
+                if not job.is_exited:
+                    self._open[job.job_id] = job.spec()
+            self._settle()
+            for job_id, spec in self._open.items():
+                if not self._job(job_id).is_started:
+                    self._runner.start(self._job(job_id), spec)
+
+    # Operations of the protocol.
+
+    def submit(self, job_id: str, operation: Operation, limit: float, by: str) -> JobStatus:
+        """Accept a job once: again with the same operation it is the same job.
+
+        Raises ``JOB_CONFLICT`` (the id was used for something else), ``JOB_LIMIT``, ``BUSY`` (a job
+        of this kind works here), ``NO_SPACE``; then nothing of it is left.
+        """
+        job = self._job(names.job_id(job_id))
+        with self._lock:
+            self._settle()
+            known = self._known(job, operation)
+            if not known:
+                self._check_limits(operation)
+                spec = self._spec(job_id, operation, limit, by)
+                with files.disk_errors(f"accept the job {job_id}"):
+                    job.accept(spec)
+                self._open[job_id] = spec
+            if not job.is_started:
+                self._start(job)
+        return self.status(job_id)
+
+    def status(self, job_id: str) -> JobStatus:
+        """The state of a job; raises ``JOB_UNKNOWN``."""
+        job = self._existing(job_id)
+        spec = job.spec()
+        state = self._state(job, spec)
+        return JobStatus(job_id, spec.kind, state, job.last_seq(), job.outcome())
+
+    def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
+        """Events after ``after_seq``; waits up to ``wait`` seconds for one, or for the end."""
+        job = self._existing(job_id)
+        spec = job.spec()
+        seen = job.size_of_events() if not job.events(after_seq) else -1
+
+        def has_news() -> bool:
+            return job.size_of_events() != seen or self._state(job, spec).is_over
+
+        self._runner.wait(job, has_news, max(0.0, min(wait, MAX_FOLLOW)))
+        # The state first: events are complete once it is over.
+        status = self.status(job_id)
+        if status.state.is_over:
+            with self._lock:
+                self._settle()
+        events = job.events(after_seq)
+        return JobUpdate(status, events)
+
+    def acknowledge(self, job_id: str) -> None:
+        """Let an ended job expire; raises ``JOB_NOT_FINISHED``.  An unknown job was expired before."""
+        job = self._job(names.job_id(job_id))
+        if not job.exists:
+            return
+        if not self._state(job, job.spec()).is_over:
+            raise AgentError(ErrorCode.JOB_NOT_FINISHED, f"job {job_id} has not ended yet")
+        with files.disk_errors(f"acknowledge the job {job_id}"):
+            job.acknowledge()
+
+    def cancel(self, job_id: str) -> JobStatus:
+        """Stop a job; one that is over stays as it is."""
+        job = self._existing(job_id)
+        if not self._state(job, job.spec()).is_over:
+            self._runner.cancel(job)
+        return self.status(job_id)
+
+    def all(self) -> Tuple[JobStatus, ...]:
+        """The state of every job, oldest first."""
+        return tuple(self.status(job.job_id) for job in self._jobs())
+
+    def finished(self, job_id: str, operation: Operation) -> bool:
+        """Whether this job performed exactly this operation with success."""
+        job = self._job(names.job_id(job_id))
+        outcome = job.outcome() if job.exists else None
+        return outcome is not None and outcome.ok and job.spec().operation == _plain(operation)
+
+    # Inside.
+
+    def _job(self, job_id: str) -> Job:
+        return Job(self._directory / job_id, sync=self._sync)
+
+    def _existing(self, job_id: str) -> Job:
+        job = self._job(names.job_id(job_id))
+        if not job.exists:
+            raise AgentError(ErrorCode.JOB_UNKNOWN, f"there is no job {job_id}")
+        return job
+
+    def _jobs(self) -> List[Job]:
+        found = [
+            self._job(entry.name) for entry in self._directory.iterdir() if entry.name[0] != "."
+        ]
+        return sorted((job for job in found if job.exists), key=Job.changed_at)
+
+    def _known(self, job: Job, operation: Operation) -> bool:
+        if not job.exists:
+            return False
+        if job.spec().operation != _plain(operation):
+            text = f"job {job.job_id} was submitted before with another operation"
+            raise AgentError(ErrorCode.JOB_CONFLICT, text)
+        return True
+
+    def _spec(self, job_id: str, operation: Operation, limit: float, by: str) -> Spec:
+        return Spec(
+            job_id=job_id,
+            operation=_plain(operation),
+            limit=limit,
+            by=by,
+            accepted=stamp(self._clock.now()),
+            node=self._place.node,
+            root=self._place.root,
+            path=self._place.path,
+            postscripts=self._place.postscripts,
+            max_log=self._limits.log,
+        )
+
+    def _start(self, job: Job) -> None:
+        with files.disk_errors(f"start the job {job.job_id}"):
+            try:
+                self._runner.start(job, self._open.setdefault(job.job_id, job.spec()))
+            except OSError:
+                self._open.pop(job.job_id, None)
+                jobs.remove(job.path)
+                raise
+
+    def _state(self, job: Job, spec: Spec) -> JobState:
+        started = job.is_started
+        working = self._runner.is_working(job, spec)
+        if job.is_exited:  # asked last: it may have ended meanwhile
+            return JobState.EXITED
+        if working:
+            return JobState.RUNNING
+        in_time = self._clock.now().timestamp() <= spec.deadline
+        return JobState.ACCEPTED if in_time and not started else JobState.LOST
+
+    def _settle(self) -> None:
+        """Drop jobs that are over from the open ones; mend what the lost ones left half done.
+
+        The caller holds the lock, so that no new job of that kind begins meanwhile.
+        """
+        for job_id, spec in list(self._open.items()):
+            state = self._state(self._job(job_id), spec)
+            if state.is_over:
+                del self._open[job_id]
+                if state is JobState.LOST:
+                    self.on_lost(spec)
+
+    def _check_limits(self, operation: Operation) -> None:
+        for other in self._open.values():
+            if other.kind == operation.kind:
+                text = f"job {other.job_id} ({other.kind}, for {other.by}) is still at work here"
+                raise AgentError(ErrorCode.BUSY, text)
+        if len(self._open) >= self._limits.running:
+            text = f"{len(self._open)} jobs are running here, no more are allowed"
+            raise AgentError(ErrorCode.JOB_LIMIT, text)
+        self._expire()
+
+    def _expire(self) -> None:
+        """Remove acknowledged jobs: those kept long enough, and the oldest where room is needed."""
+        now = self._clock.now().timestamp()
+        surplus = sum(1 for _ in self._directory.iterdir()) - self._limits.kept + 1
+        if surplus <= 0 and now < self._swept + _SWEEP:
+            return
+        self._swept = now
+        for job in self._jobs():
+            if job.is_acknowledged and (surplus > 0 or job.changed_at() < now - self._limits.keep):
+                jobs.remove(job.path)
+                surplus -= 1
+        if surplus > 0:
+            text = f"{self._limits.kept} jobs are kept here and none of the rest is acknowledged"
+            raise AgentError(ErrorCode.JOB_LIMIT, text)
+
+
+def _plain(operation: Operation) -> Mapping[str, Any]:
+    """The wire form as it reads back from JSON."""
+    return to_wire(operation)
