@@ -1,4 +1,7 @@
-"""What an execution tells while it runs; a command turns it into replies.  Only committed facts."""
+"""What an execution tells while it runs; a command turns it into replies.
+
+Apart from :class:`StepSaid` these are committed facts.
+"""
 
 from __future__ import annotations
 

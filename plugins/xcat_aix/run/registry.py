@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from xcat_aix.plan.model import Plan
 from xcat_aix_proto.jobs import Probe
@@ -37,6 +37,7 @@ class StepKind(Protocol):
         """
 
 
+@runtime_checkable
 class DatabaseKind(Protocol):
     """A kind whose effect lies in the journal's own database.
 
@@ -59,11 +60,6 @@ class DatabaseKind(Protocol):
 
 
 AnyKind: TypeAlias = StepKind | DatabaseKind
-
-
-def is_database_kind(kind: AnyKind) -> TypeGuard[DatabaseKind]:
-    """Whether this kind is done in the journal's transaction."""
-    return hasattr(kind, "write")
 
 
 class Registry:
