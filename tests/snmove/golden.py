@@ -56,16 +56,16 @@ def service_node(name: str, data: Mapping[str, Any]) -> ServiceNode:
 
 def plan_of(case: Mapping[str, Any]) -> Plan:
     tables, request = Snapshot.from_rows(case["rows"]), asked(case)
-    nodes, left_out = chosen_nodes(request, tables, case["nodes"])
-    wanted = names_to_resolve(request, tables, nodes)
+    chosen = chosen_nodes(request, tables, case["nodes"])
+    wanted = names_to_resolve(request, tables, chosen)
     addresses = {name: at for name, at in case["addresses"].items() if name in wanted}
-    choices, notes = choose(request, tables, nodes, addresses)
+    choices, notes = choose(request, tables, chosen, addresses)
     servers = {
         name: service_node(name, data) for name, data in case.get("service_nodes", {}).items()
     }
     ranges = {key: frozenset(names) for key, names in case.get("ranges", {}).items()}
-    world = World(addresses, servers, (*left_out, *notes), ranges)
-    return plan(request, tables, choices, world)
+    world = World(addresses, servers, notes, ranges)
+    return plan(request, tables, chosen, choices, world)
 
 
 def outcome(case: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class World:
     """Everything a plan depends on beside the tables and the request, gathered beforehand.
 
     ``addresses`` are resolved names; ``service_nodes`` is keyed by node name; ``notes`` come from the
-    selection of the nodes; ``ranges`` are the nodes of table keys that are noderanges.
+    choice of the servers; ``ranges`` are the nodes of table keys that are noderanges.
     """
 
     addresses: Mapping[str, str]

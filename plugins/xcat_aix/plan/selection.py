@@ -14,37 +14,41 @@ from .model import Note
 from .moves import Asked, Choice, Kind, MoveError
 from .newvalues import NODEHM, NODERES, backup, entries
 from .subnets import address_of, is_address
-from .tables import Tables
+from .tables import Effective, EffectiveRows, Tables
 
 #: So many nodes are named one by one in errors about single nodes.
 MOST_NAMED = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
-    """The effective values of the chosen nodes, each table looked up once."""
+class Chosen:
+    """The nodes to move, each once, their effective values, and what to tell about those left out.
 
-    noderes: Mapping[str, Mapping[str, str]]
-    nodehm: Mapping[str, Mapping[str, str]]
-    nodetype: Mapping[str, Mapping[str, str]]
+    Every table is looked up once; ``noderes`` and ``nodehm`` tell where a value came from.
+    """
 
-    @classmethod
-    def of(cls, tables: Tables, nodes: Sequence[str]) -> Current:
-        """Look up what a move needs of ``nodes``."""
-        return cls(
-            noderes=_texts(tables, "noderes", NODERES, nodes),
-            nodehm=_texts(tables, "nodehm", NODEHM, nodes),
-            nodetype=_texts(tables, "nodetype", ("os", "provmethod"), nodes),
-        )
+    nodes: tuple[str, ...]
+    notes: tuple[Note, ...]
+    noderes: EffectiveRows
+    nodehm: EffectiveRows
+    nodetype: EffectiveRows
+
+    def text(self, node: str, column: str) -> str | None:
+        """One value of noderes."""
+        value = self.noderes.get(node, _NO_VALUES).get(column)
+        return value.text if value else None
+
+    def image(self, node: str) -> str | None:
+        """The osimage, nodetype.provmethod."""
+        value = self.nodetype.get(node, _NO_VALUES).get("provmethod")
+        return value.text if value else None
 
 
-_NONE: Mapping[str, str] = {}
+_NO_VALUES: Mapping[str, Effective] = {}
 
 
-def chosen_nodes(
-    asked: Asked, tables: Tables, expanded: Iterable[str] | None
-) -> tuple[tuple[str, ...], tuple[Note, ...]]:
-    """The nodes to move, each once, without the service nodes; and what to tell about those left out.
+def chosen_nodes(asked: Asked, tables: Tables, expanded: Iterable[str] | None) -> Chosen:
+    """The nodes to move, without the service nodes; raises :class:`MoveError` if there are none.
 
     ``expanded`` are the nodes of the noderange, None for the form with a source alone.
     """
@@ -54,30 +58,46 @@ def chosen_nodes(
             " same service node"
         )
     if expanded is None:
-        found = tuple(sorted(_served_by(asked.source or "", tables)))
+        noderes = tables.values("noderes", NODERES, tables.nodes)
+        found = tuple(sorted(_served_by(asked.source or "", noderes)))
         empty = f"no node has service node {asked.source} as its first servicenode: nothing to move"
     else:
         found = tuple(dict.fromkeys(expanded))
+        noderes = tables.values("noderes", NODERES, found)
         empty = "the noderange names no node: nothing to move"
     if not found:
         raise MoveError(empty)
-    left_out = service_nodes_among(found, asked, tables)
+    left_out = _service_nodes_among(found, asked, tables, noderes)
     nodes = tuple(node for node in found if node not in left_out)
     if not nodes:
         raise MoveError(f"cannot move {fold(found)}: service nodes are not moved")
-    if not left_out:
-        return nodes, ()
     names = [node for node in found if node in left_out]
     text = "left out: service nodes are not moved"
-    return nodes, (Note("warning", text, subject=fold(names)),)
+    return Chosen(
+        nodes,
+        (Note("warning", text, subject=fold(names)),) if names else (),
+        noderes,
+        tables.values("nodehm", NODEHM, nodes),
+        tables.values("nodetype", ("os", "provmethod"), nodes),
+    )
 
 
-def service_nodes_among(nodes: Sequence[str], asked: Asked, tables: Tables) -> frozenset[str]:
+def _served_by(source: str, noderes: EffectiveRows) -> Iterator[str]:
+    for node, row in noderes.items():
+        value = row.get("servicenode")
+        if value is not None and entries(value.text)[:1] == [source]:
+            yield node
+
+
+def _service_nodes_among(
+    nodes: Sequence[str], asked: Asked, tables: Tables, noderes: EffectiveRows
+) -> frozenset[str]:
     """Those of ``nodes`` that are service nodes: listed in servicenode, or serving one of the others."""
     listed = {row.get("node") for row in tables.rows("servicenode")}
-    serving = {asked.source, asked.dest}
-    for row in _texts(tables, "noderes", ("servicenode",), nodes).values():
-        serving.update(entries(row["servicenode"]))
+    texts = {
+        row["servicenode"].text for row in map(noderes.get, nodes) if row and "servicenode" in row
+    }
+    serving = {asked.source, asked.dest, *(entry for text in texts for entry in entries(text))}
     return frozenset(
         node
         for node in nodes
@@ -85,12 +105,16 @@ def service_nodes_among(nodes: Sequence[str], asked: Asked, tables: Tables) -> f
     )
 
 
-def names_to_resolve(asked: Asked, tables: Tables, nodes: Sequence[str]) -> frozenset[str]:
+def names_to_resolve(asked: Asked, tables: Tables, chosen: Chosen) -> frozenset[str]:
     """Every name whose address the plan may need."""
-    names: set[str | None] = {asked.source_facing, asked.dest_facing, asked.dest, *nodes}
-    for row in _texts(tables, "noderes", NODERES, nodes).values():
-        names.update(row.get(column) for column in ("xcatmaster", "nfsserver", "tftpserver"))
-        names.update(entries(row.get("servicenode"))[:2])
+    names: set[str | None] = {asked.source_facing, asked.dest_facing, asked.dest, *chosen.nodes}
+    lists: set[str] = set()
+    for node in chosen.nodes:
+        row = chosen.noderes.get(node, _NO_VALUES)
+        names.update(row[column].text for column in _FACING if column in row)
+        if "servicenode" in row:
+            lists.add(row["servicenode"].text)
+    names.update(entry for text in lists for entry in entries(text)[:2])
     names.update(row.get("gateway") for row in tables.rows("networks"))
     if asked.dest and asked.dest not in tables.nodes:
         names.update(_known_servers(tables))
@@ -99,19 +123,19 @@ def names_to_resolve(asked: Asked, tables: Tables, nodes: Sequence[str]) -> froz
     )
 
 
+_FACING = ("xcatmaster", "nfsserver", "tftpserver")
+
+
 def choose(
-    asked: Asked, tables: Tables, nodes: Sequence[str], addresses: Mapping[str, str]
+    asked: Asked, tables: Tables, chosen: Chosen, addresses: Mapping[str, str]
 ) -> tuple[tuple[Choice, ...], tuple[Note, ...]]:
     """For each node where it goes from and to; raises :class:`MoveError` naming what stands against it."""
-    current = Current.of(tables, nodes)
+    nodes = chosen.nodes
     _refuse([f"Could not resolve node '{node}'." for node in nodes if node not in addresses])
-    kinds = _kinds(tables, nodes, current)
+    kinds = _kinds(tables, chosen)
     if asked.lite_only:
         _refuse_lite(kinds)
-    destinations = {
-        node: asked.dest or backup(current.noderes.get(node, _NONE).get("servicenode"))
-        for node in nodes
-    }
+    destinations = {node: asked.dest or backup(chosen.text(node, "servicenode")) for node in nodes}
     _refuse(
         [
             f"Could not determine a backup service node for node {node}."
@@ -121,28 +145,11 @@ def choose(
     )
     servers = _servers(destinations, tables, addresses)
     choices = tuple(
-        _choice(node, kinds[node], new, servers[new], asked, current, addresses)
+        _choice(node, kinds[node], new, servers[new], asked, chosen, addresses)
         for node, new in destinations.items()
         if new
     )
-    return choices, tuple(_too_many(asked, choices, current))
-
-
-def _served_by(source: str, tables: Tables) -> Iterator[str]:
-    for node, row in _texts(tables, "noderes", ("servicenode",), tables.nodes).items():
-        if entries(row["servicenode"])[:1] == [source]:
-            yield node
-
-
-def _texts(
-    tables: Tables, table: str, columns: Sequence[str], nodes: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    found = tables.values(table, columns, nodes)
-    return {
-        node: {column: value.text for column, value in row.items()}
-        for node, row in found.items()
-        if row
-    }
+    return choices, tuple(_too_many(asked, choices, chosen))
 
 
 def _known_servers(tables: Tables) -> set[str]:
@@ -171,15 +178,18 @@ def _refuse_lite(kinds: Mapping[str, Kind]) -> None:
     )
 
 
-def _kinds(tables: Tables, nodes: Sequence[str], current: Current) -> dict[str, Kind]:
+def _kinds(tables: Tables, chosen: Chosen) -> dict[str, Kind]:
     types = {row.get("imagename"): row.get("nimtype") for row in tables.rows("nimimage")}
-    return {node: _kind(current.nodetype.get(node, _NONE), types) for node in nodes}
+    return {
+        node: _kind(chosen.nodetype.get(node, _NO_VALUES), types.get(chosen.image(node)))
+        for node in chosen.nodes
+    }
 
 
-def _kind(nodetype: Mapping[str, str], types: Mapping[str | None, str | None]) -> Kind:
-    if nodetype.get("os") != "AIX":
+def _kind(nodetype: Mapping[str, Effective], nimtype: str | None) -> Kind:
+    if "os" not in nodetype or nodetype["os"].text != "AIX":
         return Kind.LINUX
-    match types.get(nodetype.get("provmethod")):
+    match nimtype:
         case "standalone":
             return Kind.DISKFUL
         case "diskless" | "dataless":
@@ -226,11 +236,10 @@ def _choice(  # noqa: PLR0917 - called once, in a comprehension
     new: str,
     server: str,
     asked: Asked,
-    current: Current,
+    chosen: Chosen,
     addresses: Mapping[str, str],
 ) -> Choice:
-    noderes = current.noderes.get(node, _NONE)
-    listed = entries(noderes.get("servicenode"))
+    listed = entries(chosen.text(node, "servicenode"))
     return Choice(
         node=node,
         kind=kind,
@@ -238,17 +247,17 @@ def _choice(  # noqa: PLR0917 - called once, in a comprehension
         old=asked.source or (listed[0] if listed else None),
         new=new,
         server=server,
-        old_master=asked.source_facing or noderes.get("xcatmaster"),
-        image=current.nodetype.get(node, _NONE).get("provmethod"),
+        old_master=asked.source_facing or chosen.text(node, "xcatmaster"),
+        image=chosen.image(node),
     )
 
 
-def _too_many(asked: Asked, choices: Sequence[Choice], current: Current) -> Iterator[Note]:
+def _too_many(asked: Asked, choices: Sequence[Choice], chosen: Chosen) -> Iterator[Note]:
     if asked.dest:
         return
     by_list: dict[tuple[str, str], list[str]] = {}
     for choice in choices:
-        text = current.noderes[choice.node]["servicenode"]
+        text = chosen.text(choice.node, "servicenode") or ""
         if len(set(entries(text))) > 2:
             by_list.setdefault((text, choice.new), []).append(choice.node)
     for (text, new), nodes in by_list.items():

@@ -17,7 +17,7 @@ from .model import Cell, Lane, Note, Plan, Step
 from .moves import Asked, Choice, Kind, Move, MoveError, World
 from .nodesteps import DATABASE_LANE, node_work
 from .readiness import findings
-from .selection import MOST_NAMED
+from .selection import MOST_NAMED, Chosen
 from .subnets import Network, Networks, address_of
 from .tables import Tables
 from .writes import Writes, planned_writes
@@ -41,14 +41,16 @@ TABLES = (
 )
 
 
-def plan(asked: Asked, tables: Tables, choices: Sequence[Choice], world: World) -> Plan:
-    """Plan the move of ``choices``; raises :class:`MoveError` if it cannot or must not be done.
+def plan(
+    asked: Asked, tables: Tables, chosen: Chosen, choices: Sequence[Choice], world: World
+) -> Plan:
+    """Plan the move of ``choices``, made from ``chosen``; raises :class:`MoveError` if it cannot or must not be done.
 
     A plan without nodes is one where every node is already served by its new service node.
     """
     unanswered = _unanswered(asked, choices, world)
     moves = _with_masters(asked, tables, choices, world)
-    writes = planned_writes(tables, moves, world.addresses)
+    writes = planned_writes(tables, chosen, moves, world.addresses)
     ready = findings([move.choice for move in writes.moves], _nims(world), tables)
     if asked.strict and (ready or unanswered):
         raise MoveError(*(_line(note) for note in (*unanswered, *ready)))
@@ -61,6 +63,7 @@ def plan(asked: Asked, tables: Tables, choices: Sequence[Choice], world: World) 
         cells=writes.cells,
         guards=writes.guards,
         notes=(
+            *chosen.notes,
             *world.notes,
             *unanswered,
             *ready,

@@ -23,6 +23,10 @@ class Effective(Protocol):
         """The groups it came from; empty when it is the node's own."""
 
 
+#: Node to column to value; a column without a value is not there.
+EffectiveRows = Mapping[str, Mapping[str, Effective]]
+
+
 class Tables(Protocol):
     """The tables at one moment (specs/database.md, sections 3 to 5)."""
 
@@ -42,7 +46,7 @@ class Tables(Protocol):
 
     def values(
         self, table: str, columns: Sequence[str], nodes: Iterable[str] | None = None
-    ) -> Mapping[str, Mapping[str, Effective]]:
+    ) -> EffectiveRows:
         """Effective values of many nodes; columns without a value do not appear."""
 
     def own(self, table: str, node: str) -> Row | None:

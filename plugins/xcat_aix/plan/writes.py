@@ -13,10 +13,12 @@ from .fold import fold
 from .model import Cell, Guard, Note
 from .moves import Move
 from .newvalues import MONSERVER_INVALID, NODEHM, NODERES, is_monserver_valid, new_values
-from .tables import Effective, Row, Tables
+from .selection import Chosen
+from .tables import Effective, EffectiveRows, Row, Tables
 
 _COLUMNS = {"noderes": NODERES, "nodehm": NODEHM}
 _NO_ROW: Row = {}
+_NO_VALUES: Mapping[str, Effective] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +31,19 @@ class Writes:
     notes: tuple[Note, ...]
 
 
-def planned_writes(tables: Tables, moves: Sequence[Move], addresses: Mapping[str, str]) -> Writes:
+def planned_writes(
+    tables: Tables, chosen: Chosen, moves: Sequence[Move], addresses: Mapping[str, str]
+) -> Writes:
     """What the database part of these moves is; nodes that need no change are left out."""
-    nodes = [move.node for move in moves]
-    effective = {table: tables.values(table, columns, nodes) for table, columns in _COLUMNS.items()}
-    writer = _Writer(tables, effective)
+    writer = _Writer(tables, {"noderes": chosen.noderes, "nodehm": chosen.nodehm})
     bad_monitor: list[str] = []
     for move in moves:
         now = writer.texts(move.node)
         wanted = new_values(now, move.choice, move.new_master, addresses)
-        if all(now.get(column) == value for column, value in wanted.items()):
+        if wanted.items() <= now.items():
             writer.leave(move)
-            continue
-        if not is_monserver_valid(now.get("monserver")):
+        elif writer.write(move, wanted) and not is_monserver_valid(now.get("monserver")):
             bad_monitor.append(move.node)
-        writer.write(move, wanted)
     notes = list(writer.notes())
     if bad_monitor:
         notes.append(Note("warning", MONSERVER_INVALID, subject=fold(bad_monitor)))
@@ -53,11 +53,7 @@ def planned_writes(tables: Tables, moves: Sequence[Move], addresses: Mapping[str
 class _Writer:
     """Collects cells and guards of one move, node by node."""
 
-    def __init__(
-        self,
-        tables: Tables,
-        effective: Mapping[str, Mapping[str, Mapping[str, Effective]]],
-    ) -> None:
+    def __init__(self, tables: Tables, effective: Mapping[str, EffectiveRows]) -> None:
         self.tables = tables
         self.effective = effective
         self.moves: list[Move] = []
@@ -66,61 +62,54 @@ class _Writer:
         self._left: dict[str, list[str]] = {}
         self._hidden: dict[str, list[str]] = {}
         self._guarded_groups: set[tuple[str, str, str]] = set()
+        self._group_lists = {row.get("node"): row.get("groups") for row in tables.rows("nodelist")}
 
     def texts(self, node: str) -> dict[str, str]:
         """The node's effective values of all the columns with a rule."""
         return {
             column: value.text
             for found in self.effective.values()
-            for column, value in found.get(node, {}).items()
+            for column, value in found.get(node, _NO_VALUES).items()
         }
 
     def leave(self, move: Move) -> None:
         """Note that nothing changes for this node."""
         self._left.setdefault(move.choice.new, []).append(move.node)
 
-    def write(self, move: Move, wanted: Mapping[str, str]) -> None:
-        """Add the node's cells and guards, or refuse the node if its row is hidden from readers."""
+    def write(self, move: Move, wanted: Mapping[str, str]) -> bool:
+        """Add the node's cells and guards; False for a node whose row is hidden from readers."""
         node = move.node
         rows: dict[str, Row] = {}
         for table, columns in _COLUMNS.items():
-            stored = self.tables.stored(table, node)
-            is_hidden = stored is not None and self.tables.own(table, node) is None
-            if is_hidden and any(column in wanted for column in columns):
+            row = self.tables.own(table, node)
+            is_hidden = row is None and self.tables.stored(table, node) is not None
+            if is_hidden and not wanted.keys().isdisjoint(columns):
                 self._hidden.setdefault(table, []).append(node)
-                return
-            rows[table] = stored or _NO_ROW
+                return False
+            rows[table] = _NO_ROW if row is None else row
         self.moves.append(move)
-        for table, columns in _COLUMNS.items():
-            self._add(table, columns, node, rows[table], wanted)
-        self._guard_groups(node)
+        for table, row in rows.items():
+            self._add(table, node, row, wanted)
+        self.guards.append(Guard("nodelist", "node", node, "groups", self._group_lists.get(node)))
+        return True
 
-    def _add(
-        self, table: str, columns: Sequence[str], node: str, row: Row, wanted: Mapping[str, str]
-    ) -> None:
-        found = self.effective[table].get(node, {})
-        for column in columns:
-            before, after = row.get(column), wanted.get(column)
+    def _add(self, table: str, node: str, row: Row, wanted: Mapping[str, str]) -> None:
+        found = self.effective[table].get(node, _NO_VALUES)
+        for column in _COLUMNS[table]:
+            before, after, value = row.get(column), wanted.get(column), found.get(column)
             self.guards.append(Guard(table, "node", node, column, before))
             if after is not None and after != before:
-                value = found.get(column)
                 effective = value.text if value else None
                 self.cells.append(Cell(table, "node", node, column, before, after, effective))
+            if value and value.groups:
+                self._guard_groups(table, node, column, value.groups)
 
-    def _guard_groups(self, node: str) -> None:
-        nodelist = self.tables.stored("nodelist", node) or _NO_ROW
-        self.guards.append(Guard("nodelist", "node", node, "groups", nodelist.get("groups")))
-        for table, found in self.effective.items():
-            for column, value in found.get(node, {}).items():
-                for group in value.groups:
-                    if group != node:
-                        self._guard_group(table, group, column)
-
-    def _guard_group(self, table: str, group: str, column: str) -> None:
-        if (table, group, column) not in self._guarded_groups:
-            self._guarded_groups.add((table, group, column))
-            row = self.tables.stored(table, group) or _NO_ROW
-            self.guards.append(Guard(table, "node", group, column, row.get(column)))
+    def _guard_groups(self, table: str, node: str, column: str, groups: Sequence[str]) -> None:
+        for group in groups:
+            if group != node and (table, group, column) not in self._guarded_groups:
+                self._guarded_groups.add((table, group, column))
+                row = self.tables.own(table, group) or _NO_ROW
+                self.guards.append(Guard(table, "node", group, column, row.get(column)))
 
     def notes(self) -> Iterator[Note]:
         """The nodes that are left alone, and those that cannot be moved."""
