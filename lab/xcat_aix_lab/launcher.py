@@ -10,8 +10,9 @@ import contextlib
 import json
 import os
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
@@ -168,19 +169,35 @@ def _started(pid: int) -> int | None:
     return None if state in "ZX" else int(fields[18])
 
 
-def run(
-    argv: Sequence[str], environment: Mapping[str, str], *, seconds: float, input_: str = ""
-) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, its output kept; raises ``TimeoutExpired``."""
-    return subprocess.run(
+def run_lines(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    seconds: float,
+    on_line: Callable[[str], None],
+) -> tuple[int, str]:
+    """Run a command, each line of its output handed on as it comes; (exit code, all output).
+
+    After ``seconds`` it is killed, which shows as a negative exit code.
+    """
+    lines = []
+    with subprocess.Popen(
         list(argv),
         env=dict(environment),
-        input=input_,
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-        timeout=seconds,
-    )
+    ) as process:
+        timer = threading.Timer(seconds, process.kill)
+        timer.start()
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                on_line(line)
+        finally:
+            timer.cancel()
+    return process.returncode, "".join(lines)
 
 
 def run_through(argv: Sequence[str], environment: Mapping[str, str]) -> int:

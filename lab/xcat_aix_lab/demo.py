@@ -1,0 +1,231 @@
+"""``xcat-aix-lab demo``: the loss of a service node, told with the real programs.
+
+Every claim is checked: against what the nodes themselves say, not what the database says of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from xcat_aix_lab import agents, records
+from xcat_aix_lab.cluster import DISKLESS, STANDALONE
+from xcat_aix_lab.directory import Size
+from xcat_aix_lab.lab import Lab
+from xcat_aix_lab.launcher import NotReady, run_lines
+
+_DEAD, _BACKUP = "sn1", "sn2"
+_COMMAND_SECONDS = 60.0
+
+
+class _Wrong(Exception):  # noqa: N818  (it is a finding of the demo, not an error of the program)
+    """Something is not as it should be; the message says what."""
+
+
+def run_demo(path: Path | None, *, keep: bool) -> int:
+    """Tell the story; 0 if everything was as it should be.  The lab is taken away at the end."""
+    started = time.monotonic()
+    place = path or Path(tempfile.mkdtemp(prefix="xcat-aix-demo-")) / "lab"
+    if path is not None and path.exists():
+        sys.stderr.write(f"xcat-aix-lab: {path} is there already: the demo begins from nothing\n")
+        return 1
+    demo = _Demo(Lab(place), started)
+    try:
+        demo.tell()
+    except (_Wrong, NotReady) as error:
+        demo.say(f"\nNOT AS IT SHOULD BE: {error}\n")
+        return 1
+    finally:
+        demo.lab.down()
+        if keep:
+            demo.say(f"the lab stays in {place}: xcat-aix-lab up --dir {place}\n")
+        else:
+            demo.lab.remove()
+            if path is None:
+                place.parent.rmdir()
+    demo.say(f"\nEverything was as it should be, in {time.monotonic() - started:.0f} seconds.\n")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Truth:
+    """What is so, read from the nodes; and what the database says."""
+
+    masters: Mapping[str, str]
+    routes: Mapping[str, str]
+    served: Mapping[str, records.Served]
+
+
+class _Demo:
+    def __init__(self, lab: Lab, started: float) -> None:
+        self.lab = lab
+        self._started = started
+        self._number = 0
+
+    # Saying
+
+    def say(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _chapter(self, title: str) -> None:
+        self._number += 1
+        seconds = time.monotonic() - self._started
+        line = f"{self._number}. {title}"
+        bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+        self.say(f"\n{bold}{line}{plain}{' ' * max(1, 70 - len(line))}[{seconds:5.1f} s]\n")
+
+    def _type(self, *argv: str, status: int = 0) -> str:
+        """Run a client command as a user would; its output is shown."""
+        self.say(f"$ {' '.join(argv)}\n")
+        environment = {**os.environ, "TERM": "dumb", **self.lab.environment()}
+        client = agents.script("xcatclient")
+        got, output = run_lines(
+            [client, *argv], environment, seconds=_COMMAND_SECONDS, on_line=self.say
+        )
+        _expect(got == status, f"{' '.join(argv)} ended with {got} instead of {status}")
+        return output
+
+    # Looking
+
+    def _truth(self) -> _Truth:
+        store = self.lab.directory.store
+        with store.lock():
+            routes = {
+                node: next((r[1] for r in store.host(node).routes if r[0] == "default"), "")
+                for node in store.topology.kinds
+            }
+        return _Truth(self.lab.own_masters(), routes, records.served(self.lab.directory.database))
+
+    def _nodes_of(self, service_node: str, nimtype: str) -> list[str]:
+        """The compute nodes that a service node is the first choice of."""
+        nodes = self.lab.directory.cluster.of_kind("cn")
+        return [
+            n.name for n in nodes if n.service_nodes[0] == service_node and n.nimtype == nimtype
+        ]
+
+    # The story
+
+    def tell(self) -> None:
+        chapters: list[tuple[str, Callable[[], None]]] = [
+            ("A cluster: one management node, two service nodes, twelve AIX nodes", self._begin),
+            (f"{_DEAD} dies", self._kill),
+            ("What would a takeover change? Nothing is touched yet", self._dry_run),
+            ("The takeover", self._move),
+            ("What the nodes themselves say now", self._look),
+            ("The journal", self._journal),
+            (f"{_DEAD} comes back, and gets its nodes back", self._move_back),
+        ]
+        for title, tell in chapters:
+            self._chapter(title)
+            tell()
+
+    def _begin(self) -> None:
+        self.lab.make(Size())
+        self.lab.up()
+        self.say(self.lab.status())
+        truth = self._truth()
+        for nimtype in (STANDALONE, DISKLESS):
+            for server in (_DEAD, _BACKUP):
+                self._expect_served(truth, self._nodes_of(server, nimtype), server)
+
+    def _kill(self) -> None:
+        self.say(f"$ xcat-aix-lab kill {_DEAD}\n")
+        self.lab.kill(_DEAD)
+        program = agents.program_name(_DEAD)
+        _expect(not self.lab.launcher.is_running(program), f"the agent of {_DEAD} still runs")
+        self.say("Nobody answers there any more; its diskful nodes have lost their NIM master,\n")
+        self.say("its diskless nodes everything.\n")
+
+    def _dry_run(self) -> None:
+        before = self._truth()
+        output = self._type("snmove", "-s", _DEAD, "--dry-run")
+        for node in (n for t in (STANDALONE, DISKLESS) for n in self._nodes_of(_DEAD, t)):
+            _expect(node in output, f"the plan does not name {node}")
+        _expect(self._truth() == before, "the dry run changed something")
+
+    def _move(self) -> None:
+        output = self._type("snmove", "-s", _DEAD)
+        diskless = self._nodes_of(_DEAD, DISKLESS)
+        said = [line for line in output.splitlines() if "network-boot" in line]
+        for node in diskless:
+            _expect(any(node in line for line in said), f"nobody says that {node} must be booted")
+
+    def _look(self) -> None:
+        truth = self._truth()
+        diskful, diskless = (self._nodes_of(_DEAD, t) for t in (STANDALONE, DISKLESS))
+        for node in diskful:
+            self._say_niminfo(node)
+            self._expect_served(truth, [node], _BACKUP)
+            self._expect_pushes(node)
+        self._expect_database(truth, diskless, _BACKUP)
+        for nimtype in (STANDALONE, DISKLESS):
+            self._expect_served(truth, self._nodes_of(_BACKUP, nimtype), _BACKUP)
+        self.say(f"\n{self.lab.status()}")
+        self.say(f"\nTo be network-booted from {_BACKUP}: {', '.join(diskless)}\n")
+
+    def _say_niminfo(self, node: str) -> None:
+        text = self.lab.directory.store.files(node).read("/etc/niminfo") or ""
+        line = next(line for line in text.splitlines() if "NIM_MASTER_HOSTNAME" in line)
+        self.say(f"{node}:/etc/niminfo: {line}\n")
+
+    def _expect_pushes(self, node: str) -> None:
+        """The new master has the client, and may push."""
+        with self.lab.directory.store.lock():
+            database = self.lab.directory.store.nim(_BACKUP)
+        machine = database.objects.get(node) if database else None
+        control = machine.attributes.get("control", "") if machine else "unknown"
+        _expect(machine is not None, f"{_BACKUP} does not know {node}")
+        _expect("push_off" not in control, f"{_BACKUP} may not push to {node}")
+
+    def _journal(self) -> None:
+        output = self._type("snmove", "--list")
+        _expect("snmove" in output, "the journal does not show the move")
+
+    def _move_back(self) -> None:
+        self.say(f"$ xcat-aix-lab start {_DEAD}\n")
+        self.lab.start(_DEAD)
+        nodes = [n for t in (STANDALONE, DISKLESS) for n in self._nodes_of(_DEAD, t)]
+        self._type("snmove", ",".join(nodes), "-d", _DEAD)
+        truth = self._truth()
+        diskful = self._nodes_of(_DEAD, STANDALONE)
+        for node in diskful:
+            self._say_niminfo(node)
+        self._expect_served(truth, diskful, _DEAD)
+        self._expect_database(truth, nodes, _DEAD)
+        self._type("snmove", "--list")
+
+    # Expectations
+
+    def _expect_served(self, truth: _Truth, nodes: list[str], server: str) -> None:
+        """By the nodes' own word, and by the database."""
+        facing = self.lab.directory.cluster.nodes[server].facing_nodes
+        for node in nodes:
+            own = truth.masters.get(node)
+            _expect(own == server, f"{node} says that its NIM master is {own}, not {server}")
+            route = truth.routes[node]
+            _expect(
+                route == facing.address, f"the default route of {node} is {route}, not {server}"
+            )
+        self._expect_database(truth, nodes, server)
+
+    def _expect_database(self, truth: _Truth, nodes: list[str], server: str) -> None:
+        facing = self.lab.directory.cluster.nodes[server].facing_nodes
+        for node in nodes:
+            said = truth.served[node]
+            first = said.service_nodes.partition(",")[0]
+            _expect(first == server, f"the database says that {first} serves {node}, not {server}")
+            _expect(
+                said.master in (facing.name, facing.address),
+                f"the database says that the xcatmaster of {node} is {said.master}",
+            )
+
+
+def _expect(is_so: bool, otherwise: str) -> None:
+    if not is_so:
+        raise _Wrong(otherwise)

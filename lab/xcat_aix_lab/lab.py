@@ -1,0 +1,189 @@
+"""A lab as a whole: bring it up, look, break it, end it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from signal import Signals
+
+from xcat_aix_lab import agents, certificates, records, report
+from xcat_aix_lab.breakage import BadFault
+from xcat_aix_lab.breakage import apply as apply_fault
+from xcat_aix_lab.directory import LabDirectory, Size
+from xcat_aix_lab.launcher import Launcher, Program, kill_jobs, run_through
+
+DAEMON = "xcatd"
+_ALL_AGENTS = "agents"
+_START, _END = 60.0, 10.0
+
+
+class LabError(Exception):
+    """The lab cannot do what is asked; the message says what to do."""
+
+
+class Lab:
+    """One lab directory and its processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.directory = LabDirectory(path)
+        self.launcher = Launcher(self.directory.run)
+
+    @classmethod
+    def existing(cls, path: Path) -> Lab:
+        """A lab that was made before; raises :class:`LabError`."""
+        lab = cls(path)
+        if not lab.directory.exists:
+            raise LabError(
+                f"there is no lab in {path}: make one with 'xcat-aix-lab up --dir {path}'"
+            )
+        return lab
+
+    # Up and down
+
+    def make(self, size: Size) -> None:
+        """Make the directory, unless it is there."""
+        directory = self.directory
+        if directory.exists:
+            return
+        directory.create(size)
+        now = datetime.now(UTC)
+        certificates.make(directory.cert, directory.client, hostname="mn", now=now)
+        agents.make_files(directory)
+        records.fill(directory.database, directory.cluster.tables)
+        directory.finish()
+
+    def up(self, *, in_process: bool = False) -> None:
+        """Start what does not run; raises ``NotReady``."""
+        alive = [n.name for n in self.directory.cluster.with_agent if not self.is_down(n.name)]
+        if in_process:
+            programs = [agents.hosting_program(self.directory, _ALL_AGENTS)]
+        else:
+            programs = [agents.program(self.directory, node) for node in alive]
+        self.launcher.start([self._daemon(), *programs], _START)
+
+    def _daemon(self) -> Program:
+        directory = self.directory
+        return Program(
+            DAEMON,
+            [agents.script("xcatd"), "-f", "-p", str(directory.run / "xcatd.self")],
+            {**os.environ, "XCATCFG": f"SQLite:{directory.database}"},
+            directory.logs / "xcatd.log",
+            "ready on port",
+        )
+
+    def down(self) -> list[str]:
+        """End all processes of the lab; returns which there were."""
+        running = self.launcher.running()
+        ended = self.launcher.end(running, _END)
+        for node in self.directory.cluster.with_agent:
+            kill_jobs(self.directory.node(node.name) / "jobs")
+        return ended
+
+    def remove(self) -> None:
+        """Take the lab's directory away."""
+        shutil.rmtree(self.directory.path)
+
+    # One node
+
+    def is_down(self, node: str) -> bool:
+        """Tell whether a node was killed."""
+        with self.directory.store.lock():
+            return self.directory.store.faults(node).down
+
+    def _mark(self, node: str, *, down: bool) -> None:
+        store = self.directory.store
+        with store.lock():
+            faults = store.faults(node)
+            faults.down = down
+            store.save_faults(node, faults)
+
+    def check(self, node: str) -> str:
+        """``node`` if there is one of that name; raises :class:`LabError`."""
+        if node not in self.directory.cluster.nodes:
+            raise LabError(
+                f"there is no node {node}: there are {', '.join(self.directory.cluster.nodes)}"
+            )
+        return node
+
+    def kill(self, node: str) -> None:
+        """The node dies: its agent and all it runs at once, and nobody reaches it any more."""
+        if self.check(node) == "mn":
+            self.launcher.kill(DAEMON)
+            return
+        self._mark(node, down=True)
+        self.launcher.kill(agents.program_name(node))
+        self.launcher.signal(_ALL_AGENTS, Signals.SIGUSR1)
+        kill_jobs(self.directory.node(node) / "jobs")
+
+    def start(self, node: str) -> None:
+        """The node comes back; raises ``NotReady``."""
+        if self.check(node) == "mn":
+            self.launcher.start([self._daemon()], _START)
+            return
+        self._mark(node, down=False)
+        if self.launcher.is_running(_ALL_AGENTS):
+            self.launcher.signal(_ALL_AGENTS, Signals.SIGUSR1)
+        elif self.directory.cluster.nodes[node] in self.directory.cluster.with_agent:
+            self.launcher.start([agents.program(self.directory, node)], _START)
+
+    def execute(self, node: str, argv: Sequence[str]) -> int:
+        """Run a command on a node with our own terminal; returns its exit code."""
+        if self.is_down(self.check(node)):
+            raise LabError(
+                f"cannot run {argv[0]} on {node}: {node} is down (xcat-aix-lab start {node})"
+            )
+        path = agents.command_path(self.directory, node)
+        if shutil.which(argv[0], path=path) is None:
+            sys.stderr.write(f"ksh: {argv[0]}:  not found.\n")
+            return 127
+        return run_through(argv, {"PATH": path, "LC_ALL": "C"})
+
+    def fault(self, node: str, words: Sequence[str]) -> str:
+        """Break or mend a node (:data:`breakage.USAGE`); returns what to print."""
+        self.check(node)
+        try:
+            if list(words[:1]) in (["freeze"], ["thaw"]):
+                return self._freeze(node, frozen=words[0] == "freeze")
+            return apply_fault(self.directory.store, node, words)
+        except BadFault as error:
+            raise LabError(str(error)) from None
+
+    def _freeze(self, node: str, *, frozen: bool) -> str:
+        """Stop the agent's process as it is: connections are accepted and nothing answers."""
+        name = DAEMON if node == "mn" else agents.program_name(node)
+        if not self.launcher.signal(name, Signals.SIGSTOP if frozen else Signals.SIGCONT):
+            raise LabError(f"cannot freeze {node}: it has no process of its own that runs")
+        return ""
+
+    # Looking
+
+    def environment(self) -> dict[str, str]:
+        """What points a client at this lab."""
+        settings = self.directory.settings
+        return {
+            "XCATHOST": f"{self.directory.cluster.nodes['mn'].address}:{settings.xcatdport}",
+            "XCATCLIENTCERTS": str(self.directory.client),
+            "XCATCFG": f"SQLite:{self.directory.database}",
+        }
+
+    def status(self) -> str:
+        """Who serves whom, and what runs."""
+        directory = self.directory
+        running = self.launcher.running()
+        found = report.views(directory.cluster, directory.store, records.served(directory.database))
+        state = "runs" if DAEMON in running else "does not run"
+        return (
+            f"xcatd {state} at {self.environment()['XCATHOST']}\n"
+            + report.servers(directory.cluster, directory.store, running)
+            + "\n"
+            + report.table(found, directory.cluster, running)
+        )
+
+    def own_masters(self) -> Mapping[str, str]:
+        """The NIM master of each node, by the node's own /etc/niminfo."""
+        with self.directory.store.lock():
+            return report.own_masters(self.directory.store)
