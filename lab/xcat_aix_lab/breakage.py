@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from xcat_aix_lab.sim.faults import FAIL, HANG, QUIRKS, SLOW, Faults, Rule
-from xcat_aix_lab.sim.store import Store
+
+if TYPE_CHECKING:
+    from xcat_aix_lab.sim.store import Store
 
 USAGE = """\
 what FAULT may be, with its arguments:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from xcat_aix_agent.shell import Completed, not_found, timed_out
 from xcat_aix_lab.sim.execute import NotInstalled, Result, execute
-from xcat_aix_lab.sim.store import Store
+
+if TYPE_CHECKING:
+    from xcat_aix_lab.sim.store import Store
 
 _POSTSCRIPTS = "/xcatpost/"
 _LOG = "/var/log/xcat/postscripts.log"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from xcat_aix_lab.cluster import Cluster
 from xcat_aix_lab.records import Served
 from xcat_aix_lab.sim import niminfo
-from xcat_aix_lab.sim.store import Store
+
+if TYPE_CHECKING:
+    from xcat_aix_lab.sim.store import Store
 
 
 @dataclass(frozen=True, slots=True)
