@@ -5,7 +5,7 @@ Formats: specs/nim-facts.md, sections 5 and 7.
 
 from __future__ import annotations
 
-from .define import is_indexed
+from .define import interfaces_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ def _address(call: Call, machine: NimObject) -> str:
 
 
 def _server_name(call: Call) -> str:
-    master = call.db.get("master").attributes
-    names = [value.split()[1] for name, value in master.items() if is_indexed(name, "if")]
-    return names[0]
+    return next(interfaces_of(call.db.get("master"))).split()[1]
 
 
 def _hosts(call: Call, machine: NimObject) -> str:

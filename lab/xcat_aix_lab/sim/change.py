@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import messages, objects
-from .define import add_member, interface, is_indexed
+from .define import add_member, interface, interfaces_of, is_indexed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ def _remove_resource(call: Call, resource: NimObject) -> None:
 
 def _remove_network(call: Call, network: NimObject) -> None:
     for machine in call.db.of_class(objects.MACHINES):
-        values = [v for a, v in machine.attributes.items() if is_indexed(a, "if")]
-        if any(value.partition(" ")[0] == network.name for value in values):
+        if any(value.partition(" ")[0] == network.name for value in interfaces_of(machine)):
             text = f'the "{network.name}" network is used by "{machine.name}"'
             raise messages.NimError(messages.IN_USE, "m_rmnet", text)

@@ -7,6 +7,8 @@ from .objects import NimObject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .nim import Call
     from .objects import NimDatabase
 
@@ -63,6 +65,14 @@ def _machine(call: Call, name: str) -> NimObject:
     return NimObject(name, objects.MACHINES, call.type or "", attributes)
 
 
+def interfaces_of(machine: NimObject) -> Iterator[str]:
+    """The values of ``if1``, ``if2`` … of a machine, for as long as they follow each other."""
+    index = 1
+    while (value := machine.attributes.get(f"if{index}")) is not None:
+        yield value
+        index += 1
+
+
 def is_indexed(attribute: str, stem: str) -> bool:
     """Tell whether ``attribute`` is ``stem`` and a number."""
     return attribute.startswith(stem) and attribute[len(stem) :].isdigit()
@@ -91,9 +101,10 @@ def interface(call: Call, value: str, machine: str) -> str:
 def _check_mac(database: NimDatabase, mac: str, machine: str) -> None:
     if mac == "0":
         return
+    wanted = mac.lower()
     for other in database.of_class(objects.MACHINES):
-        macs = [v.split()[2] for a, v in other.attributes.items() if is_indexed(a, "if")]
-        if other.name != machine and mac.lower() in [m.lower() for m in macs]:
+        macs = [value.split()[2].lower() for value in interfaces_of(other)]
+        if wanted in macs and other.name != machine:
             text = f'the hardware address {mac} is already used by "{other.name}"'
             raise messages.NimError(messages.NOT_UNIQUE, "m_mkmac", text)
 
