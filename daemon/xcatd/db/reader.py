@@ -64,13 +64,25 @@ class Reader:
 
     def first(self, node: str) -> dict[str, Value]:
         """The columns that have a value; the first row's where there are several."""
+        single = self._single(node)
+        return next(iter(self._several(node)), {}) if single is None else single
+
+    def every(self, node: str) -> list[dict[str, Value]]:
+        """As :meth:`first`, for every row of the node and of its groups; rows without values left out."""
+        single = self._single(node)
+        if single is None:
+            return self._several(node)
+        return [single] if single else []
+
+    def _single(self, node: str) -> dict[str, Value] | None:
+        """The only row; None when the node or a group of it has several."""
         groups = self._groups(node)
         if groups not in self._inherited:
             self._inherited[groups] = self._inherit(groups)
         inherited = self._inherited[groups]
         own = self._rows.get(node, ())
         if inherited is None or len(own) > 1:
-            return next(iter(self.every(node)), {})
+            return None
         if own:
             return self._own_first(node, groups, own[0], inherited)
         return dict(self._for_node(node, inherited))
@@ -119,8 +131,7 @@ class Reader:
                 row[column] = value
         return row
 
-    def every(self, node: str) -> list[dict[str, Value]]:
-        """As :meth:`first`, for every row of the node and of its groups."""
+    def _several(self, node: str) -> list[dict[str, Value]]:
         groups = ((group, self._fields(group)) for group in self._groups(node))
         found = lookup.all_rows(node, self._columns, self._fields(node), groups, self._rules)
         rows = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from xcatd import perlre
+from xcatd import brackets, perlre
 
 from . import arithmetic
 
@@ -69,7 +69,7 @@ def _worked_out(node: str, pattern: str, expression: str) -> str:
         return node
     before, after = node[: match.start()], node[match.end() :]
     for _ in range(MOST_PARTS):
-        part = _parenthesised(expression)
+        part = brackets.first_parenthesised(expression)
         if part is None:
             return before + expression + after
         start, end = part
@@ -87,23 +87,3 @@ def _value_of(text: str, captures: tuple[str | None, ...]) -> str:
         return arithmetic.evaluate(text, captures)
     except arithmetic.CannotEvaluate:
         return ""
-
-
-def _parenthesised(text: str) -> tuple[int, int] | None:
-    """Start and end of the first balanced ``(…)``; None when there is none or a ``)`` comes first."""
-    start = next((place for place, sign in enumerate(text) if sign in "()"), None)
-    if start is None or text[start] == ")":
-        return None
-    depth = 0
-    place = start
-    while place < len(text):
-        if text[place] == "\\":
-            place += 1
-        elif text[place] == "(":
-            depth += 1
-        elif text[place] == ")":
-            depth -= 1
-            if depth == 0:
-                return start, place + 1
-        place += 1
-    return None

@@ -1,0 +1,333 @@
+"""Noderanges: from the text a user typed to node names (specs/noderange.md).
+
+Pure: everything known about the world comes in a :class:`World`.  Where this differs from xCAT, on
+purpose: names that do not exist are always reported (xCAT forgets some when a file or
+``site.excludenodes`` is involved), ``-^file`` subtracts and ``@^file`` intersects, and sizes are bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import brackets, perlre, ranges, selection
+
+if TYPE_CHECKING:
+    from .db.snapshot import Snapshot
+
+#: Ranges of one noderange never make more names than this.
+MOST_NAMES = 200_000
+
+#: Parentheses, groups and ranges in one another never go deeper than this.
+DEEPEST = 60
+
+
+class NoderangeError(ValueError):
+    """The text cannot be evaluated at all."""
+
+
+class UnbalancedParentheses(NoderangeError):  # noqa: N818 - the name is part of the daemon's interface
+    """An opening parenthesis without its closing one."""
+
+    def __init__(self) -> None:
+        super().__init__("Unbalanced parentheses in noderange")
+
+
+class TooLarge(NoderangeError):  # noqa: N818 - reads as what it is
+    """More names or deeper nesting than anybody means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """``nodes`` sorted byte by byte, each once; ``missed`` names as they were met."""
+
+    nodes: tuple[str, ...]
+    missed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class World:
+    """What a noderange is evaluated in.
+
+    ``attribute(node, name)`` gives a node's object attribute and is asked for dynamic groups only; without it
+    they have no members.  ``read_file(path)`` gives a file's text, None when it cannot be read.  ``prefix`` and
+    ``suffix`` go around plain numbers: the daemon's XCAT_NODE_PREFIX and XCAT_NODE_SUFFIX.
+    """
+
+    snapshot: Snapshot
+    attribute: Callable[[str, str], str | None] | None = None
+    read_file: Callable[[str], str | None] | None = None
+    prefix: str = "node"
+    suffix: str = ""
+
+    @cached_property
+    def group_rows(self) -> dict[str, str | None]:
+        """Names in nodegroup; with their conditions for dynamic groups, None for others."""
+        groups: dict[str, str | None] = {}
+        for row in self.snapshot.rows("nodegroup"):
+            name = row["groupname"]
+            if name:
+                dynamic = row["grouptype"] == "dynamic"
+                groups[name] = groups.get(name) or ((row["wherevals"] or "") if dynamic else None)
+        return groups
+
+    @cached_property
+    def _dynamic(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def members(self, group: str) -> Iterable[str]:
+        """The members of a group: a dynamic one's by its conditions, else the static ones."""
+        conditions = self.group_rows.get(group)
+        if conditions is None or self.attribute is None:
+            return self.snapshot.members.get(group, ())
+        if group not in self._dynamic:
+            found = selection.dynamic_members(conditions, self.snapshot.nodes, self.attribute)
+            self._dynamic[group] = tuple(found)
+        return self._dynamic[group]
+
+    @cached_property
+    def excluded(self) -> frozenset[str]:
+        """What ``site.excludenodes`` takes out of every noderange."""
+        text = self.snapshot.site.get("excludenodes", "")
+        if not text:
+            return frozenset()
+        return frozenset(_Evaluation(self, frozenset()).nodes(_unquoted(text), _Mode(verify=True)))
+
+
+def expand(text: str, world: World, *, verify: bool = True) -> Expansion:
+    """Evaluate a noderange.
+
+    With ``verify``, names that do not exist are missed; without, they are taken as they are.  Raises
+    UnbalancedParentheses and TooLarge.
+    """
+    evaluation = _Evaluation(world, world.excluded)
+    nodes = evaluation.nodes(_unquoted(text), _Mode(verify))
+    return Expansion(tuple(sorted(nodes, key=_bytes)), tuple(evaluation.missed))
+
+
+def tables_needed(
+    text: str, snapshot: Snapshot | None = None, world: World | None = None
+) -> set[str]:
+    """The tables to read before ``text`` can be expanded.
+
+    A first look knows the text only; with the snapshot read then, the result also covers
+    ``site.excludenodes``, and with ``world`` the files the text names.  What dynamic groups need, their
+    ``attribute`` function knows.
+    """
+    texts = [text]
+    if snapshot is not None:
+        texts.append(snapshot.site.get("excludenodes", ""))
+    if world is not None and world.read_file is not None:
+        texts += [world.read_file(path) or "" for path in _files(text)]
+    return {"nodelist", "nodegroup", "site"}.union(*map(selection.tables_in, texts))
+
+
+def dynamic_attributes(snapshot: Snapshot) -> set[str]:
+    """Names of the object attributes that any dynamic group asks for."""
+    wherevals = World(snapshot).group_rows.values()
+    return {
+        condition.left
+        for text in wherevals
+        if text
+        for condition in selection.group_conditions(text)
+    }
+
+
+def _files(text: str) -> Iterator[str]:
+    for term in _unquoted(text).replace("(", ",").replace(")", ",").split(","):
+        name = term.lstrip("-@")
+        if name.startswith("^"):
+            yield name[1:]
+
+
+def _unquoted(text: str) -> str:
+    return text.replace("'", "").replace('"', "")
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+class _Mode(NamedTuple):
+    """``verify``: names must exist.  ``generic``: text only, no node, group or attribute is looked up."""
+
+    verify: bool
+    generic: bool = False
+
+
+@dataclass(slots=True)
+class _Evaluation:
+    """One evaluation: the missed names so far, and how much was generated."""
+
+    world: World
+    excluded: frozenset[str]
+    missed: list[str] = field(default_factory=list)
+    _made: int = 0
+    _depth: int = 0
+
+    def nodes(self, text: str, mode: _Mode) -> set[str]:
+        """The nodes of a noderange or a part of it."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise TooLarge("cannot expand the noderange: it is nested too deeply")
+        nodes: set[str] = set()
+        if "(" in text:
+            nodes, text = self._parenthesised(text, mode)
+        nodes = self._terms(nodes, text, mode) - self.excluded
+        self._depth -= 1
+        return nodes
+
+    def _parenthesised(self, text: str, mode: _Mode) -> tuple[set[str], str]:
+        """What stands before and in the first parentheses, put together, and the text after them."""
+        place = brackets.first_parenthesised(text)
+        if place is None:
+            raise UnbalancedParentheses
+        before, inside, after = (
+            text[: place[0]],
+            text[place[0] + 1 : place[1] - 1],
+            text[place[1] :],
+        )
+        operator = before[-1:]
+        before = before.removesuffix(",-").removesuffix(",").removesuffix("@")
+        left = self.nodes(before, mode)
+        right = self.nodes(inside, mode)
+        match operator:
+            case "-":
+                return left - right, after
+            case "@":
+                return left & right, after
+            case _:
+                return left | right, after
+
+    def _terms(self, nodes: set[str], text: str, mode: _Mode) -> set[str]:
+        """Terms from left to right on top of ``nodes``; exclusions count at the very end."""
+        removed: set[str] = set()
+        for operator, atom in _operations(text):
+            found = self._from_file(atom, mode) if atom[0] == "^" else self._atom(atom, mode)
+            match operator:
+                case "@":
+                    nodes.intersection_update(found)
+                case "-":
+                    removed.update(found)
+                case _:
+                    nodes.update(found)
+        return nodes - removed
+
+    def _from_file(self, atom: str, mode: _Mode) -> Iterable[str]:
+        read = self.world.read_file
+        text = read(atom[1:]) if read is not None else None
+        nodes: set[str] = set()
+        for line in (text or "").split("\n"):
+            if not line.startswith(("#", "^")):
+                nodes |= self.nodes(_unquoted(_first_word(line)), mode)
+        return nodes
+
+    def _atom(self, atom: str, mode: _Mode) -> Iterable[str]:
+        """One atom; the first of the kinds that applies, in this order."""
+        if not mode.generic and self.world.snapshot.has_node(atom):
+            return (atom,)
+        if len(atom) > 1 and atom[0] == "(" and atom[-1] == ")":
+            return self.nodes(atom[1:-1], mode)
+        if "@" in atom and len(_split(atom)) > 1:
+            return self.nodes(atom, mode)
+        try:
+            return self._looked_up(atom, mode)
+        except perlre.BadPattern:
+            self.missed.append(atom)
+            return ()
+
+    def _looked_up(self, atom: str, mode: _Mode) -> Iterable[str]:
+        members: Iterable[str] = ()
+        if not mode.generic:
+            members = self.world.members(atom)
+            if not members and atom in self.world.group_rows:
+                return ()
+        if "=" in atom or "~" in atom:
+            return selection.select(atom, self.world.snapshot)
+        if atom.isdecimal() and atom.isascii():
+            return self._again((self.world.prefix + atom + self.world.suffix,), mode)
+        return members or self._generated(atom, mode)
+
+    def _generated(self, atom: str, mode: _Mode) -> Iterable[str]:
+        names: Iterable[str] | None = None
+        if atom.startswith("/"):
+            if mode.verify and not mode.generic:
+                return self._matching(atom[1:])
+        elif (bracket := ranges.first_bracket(atom)) is not None:
+            return self._bracket(*bracket, mode)
+        elif "+" in atom:
+            names = ranges.plus_names(atom, self.world.prefix, self.world.suffix)
+        elif "-" in atom or ":" in atom:
+            names = self._range(atom)
+        if names is not None:
+            return self._again(names, mode)
+        if not mode.verify:
+            return (atom,)
+        self.missed.append(atom)
+        return ()
+
+    def _range(self, atom: str) -> Iterable[str] | None:
+        sides = ranges.split_sides(atom)
+        if sides is None:
+            return None
+        left, right = sides
+        return (left,) if left == right else ranges.names_between(left, right)
+
+    def _matching(self, pattern: str) -> Iterable[str]:
+        matches = perlre.compile_pattern(f"^{pattern}$").search
+        return [node for node in self.world.snapshot.nodes if matches(node)]
+
+    def _bracket(self, names: list[str], ending: str, mode: _Mode) -> Iterable[str]:
+        if not ending:
+            return self._again(names, mode)
+        fronts = self._again(names, _Mode(verify=False, generic=True))
+        return self._again([front + ending for front in fronts], mode)
+
+    def _again(self, names: Iterable[str], mode: _Mode) -> list[str]:
+        """Names made from an atom are atoms themselves: nodes, groups, or missed one by one."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise TooLarge("cannot expand the noderange: it is nested too deeply")
+        nodes: list[str] = []
+        for name in names:
+            self._made += 1
+            if self._made > MOST_NAMES:
+                raise TooLarge(
+                    f"cannot expand the noderange: its ranges make more than {MOST_NAMES} names"
+                )
+            nodes.extend(self._atom(name, mode))
+        self._depth -= 1
+        return nodes
+
+
+def _split(text: str) -> list[str]:
+    """Terms and separators in turn: at commas, or at ``@`` where there is no comma."""
+    pieces = brackets.separated(text, ",", ("[]", "()"))
+    return pieces if len(pieces) > 1 else brackets.separated(text, "@", ("()",))
+
+
+def _operations(text: str) -> Iterator[tuple[str, str]]:
+    """Operators and atoms of a term list; an operator without an atom waits for the next one."""
+    operator = ""
+    for piece in _split(text):
+        atom = piece
+        if atom == ",":
+            continue
+        if atom.startswith("-"):
+            atom = atom[1:]
+            operator = operator or "-"
+        elif atom.startswith("@"):
+            atom = atom[1:]
+            operator = "@"
+        if atom:
+            yield operator, atom
+            operator = ""
+
+
+def _first_word(line: str) -> str:
+    """A line's text up to the first blank, tab or colon."""
+    for sign in " \t:":
+        line = line.partition(sign)[0]
+    return line

@@ -1,0 +1,104 @@
+"""The textual ranges of a noderange: ``n1-n4``, ``n[1-4,7]s``, ``n1+3`` (specs/noderange.md, section 3.2).
+
+Names in, names out; whether a name is a node or a group is the caller's business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_NUMBERS = re.compile(r"(\d+)", re.ASCII)
+_PLUS = re.compile(r"(.*?)(\d+)(\..+)?", re.ASCII)
+_INCREMENT = re.compile(r"[-+]?\d+", re.ASCII)
+_MORE_BRACKETS = re.compile(r"\[.+?\]")
+
+
+def counted(left: str, right: str) -> Iterator[str]:
+    """Numbers as texts from left to right; a left one with leading zeros keeps its width."""
+    if not left.startswith("0"):
+        yield from map(str, range(int(left), int(right) + 1))
+        return
+    number, text = int(left), left
+    while len(text) <= len(right):
+        yield text
+        if text == right:
+            return
+        number += 1
+        text = str(number).zfill(len(left))
+
+
+def split_sides(atom: str) -> tuple[str, str] | None:
+    """Both sides of ``left-right`` or ``left:right``; None when a dash cannot be the middle one."""
+    if ":" in atom:
+        left, right = atom.split(":")[:2]
+        return left, right
+    dashes = atom.count("-")
+    if dashes % 2 == 0:
+        return None
+    parts = atom.lstrip("-").split("-")
+    middle = dashes // 2 + 1
+    if len(parts) <= middle:
+        return None
+    return "-".join(parts[:middle]), "-".join(parts[middle:])
+
+
+def names_between(left: str, right: str) -> Iterator[str] | None:
+    """The names of a range; None when the sides differ in more than one number."""
+    starts, ends = _pieces(left), _pieces(right)
+    differing = [
+        place for place, (start, end) in enumerate(zip(starts, ends, strict=False)) if start != end
+    ]
+    if len(starts) != len(ends) or len(differing) != 1:
+        return None
+    place = differing[0]
+    start, end = starts[place], ends[place]
+    if not (start.isdecimal() and end.isdecimal()):
+        return None
+    prefix, suffix = "".join(starts[:place]), "".join(starts[place + 1 :])
+    return (prefix + number + suffix for number in counted(start, end))
+
+
+def _pieces(text: str) -> list[str]:
+    """Text and numbers in turn; no empty piece at the end."""
+    pieces = _NUMBERS.split(text)
+    return pieces[:-1] if not pieces[-1] else pieces
+
+
+def plus_names(atom: str, prefix: str, suffix: str) -> Iterator[str] | None:
+    """``front+count``: the names counted up from ``front``; None when it has no number to count.
+
+    ``prefix`` and ``suffix`` go around a ``front`` that is only a number.
+    """
+    front, _, increment = atom.partition("+")
+    match = _PLUS.fullmatch(front)
+    if match is None:
+        return None
+    before, start, after = match[1], match[2], match[3] or ""
+    if not before and not after:
+        before, after = prefix, suffix
+    steps = _INCREMENT.match(increment)
+    end = str(int(start) + (int(steps[0]) if steps else 0)).zfill(len(start))
+    return (before + number + after for number in counted(start, end))
+
+
+def first_bracket(atom: str) -> tuple[list[str], str] | None:
+    """The first ``[…]`` written out: names and ranges, and the text after it with more brackets.
+
+    The text after the last brackets is part of the names already, and then empty here.  None when there is
+    nothing before the bracket or no bracket.
+    """
+    opened = atom.find("[", 1)
+    closed = atom.find("]", opened + 2)
+    if opened < 0 or closed < 0:
+        return None
+    start, inside, ending = atom[:opened], atom[opened + 1 : closed], atom[closed + 1 :]
+    more = _MORE_BRACKETS.search(ending) is not None
+    pieces = re.split(r"([,:-])", inside)
+    while pieces and not pieces[-1]:
+        pieces.pop()
+    written = "".join(
+        piece if place % 2 else start + piece + ("" if more else ending)
+        for place, piece in enumerate(pieces)
+    )
+    return written.split(","), ending if more else ""
