@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .context import Agents, Clock, Context, SystemClock
+from .db.errors import ChangedMeanwhile, DatabaseError
 from .messages import (
     Contents,
     NodeReply,
@@ -19,9 +20,11 @@ from .plugins import Plugin
 
 __all__ = [
     "Agents",
+    "ChangedMeanwhile",
     "Clock",
     "Contents",
     "Context",
+    "DatabaseError",
     "NodeReply",
     "Plugin",
     "Reply",

@@ -190,24 +190,25 @@ class Journal:
             self._refuse_finished(transaction, row)
             hold = Hold(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
             self._take(transaction, hold, row)
-            found = self._events(transaction, plan_id)
-        return Claimed(hold, plan, _story(plan, found, plan_id)[1])
+            events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
+        return Claimed(hold, plan, _story(plan, events, plan_id)[1])
 
     # Looking
 
     def load(self, plan_id: str) -> Stored:
         """One plan with its story; raises :class:`UnknownPlan`, and :class:`Parked` if it cannot be read."""
-        with self._transaction() as transaction:
-            row = self._row(transaction, plan_id, body=True)
-            found = self._events(transaction, plan_id)
-        plan = rows.read_plan(row)
-        summary = rows.summary(row, is_running=self._is_held(row))
-        return Stored(summary, plan, *_story(plan, found, plan_id))
+        columns = (*rows.SUMMARY_COLUMNS, "body", "digest")
+        found = self.db.select(PLANS, {"id": plan_id}, columns=columns)
+        if not found:
+            raise UnknownPlan(plan_id)
+        plan = rows.read_plan(found[0])
+        summary = rows.summary(found[0], is_running=self._is_held(found[0]))
+        events = self.db.select(EVENTS, {"plan": plan_id}, order=("seq",))
+        return Stored(summary, plan, *_story(plan, events, plan_id))
 
     def list(self) -> tuple[Summary, ...]:
         """All plans, newest first, without reading their bodies."""
-        with self._transaction() as transaction:
-            found = transaction.select(PLANS, columns=rows.SUMMARY_COLUMNS, order=("-opened",))
+        found = self.db.select(PLANS, columns=rows.SUMMARY_COLUMNS, order=("-opened",))
         return tuple(rows.summary(row, is_running=self._is_held(row)) for row in found)
 
     # Inside a transaction
@@ -233,14 +234,10 @@ class Journal:
             plan_id = names.plan_id(plan.command, now, self.token())
         return Hold(plan_id, self._owner(), plan.undoes, now + self.lease)
 
-    def _row(self, transaction: Transaction, plan_id: str, *, body: bool = False) -> Row:
-        columns = (*rows.SUMMARY_COLUMNS, "body", "digest") if body else rows.SUMMARY_COLUMNS
-        for row in transaction.select(PLANS, {"id": plan_id}, columns=columns):
+    def _row(self, transaction: Transaction, plan_id: str) -> Row:
+        for row in transaction.select(PLANS, {"id": plan_id}, columns=rows.SUMMARY_COLUMNS):
             return row
         raise UnknownPlan(plan_id)
-
-    def _events(self, transaction: Transaction, plan_id: str) -> Sequence[Row]:
-        return transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
 
     def _append(
         self, transaction: Transaction, plan_id: str, events: Sequence[Event]

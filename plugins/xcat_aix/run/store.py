@@ -52,3 +52,13 @@ class Database(Protocol):
 
     def transaction(self, *tables: str) -> AbstractContextManager[Transaction]:
         """A transaction on these tables that excludes every other writer of them."""
+
+    def select(
+        self,
+        table: str,
+        where: Mapping[str, Any] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        order: Sequence[str] = (),
+    ) -> Sequence[Row]:
+        """Chosen rows without a lock; none if the table is not there."""
