@@ -8,13 +8,16 @@ method              arguments                                    right          
 ==================  ===========================================  ==============  =================
 ``hello``           ``Hello``                                    (any known MN)  ``Welcome``
 ``query``           operation                                    the operation's plain data
-``probe``           operation                                    READ            ``jobs.Probe``
+``probe``           operation, job id or ``""``                  READ            ``jobs.Probe``
 ``submit``          job id, operation, ``limit`` seconds         the operation's ``jobs.JobStatus``
 ``follow``          job id, ``after_seq``, ``wait`` seconds      READ            ``jobs.JobUpdate``
 ``acknowledge``     job id                                       OPERATE         None
 ``cancel``          job id                                       OPERATE         ``jobs.JobStatus``
 ``jobs``            —                                            READ            list of JobStatus
 ==================  ===========================================  ==============  =================
+
+``hello`` comes first on every connection.  The job id of ``probe`` names the job whose effect is asked
+about: where the host itself cannot tell (postscripts), that job's record does.
 """
 
 from __future__ import annotations

@@ -1,0 +1,122 @@
+"""The command ``xcat-aix-agent``: ``serve``, ``jobs``, ``selfcheck``.
+
+Owns: options, logging and signals of the program.  Must not: do the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import logging.handlers
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, List, Optional, Sequence, TextIO
+
+from xcat_aix_proto.errors import AgentError
+
+from . import __version__, tls
+from . import config as settings
+from .clock import SystemClock
+from .config import AgentConfig, ConfigError
+from .runners import Detached
+from .store import JobStore, Limits, Place
+
+_log = logging.getLogger(__name__)
+
+_LOG_BYTES, _LOG_FILES = 5 * 1024 * 1024, 3
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command; the answer is the exit code: 0, or 1 with one line on standard error."""
+    options = _parser().parse_args(argv)
+    try:
+        code: int = options.run(settings.load(options.config), options)
+    except (ConfigError, tls.TlsError, AgentError, OSError) as error:
+        sys.stderr.write(f"xcat-aix-agent: {error}\n")
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="xcat-aix-agent", description="The xcat-aix agent.")
+    parser.add_argument("-v", "--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("serve", _serve, "listen and serve management nodes until SIGTERM"),
+        ("jobs", _jobs, "list the jobs this agent keeps"),
+        ("selfcheck", _selfcheck, "tell which assumptions about this host hold, changing nothing"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        command.add_argument(
+            "--config", type=Path, default=settings.DEFAULT_FILE, metavar="FILE", help="settings"
+        )
+        if run is _selfcheck:
+            command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
+    _set_up_logging(config)
+    from .server import AgentServer  # noqa: PLC0415 - Pyro5 is loaded by the agent itself only
+
+    own = tls.own_identity(config)
+    if own != config.identity:
+        text = f"cannot use {config.certificate}: it is for {own}, this agent is {config.identity}"
+        raise tls.TlsError(text)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    server = AgentServer(config)
+    server.start()
+    places = " ".join(f"{address}:{port}" for address, port in server.addresses)
+    _log.info("%s %s listens at %s", config.identity, __version__, places)
+    _say(sys.stdout, f"xcat-aix-agent: ready at {places}")
+    ended.wait()
+    _log.info("stopping; running jobs go on by themselves")
+    server.stop()
+    return 0
+
+
+def _set_up_logging(config: AgentConfig) -> None:
+    handler: logging.Handler = logging.StreamHandler()
+    if config.log is not None:
+        handler = logging.handlers.RotatingFileHandler(
+            config.log, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8"
+        )
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler]
+    )
+
+
+def _jobs(config: AgentConfig, _options: argparse.Namespace) -> int:
+    if not config.jobs.is_dir():
+        return 0
+    clock = SystemClock()
+    limits = Limits(config.max_jobs, config.max_running, config.max_job_log, config.keep_jobs)
+    place = Place(config.node, str(config.root), config.path, config.postscripts)
+    store = JobStore(config.jobs, Detached(clock), clock, limits, place)
+    for status in store.all():
+        words: List[Any] = [status.job_id, status.kind, status.state.value]
+        failure = status.outcome.failure() if status.outcome else None
+        if status.outcome is not None:
+            words.append(f"failed: {failure.message}" if failure else "ok")
+        _say(sys.stdout, "  ".join(map(str, words)))
+    return 0
+
+
+def _selfcheck(config: AgentConfig, options: argparse.Namespace) -> int:
+    from . import selfcheck  # noqa: PLC0415 - only this command needs it
+
+    return selfcheck.main(config, as_json=options.json, output=sys.stdout)
+
+
+def _say(stream: TextIO, line: str) -> None:
+    stream.write(line + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""One connection served in Pyro5's protocol, over a socket that is connected and authenticated already.
+
+Owns: what of Pyro5 is spoken here: plain calls in JSON to one object, bounded requests.  One-way calls,
+batches, streams, serialised blobs (marshal) and remote tracebacks are not.  Must not: accept,
+authenticate, or know what a method does.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any, Dict
+
+import Pyro5
+from Pyro5 import core, errors, protocol, serializers, server, socketutil
+
+from xcat_aix_proto import MAX_REQUEST, OBJECT_ID, messages
+from xcat_aix_proto.hardening import SERIALIZER, harden
+
+from .service import Session
+
+harden(Pyro5)
+
+_JSON = serializers.serializers[SERIALIZER].serializer_id
+_METADATA = {"methods": list(messages.METHODS), "oneway": [], "attrs": []}
+
+
+def serve(sock: socket.socket, session: Session) -> None:
+    """Answer calls until the peer goes away, is silent for the socket's time-out, or misbehaves."""
+    daemon = _Daemon(sock, session)
+    try:
+        while daemon.transportServer.handleRequest() and session.refused is None:
+            pass
+    finally:
+        daemon.close()
+
+
+class _BoundedConnection(socketutil.SocketConnection):  # type: ignore[misc]  # Pyro5 has no types
+    """Refuses to wait for more bytes than a request may have."""
+
+    def recv(self, size: int) -> bytes:
+        if size > MAX_REQUEST:
+            raise errors.ProtocolError(f"a request of {size} bytes is too long")
+        return bytes(super().recv(size))
+
+
+class _Daemon(server.Daemon):  # type: ignore[misc]  # Pyro5 has no types
+    """A Pyro5 daemon for one connection and one object."""
+
+    def __init__(self, sock: socket.socket, session: Session) -> None:
+        super().__init__(connected_socket=sock)
+        self.transportServer.conn = _BoundedConnection(sock, keep_open=True)
+        self._session = session
+
+    def handleRequest(self, conn: Any) -> None:  # noqa: N802 - overrides Pyro5's
+        """Read one call, answer it.  Whatever is raised ends the connection."""
+        request = protocol.recv_stub(conn, [protocol.MSG_INVOKE])
+        if request.flags & ~protocol.FLAGS_CORR_ID or request.serializer_id != _JSON:
+            raise errors.ProtocolError("only plain calls in JSON are accepted")
+        data = json.dumps(self._answer(_call(request))).encode()
+        answer = protocol.SendingMessage(protocol.MSG_RESULT, 0, request.seq, _JSON, data)
+        conn.send(answer.data)
+
+    def _answer(self, call: Dict[str, Any]) -> Any:
+        method = call["method"]
+        if call["object"] == core.DAEMON_NAME and method == "get_metadata":
+            return _METADATA
+        if call["object"] != OBJECT_ID or method not in messages.METHODS:
+            raise errors.ProtocolError("there is no such object or method")
+        return self._session.call(method, call["params"], call["kwargs"])
+
+
+def _call(request: Any) -> Dict[str, Any]:
+    call = json.loads(bytes(request.data))
+    if not isinstance(call, dict) or set(call) != {"object", "method", "params", "kwargs"}:
+        raise errors.ProtocolError("a call has object, method, params and kwargs")
+    if not isinstance(call["params"], list) or not isinstance(call["kwargs"], dict):
+        raise errors.ProtocolError("params must be a list and kwargs an object")
+    return call

@@ -1,0 +1,223 @@
+"""The agent as a server: listens, authenticates each peer in a thread of its own, serves it.
+
+The way of a connection: the acceptor hands it over; its thread does the TLS handshake with our own
+context under a time limit, reads the peer's identity from its certificate, and then serves calls or
+relays bytes, as the peer chose by ALPN.  Owns: the life of the agent's parts.  Must not: know what a
+call means.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+from pathlib import Path
+from typing import Any, List, Optional, Tuple
+
+from xcat_aix_proto import ALPN_RELAY, ALPN_RPC
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.identity import Identity, Role
+
+from . import operations, relay, rpc
+from .acceptor import Acceptor
+from .clock import Clock, SystemClock
+from .config import AgentConfig
+from .host import Host
+from .jobs import Spec
+from .peers import Peer, Peers
+from .policy import Policy
+from .quiet import QuietLog
+from .runners import Detached, Inline, Runner
+from .service import Service, Session
+from .shell import Commands, Subprocesses
+from .store import JobStore, Limits, Place
+from .tls import Contexts, TlsError
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG = 128
+
+
+class AgentServer:
+    """One agent.
+
+    ``commands`` None runs real processes.  ``runner`` is ``"detached"`` (jobs outlive the agent) or
+    ``"inline"`` (jobs are threads that use ``commands``, nothing is flushed to disk: laboratories).
+    ``acceptor`` may be shared by many agents in one process and is then closed by its owner.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        commands: Optional[Commands] = None,
+        runner: str = "detached",
+        acceptor: Optional[Acceptor] = None,
+        clock: Optional[Clock] = None,
+    ) -> None:
+        self.config = config
+        self._clock = clock or SystemClock()
+        self._commands = commands or Subprocesses(config.path)
+        self._acceptor = acceptor or Acceptor()
+        self._owns_acceptor = acceptor is None
+        self._listeners: List[socket.socket] = []
+        self._contexts = Contexts(config)
+        self._peers = Peers(config.max_handshakes, config.max_connections)
+        self._refusals = QuietLog(_log, self._clock)
+        self._runner = self._make_runner(runner)
+        store = self._make_store(sync=runner != "inline")
+        store.on_lost = self._recover
+        host = self._host()
+        self.service = Service(config, host, store, Policy(config.policy))
+        self._relay = relay.Relay(host, config.relay_ports or (config.port,))
+
+    def _make_runner(self, kind: str) -> Runner:
+        if kind == "detached":
+            return Detached(self._clock)
+        if kind == "inline":
+            return Inline(lambda _spec: self._host())
+        raise ValueError(f"there is no runner {kind!r}")
+
+    def _make_store(self, *, sync: bool) -> JobStore:
+        config = self.config
+        limits = Limits(config.max_jobs, config.max_running, config.max_job_log, config.keep_jobs)
+        place = Place(config.node, str(config.root), config.path, config.postscripts)
+        return JobStore(config.jobs, self._runner, self._clock, limits, place, sync=sync)
+
+    def _host(self) -> Host:
+        config = self.config
+        return Host(
+            node=config.node,
+            commands=self._commands,
+            root=Path(config.root),
+            postscripts=config.postscripts,
+            clock=self._clock,
+        )
+
+    def _recover(self, spec: Spec) -> None:
+        """A job was lost: what it left half done is mended where that is safe."""
+        _log.warning("job %s (%s) was lost", spec.job_id, spec.kind)
+        try:
+            operations.recover(spec.decoded(), self._host())
+        except AgentError as error:
+            _log.error("cannot mend what job %s left: %s", spec.job_id, error)
+
+    # Life.
+
+    def start(self) -> None:
+        """Take up the jobs and listen; returns at once.
+
+        Raises :class:`TlsError`, :class:`AgentError` (the jobs directory) or :class:`OSError` (an
+        address cannot be listened at), and then nothing is left open.
+        """
+        self._contexts.get()
+        self.service.store.recover()
+        try:
+            for address in self.config.addresses:
+                self._listeners.append(_listen(address, self.config.port))
+        except OSError:
+            for listener in self._listeners:
+                listener.close()
+            raise
+        for listener in self._listeners:
+            self._acceptor.add(listener, self._accepted)
+
+    @property
+    def addresses(self) -> Tuple[Tuple[str, int], ...]:
+        """Where the agent listens (port 0 in the settings lets the system choose)."""
+        return tuple(listener.getsockname()[:2] for listener in self._listeners)
+
+    def stop(self, wait: float = 5.0, *, abandon: bool = False) -> None:
+        """Listen no more, end all connections; ``abandon`` also drops inline jobs, as a kill would."""
+        for listener in self._listeners:
+            self._acceptor.remove(listener)
+        self._listeners.clear()
+        self._runner.close(abandon=abandon)
+        self._peers.close(wait)
+        if self._owns_acceptor:
+            self._acceptor.close()
+
+    # One connection.
+
+    def _accepted(self, sock: socket.socket, address: Any) -> None:
+        peer = Peer(sock, f"{address[0]}:{address[1]}")
+        self._peers.add(peer)
+        thread = threading.Thread(
+            target=self._attend, args=(peer,), name=f"peer {peer.name}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads
+            self._refuse(peer, "no thread is left")
+            self._peers.remove(peer)
+            peer.close()
+
+    def _attend(self, peer: Peer) -> None:
+        try:
+            self._serve(peer)
+        except (OSError, AgentError, TlsError) as error:
+            self._refuse(peer, str(error))
+        except Exception:  # noqa: BLE001 - the outer boundary of a connection
+            _log.exception("internal error while serving %s", peer.name)
+        finally:
+            self._peers.remove(peer)
+            peer.close()
+
+    def _refuse(self, peer: Peer, reason: str) -> None:
+        self._refusals.warning("refused %s: %s", peer.name, reason)
+
+    def _serve(self, peer: Peer) -> None:
+        sock = self._handshake(peer)
+        identity = Identity.of_certificate(sock.getpeercert())
+        if identity.role is not Role.MN:
+            text = f"{identity} is not a management node"
+            raise AgentError(ErrorCode.WRONG_PEER, text)
+        session = Session(self.service, identity, lambda: self._let_in(peer))
+        protocol = sock.selected_alpn_protocol()
+        if protocol == ALPN_RPC:
+            self._serve_calls(peer, identity, session)
+        elif protocol == ALPN_RELAY:
+            self._relay.serve(sock, session, lambda: self._let_in(peer))
+        else:
+            raise AgentError(ErrorCode.BAD_MESSAGE, "it asked for no protocol of ours (ALPN)")
+
+    def _handshake(self, peer: Peer) -> ssl.SSLSocket:
+        sock = peer.sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(self.config.handshake_timeout)
+        secure = self._contexts.get().wrap_socket(
+            sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
+        )
+        peer.replace(secure)
+        secure.do_handshake()
+        return secure
+
+    def _let_in(self, peer: Peer) -> None:
+        self._peers.establish(peer)
+        peer.sock.settimeout(self.config.idle_timeout)
+
+    def _serve_calls(self, peer: Peer, identity: Identity, session: Session) -> None:
+        rpc.serve(peer.sock, session)
+        if session.refused is not None:
+            self._refuse(peer, f"{identity}: {session.refused.message}")
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    """A listening socket; raises :class:`OSError` that names the address."""
+    try:
+        family, kind, number, _, place = socket.getaddrinfo(
+            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, number)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(place)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        text = f"cannot listen at {address}:{port}: {error.strerror or error}"
+        raise OSError(error.errno, text) from None
+    return listener

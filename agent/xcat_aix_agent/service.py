@@ -1,0 +1,175 @@
+"""What a management node can ask of this agent: the methods of ``xcat_aix_proto.messages``.
+
+Owns: decoding arguments, checking rights, answering in envelopes; nothing raised in here leaves as an
+exception.  Must not: know sockets or Pyro5.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+
+from xcat_aix_proto import PROTOCOL_VERSIONS, codec, messages
+from xcat_aix_proto import operations as proto
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.identity import Identity
+from xcat_aix_proto.operations import Operation, Right
+
+from . import __version__, operations
+from .config import AgentConfig
+from .host import Host, LimitedCommands
+from .policy import Policy
+from .store import JobStore
+
+_log = logging.getLogger(__name__)
+
+#: Seconds all commands of one query or probe may take together.
+ANSWER_LIMIT = 90.0
+
+#: Upper bound, in seconds, of a job's time limit.
+MAX_LIMIT = 86400.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """The agent behind its connections."""
+
+    config: AgentConfig
+    host: Host
+    store: JobStore
+    policy: Policy
+
+    def limited_host(self, job_id: str = "") -> Host:
+        """The host for one query or probe; ``job_id`` is the job a probe asks about."""
+        return dataclasses.replace(
+            self.host,
+            commands=LimitedCommands(self.host.commands, self.host.clock, ANSWER_LIMIT),
+            finished=lambda operation: bool(job_id) and self.store.finished(job_id, operation),
+        )
+
+
+class Session:
+    """One authenticated connection.  ``on_hello`` is called when the peer was let in.
+
+    Rights are looked up at every call, so that a change of the policy holds at once.
+    """
+
+    def __init__(
+        self, service: Service, peer: Identity, on_hello: Callable[[], None] = lambda: None
+    ) -> None:
+        self._service = service
+        self.peer = peer
+        self._on_hello = on_hello
+        self._greeted = False
+        #: Set when the connection must end after the answer.
+        self.refused: Optional[AgentError] = None
+
+    def call(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Dict[str, Any]:
+        """The envelope that answers one remote call."""
+        try:
+            return messages.ok(self._answer(method, args, kwargs))
+        except AgentError as error:
+            if not self._greeted:
+                self.refused = error
+            return messages.failed(error)
+        except Exception as error:  # noqa: BLE001 - the outer boundary of a call
+            _log.exception("internal error in %s for %s", method, self.peer)
+            return messages.failed(AgentError(ErrorCode.INTERNAL, f"internal error: {error!r}"))
+
+    def _answer(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        handler, types = _METHODS[method]
+        if kwargs or len(args) != len(types):
+            raise AgentError(ErrorCode.BAD_MESSAGE, f"{method} takes {len(types)} arguments")
+        for place, (arg, wanted) in enumerate(zip(args, types), start=1):
+            if not isinstance(arg, wanted) or isinstance(arg, bool):
+                text = f"argument {place} of {method} has the wrong type"
+                raise AgentError(ErrorCode.BAD_MESSAGE, text)
+        if not self._greeted and method != "hello":
+            raise AgentError(ErrorCode.BAD_MESSAGE, "the first call must be hello")
+        return codec.to_wire(handler(self, *args))
+
+    def _require(self, right: Right) -> Right:
+        granted = self._service.policy.right_of(self.peer)
+        if granted is None or granted < right:
+            had = "nothing" if granted is None else granted.name.lower()
+            text = f"{self.peer} needs the right {right.name.lower()} here and has {had}"
+            raise AgentError(ErrorCode.NOT_ALLOWED, text)
+        return granted
+
+    def require_operate(self) -> None:
+        """Raises ``NOT_ALLOWED``."""
+        self._require(Right.OPERATE)
+
+    # The methods.
+
+    def _hello(self, data: Mapping[str, Any]) -> messages.Welcome:
+        hello = codec.from_wire(messages.Hello, data)
+        right = self._require(Right.READ)
+        common = set(PROTOCOL_VERSIONS) & set(hello.protocols)
+        if not common:
+            text = f"this agent ({__version__}) speaks the protocol versions {PROTOCOL_VERSIONS}"
+            raise AgentError(ErrorCode.UNSUPPORTED_PROTOCOL, text)
+        if not self._greeted:
+            self._on_hello()
+            self._greeted = True
+        return messages.Welcome(
+            protocol=max(common),
+            version=__version__,
+            node=self._service.config.node,
+            role=self._service.config.role.value,
+            operations=operations.kinds(),
+            right=int(right),
+        )
+
+    def _query(self, data: Mapping[str, Any]) -> Any:
+        operation = self._allowed(data)
+        return operations.query(operation, self._service.limited_host())
+
+    def _probe(self, data: Mapping[str, Any], job_id: str) -> Any:
+        operation = proto.from_wire(data)
+        self._require(Right.READ)
+        return operations.probe(operation, self._service.limited_host(job_id))
+
+    def _submit(self, job_id: str, data: Mapping[str, Any], limit: float) -> Any:
+        operation = self._allowed(data)
+        if operation.is_query:
+            raise AgentError(ErrorCode.BAD_OPERATION, f"{operation.kind} is a query, not a job")
+        if not 0 < limit <= MAX_LIMIT:
+            raise AgentError(ErrorCode.BAD_MESSAGE, f"{limit!r} is not a time limit for a job")
+        return self._service.store.submit(job_id, operation, float(limit), str(self.peer))
+
+    def _follow(self, job_id: str, after_seq: int, wait: float) -> Any:
+        self._require(Right.READ)
+        return self._service.store.follow(job_id, after_seq, wait)
+
+    def _acknowledge(self, job_id: str) -> None:
+        self._require(Right.OPERATE)
+        self._service.store.acknowledge(job_id)
+
+    def _cancel(self, job_id: str) -> Any:
+        self._require(Right.OPERATE)
+        return self._service.store.cancel(job_id)
+
+    def _jobs(self) -> Any:
+        self._require(Right.READ)
+        return self._service.store.all()
+
+    def _allowed(self, data: Mapping[str, Any]) -> Operation:
+        operation = proto.from_wire(data)
+        self._require(operation.right)
+        return operation
+
+
+_NUMBER = (int, float)
+#: Method -> handler and the types of its arguments.
+_METHODS: Dict[str, Tuple[Callable[..., Any], Tuple[Any, ...]]] = {
+    "hello": (Session._hello, (dict,)),  # noqa: SLF001 - this table is part of the class
+    "query": (Session._query, (dict,)),  # noqa: SLF001 - as above
+    "probe": (Session._probe, (dict, str)),  # noqa: SLF001 - as above
+    "submit": (Session._submit, (str, dict, _NUMBER)),  # noqa: SLF001 - as above
+    "follow": (Session._follow, (str, int, _NUMBER)),  # noqa: SLF001 - as above
+    "acknowledge": (Session._acknowledge, (str,)),  # noqa: SLF001 - as above
+    "cancel": (Session._cancel, (str,)),  # noqa: SLF001 - as above
+    "jobs": (Session._jobs, ()),  # noqa: SLF001 - as above
+}

@@ -1,0 +1,119 @@
+"""The agent's end of TLS: our CA only, TLS 1.2 or newer, a certificate from every peer.
+
+Owns: the ``ssl.SSLContext`` and its renewal when one of the files changes.  A context that cannot be
+built is no context: nobody gets in until the files are right again.  Must not: accept or read.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from pathlib import Path
+from typing import Any, Callable, Optional, Tuple
+
+from xcat_aix_proto import ALPN_RELAY, ALPN_RPC
+from xcat_aix_proto.errors import AgentError
+from xcat_aix_proto.identity import Identity
+
+from .config import AgentConfig
+
+_Stamp = Tuple[Tuple[str, int, int, int], ...]
+
+
+class TlsError(Exception):
+    """The certificate files cannot be used; the message names the file and the reason."""
+
+
+class Contexts:
+    """Server contexts as new as their files.  Safe for use by several threads."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._stamp: _Stamp = ()
+        self._context: Optional[ssl.SSLContext] = None
+
+    def get(self) -> ssl.SSLContext:
+        """The context for the files as they are now; raises :class:`TlsError`."""
+        with self._lock:
+            stamp = _stamp(self._config)
+            if self._context is None or stamp != self._stamp:
+                self._context = None
+                self._context = make_context(self._config)
+                self._stamp = stamp
+            return self._context
+
+
+def _stamp(config: AgentConfig) -> _Stamp:
+    found = []
+    for path in (config.certificate, config.ca, config.crl):
+        if path is not None:
+            try:
+                state = path.stat()
+            except OSError as error:
+                raise _unusable(path, error) from None
+            found.append((str(path), state.st_mtime_ns, state.st_size, state.st_ino))
+    return tuple(found)
+
+
+def _unusable(path: Path, error: OSError) -> TlsError:
+    return TlsError(f"cannot use {path}: {error.strerror or error}; issue it anew or restore it")
+
+
+def make_context(config: AgentConfig) -> ssl.SSLContext:
+    """A fresh context from the files; raises :class:`TlsError`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+    # Without tickets no session outlives the certificate check that allowed it.
+    context.num_tickets = 0
+    context.set_alpn_protocols([ALPN_RPC, ALPN_RELAY])
+    _load(config.certificate, lambda path: context.load_cert_chain(path, password=_no_password))
+    _load(config.ca, context.load_verify_locations)
+    if config.crl is not None:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        _load(config.crl, context.load_verify_locations)
+    return context
+
+
+def _load(path: Path, load: Callable[[Path], None]) -> None:
+    try:
+        load(path)
+    except OSError as error:  # ssl.SSLError is one
+        raise _unusable(path, error) from None
+
+
+def _no_password() -> str:
+    """Asked for an encrypted key: refuse instead of waiting at a terminal."""
+    raise OSError(None, "its private key is encrypted")
+
+
+def own_identity(config: AgentConfig) -> Identity:
+    """Whom our own certificate names, by a TLS handshake with ourselves in memory.
+
+    Raises :class:`TlsError` if a peer would not accept it: other CA, out of date, revoked.
+    """
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    _load(config.certificate, lambda path: client.load_cert_chain(path, password=_no_password))
+    _load(config.ca, client.load_verify_locations)
+    try:
+        return Identity.of_certificate(_handshake(make_context(config), client))
+    except (ssl.SSLError, AgentError) as error:
+        raise TlsError(f"cannot use {config.certificate}: {error}; issue it anew") from None
+
+
+def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> Any:
+    upward, downward = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(downward, upward),
+        server.wrap_bio(upward, downward, server_side=True),
+    ]
+    for _ in range(4):
+        for end in ends:
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    return ends[0].getpeercert()
