@@ -1,0 +1,127 @@
+"""Executing, resuming and taking back moves.
+
+Owns: putting journal, step kinds and agent connections together for one request.  Must not: plan.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xcat_aix.plan.fold import fold
+from xcat_aix.plan.model import Plan
+from xcat_aix.run.agent_step import agent_steps
+from xcat_aix.run.command_step import CommandRun, Run
+from xcat_aix.run.database_step import DatabaseWrite
+from xcat_aix.run.executor import FANOUT, TIMEOUT, Executor
+from xcat_aix.run.journal import Claimed, Journal
+from xcat_aix.run.registry import Registry
+from xcat_aix.run.states import LaneResult, StepState
+from xcat_aix.run.task import Connection
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.identity import Role
+from xcatd.api import Context, Reply, Request, warning
+
+from .snmove_options import Given
+from .snmove_replies import Narrator
+from .snmove_world import agent_port
+
+if TYPE_CHECKING:
+    from xcat_aix.run.journal import Stored
+
+#: Commands that plans run as a step; each brings about a state, whatever was there before.
+REPEATABLE = frozenset({"makeconservercf"})
+_UNSUPPORTED = "Unsupported request"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLinks:
+    """Connects lanes to their agents: straight, or relayed by the new service node's agent."""
+
+    context: Context
+    addresses: Mapping[str, str]
+    port: int
+
+    def __call__(self, target: str, via: str | None) -> Connection:
+        """A connection to the agent of ``target``; raises :class:`AgentError`."""
+        return self.context.agents.connect(target, Role.CN, self._address(target), self.port)
+
+    def _address(self, node: str) -> str:
+        address = self.addresses.get(node)
+        if address is None:
+            raise AgentError(ErrorCode.UNREACHABLE, f"{node} has no address")
+        return address
+
+
+def journal_of(context: Context) -> Journal:
+    """The journal in this request's database."""
+    return Journal(context.db, context.clock, context.hostname, token=lambda: secrets.token_hex(2))
+
+
+def registry_of(context: Context) -> Registry:
+    """Every step kind that moves use."""
+    return Registry(
+        [
+            DatabaseWrite(context.db),
+            CommandRun(_runner(context), REPEATABLE),
+            *agent_steps(),
+        ]
+    )
+
+
+def executor_of(plan: Plan, given: Given, context: Context) -> Executor:
+    """The executor of one plan, with the addresses of its agents looked up together."""
+    tables = context.db.read(("hosts", "nics", "nodelist", "site"))
+    names = {name for lane in plan.lanes for name in (lane.target, lane.via) if name}
+    addresses = context.resolver(tables).addresses(names) if names else {}
+    return Executor(
+        journal=journal_of(context),
+        registry=registry_of(context),
+        clock=context.clock,
+        connect=AgentLinks(context, addresses, agent_port(tables.site)),
+        fanout=given.fanout or FANOUT,
+        timeout=given.timeout or TIMEOUT,
+        stop=context.cancelled,
+    )
+
+
+def execute(
+    executor: Executor, claimed: Claimed, given: Given, request: Request
+) -> Iterator[Reply]:
+    """Do what is left of a claimed plan, and tell."""
+    narrator = Narrator(
+        claimed.plan,
+        claimed.hold.plan_id,
+        is_verbose=given.is_verbose,
+        shows_progress="XCAT_PROGRESS" in request.environment,
+    )
+    done = {id_ for id_, result in claimed.state.results().items() if result is LaneResult.MOVED}
+    yield from narrator.opening(frozenset(done))
+    for progress in executor.run(claimed):
+        yield from narrator.tell(progress)
+
+
+def begun_steps(stored: Stored) -> dict[str, tuple[str, ...]]:
+    """The steps of a stored plan that were done, or may have been."""
+    begun = {StepState.DONE, StepState.DOING, StepState.UNKNOWN}
+    return {
+        lane: tuple(
+            step for step, record in steps.items() if record.state in begun or record.is_broken
+        )
+        for lane, steps in stored.state.lanes.items()
+    }
+
+
+def _runner(context: Context) -> Run:
+    def run(command: str, args: tuple[str, ...], nodes: tuple[str, ...]) -> Iterator[Reply]:
+        for reply in context.run(command, args, nodes):
+            if _UNSUPPORTED in reply.errors:
+                yield warning(
+                    f"no plugin offers {command}: run it for {fold(nodes)} by other means"
+                )
+            else:
+                yield reply
+
+    return run

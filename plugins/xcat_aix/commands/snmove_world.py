@@ -1,0 +1,141 @@
+"""The world of a move, gathered before it is planned: tables, addresses, the new service nodes' answers.
+
+Owns: the reading.  Each table is read once, names are resolved together, every new service node is asked once, all
+at the same time.  Must not: decide anything; that is the planner's.
+Facts: specs/snmove.md, sections 2, 3 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+from xcat_aix.plan.model import Plan
+from xcat_aix.plan.moves import Asked, Choice, MoveError, ServiceNode, World
+from xcat_aix.plan.selection import choose, chosen_nodes, names_to_resolve
+from xcat_aix.plan.snmove import TABLES, plan, servers_of, servers_to_ask
+from xcat_aix_proto import facts
+from xcat_aix_proto.errors import AgentError
+from xcat_aix_proto.identity import Role
+from xcat_aix_proto.operations import HostFacts, NimSnapshot
+
+if TYPE_CHECKING:
+    from xcat_aix.plan.tables import Tables
+    from xcatd.api import Context
+
+#: Seconds until a new service node counts as not running.
+CONNECT_LIMIT = 3.0
+DEFAULT_PORT = 3009
+_MOST_AT_ONCE = 16
+
+
+class Names(Protocol):
+    """The part of ``xcatd.resolve.Resolver`` that is used here."""
+
+    def address(self, name: str) -> str | None:
+        """The address of one name."""
+
+    def addresses(self, names: Iterable[str]) -> Mapping[str, str]:
+        """The addresses of many names; those without one are left out."""
+
+    def interfaces(self, node: str) -> tuple[str, ...]:
+        """Every address the database knows for a node."""
+
+
+def plan_move(asked: Asked, noderange: str | None, context: Context) -> Plan:
+    """Gather and plan; raises :class:`MoveError` with what the user must know."""
+    expanded = None if noderange is None else _expand(noderange, context)
+    tables = context.db.read(TABLES)
+    chosen = chosen_nodes(asked, tables, expanded)
+    names: Names = context.resolver(tables)
+    addresses = names.addresses(names_to_resolve(asked, tables, chosen))
+    choices, notes = choose(asked, tables, chosen, addresses)
+    world = World(
+        addresses,
+        service_nodes(choices, names, agent_port(tables.site), context),
+        notes,
+        _ranges(tables, context),
+    )
+    return plan(asked, tables, chosen, choices, world)
+
+
+def agent_port(site: Mapping[str, str]) -> int:
+    """``site.aixagentport``, 3009 by default; raises :class:`MoveError` for a value that is no port."""
+    text = site.get("aixagentport", str(DEFAULT_PORT)).strip()
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise MoveError(f"cannot reach any agent: site.aixagentport is '{text}', which is no port")
+
+
+def _expand(noderange: str, context: Context) -> tuple[str, ...]:
+    try:
+        expansion = context.expand(noderange, verify=True)
+    except ValueError as problem:
+        raise MoveError(str(problem)) from None
+    if expansion.missed:
+        raise MoveError(f"Invalid nodes in noderange:{','.join(expansion.missed)}")
+    return expansion.nodes
+
+
+def service_nodes(
+    choices: Sequence[Choice], names: Names, port: int, context: Context
+) -> dict[str, ServiceNode]:
+    """What is known of every new service node, by its agent or by the database."""
+    asking = servers_to_ask(choices)
+    answers: dict[str, ServiceNode] = {}
+    if asking:
+        with ThreadPoolExecutor(min(len(asking), _MOST_AT_ONCE), "service-node") as pool:
+            found = pool.map(lambda name: _ask(name, names, port, context), asking)
+            answers = {answer.name: answer for answer in found}
+    given = {choice.server: choice.new for choice in choices}
+    for server in servers_of(choices):
+        if server not in answers:
+            answers[server] = ServiceNode(
+                server, _known_addresses(names, (server, given[server])), reason="was not asked"
+            )
+    return answers
+
+
+def _ask(name: str, names: Names, port: int, context: Context) -> ServiceNode:
+    known = _known_addresses(names, (name,))
+    address = names.address(name)
+    if address is None:
+        return ServiceNode(name, known, reason=f"{name} has no address")
+    try:
+        with context.agents.connect(
+            name, Role.SN, address, port, timeout=CONNECT_LIMIT
+        ) as connection:
+            host = connection.query(HostFacts())
+            nim = connection.query(NimSnapshot())
+    except AgentError as problem:
+        return ServiceNode(name, known, reason=problem.message)
+    if not isinstance(host, facts.Host) or not isinstance(nim, facts.NimDatabase):
+        return ServiceNode(name, known, reason="its agent answered something else")
+    return ServiceNode(name, tuple(one.address for one in host.interfaces), nim)
+
+
+def _known_addresses(names: Names, of: Iterable[str]) -> tuple[str, ...]:
+    """What the database knows of its interfaces, then what its name resolves to."""
+    found: list[str] = []
+    for name in of:
+        found += names.interfaces(name)
+        address = names.address(name)
+        if address is not None:
+            found.append(address)
+    return tuple(dict.fromkeys(found))
+
+
+def _ranges(tables: Tables, context: Context) -> dict[str, frozenset[str]]:
+    """The nodes of statelite keys that are neither a node nor a group alone."""
+    plain = set(tables.nodes)
+    for node in tables.nodes:
+        plain.update(tables.groups(node))
+    keys = {row.get("node") or "" for row in tables.rows("statelite")} - plain - {""}
+    found: dict[str, frozenset[str]] = {}
+    for key in sorted(keys):
+        try:
+            found[key] = frozenset(context.expand(key, verify=True).nodes)
+        except ValueError:
+            continue  # a key that is no noderange covers nobody, for xCAT too
+    return found
