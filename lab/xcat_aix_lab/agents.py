@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from xcat_aix_lab.directory import LabDirectory
 from xcat_aix_lab.launcher import Program
+from xcat_aix_proto.identity import Identity, Role
+from xcatd.pki import store
 
-_READY = "ready on"
+_READY = "ready at"
+_DAYS = 3650
 
 
 def script_directory() -> str:
@@ -54,9 +58,25 @@ def config_file(lab: LabDirectory, node: str) -> Path:
     return lab.node(node) / "aix-agent.ini"
 
 
-def make_files(lab: LabDirectory) -> None:
+def make_files(lab: LabDirectory, now: datetime) -> None:
     """Certificates for the MN and all agents, settings and policy for each agent."""
+    _issue_certificates(lab, now)
     _write_settings(lab)
+
+
+def _issue_certificates(lab: LabDirectory, now: datetime) -> None:
+    place = lab.confdir / "aix"
+    if (place / store.CA_KEY).exists():
+        authority = store.load(place)
+    else:
+        authority = store.create(place, "xcat-aix lab CA", now, _DAYS)
+    holders = {Identity(Role.MN, "mn"): store.default_place(place, Identity(Role.MN, "mn"))}
+    for node in lab.cluster.with_agent:
+        holders[Identity(Role(node.kind), node.name)] = lab.node(node.name) / "agent.pem"
+    for identity, path in holders.items():
+        credential = authority.issue(identity, now, _DAYS)
+        store.record(place, credential)
+        store.write(path, credential.pem, mode=0o600)
 
 
 def _write_settings(lab: LabDirectory) -> None:

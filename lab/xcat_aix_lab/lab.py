@@ -52,7 +52,7 @@ class Lab:
         directory.create(size)
         now = datetime.now(UTC)
         certificates.make(directory.cert, directory.client, hostname="mn", now=now)
-        agents.make_files(directory)
+        agents.make_files(directory, now)
         records.fill(directory.database, directory.cluster.tables)
         directory.finish()
 
@@ -173,7 +173,7 @@ class Lab:
     def status(self) -> str:
         """Who serves whom, and what runs."""
         directory = self.directory
-        running = self.launcher.running()
+        running = self._running_agents()
         found = report.views(directory.cluster, directory.store, records.served(directory.database))
         state = "runs" if DAEMON in running else "does not run"
         return (
@@ -182,6 +182,14 @@ class Lab:
             + "\n"
             + report.table(found, directory.cluster, running)
         )
+
+    def _running_agents(self) -> list[str]:
+        """The programs that run, with one entry per agent where one process hosts them all."""
+        running = self.launcher.running()
+        if _ALL_AGENTS in running:
+            hosted = [node.name for node in self.directory.cluster.with_agent]
+            running += [agents.program_name(name) for name in hosted if not self.is_down(name)]
+        return running
 
     def own_masters(self) -> Mapping[str, str]:
         """The NIM master of each node, by the node's own /etc/niminfo."""

@@ -139,19 +139,22 @@ def _identified(database: NimDatabase, name: str, host: Host) -> NimObject:
 def _set_push(world: World, *, allowed: bool) -> str:
     master, values = _master(world)
     database = world.edit_nim("nimclient", master)
-    machine = database.edit(values["NIM_NAME"])
-    control = machine.attributes.get("control", "")
-    if control == "master":
+    machine = database.get(values["NIM_NAME"])
+    wanted = {"cpuid": world.host.cpuid, **machine.attributes}
+    if wanted.get("control") == "master":
         if not allowed:
             text = f'"{machine.name}" is under the control of the master'
             raise messages.NimError(messages.NOT_AUTHORISED, "m_nimclient", text)
-        return ""
-    machine.attributes.pop("control", None)
-    if not allowed:
-        machine.attributes["control"] = machine.name + _PUSH_OFF
-    elif machine.allocations:
-        machine.attributes["control"] = machine.name
-    machine.attributes.setdefault("cpuid", world.host.cpuid)
+    else:
+        wanted.pop("control", None)
+        if not allowed:
+            wanted["control"] = machine.name + _PUSH_OFF
+        elif machine.allocations:
+            wanted["control"] = machine.name
+    if wanted != machine.attributes:
+        attributes = database.edit(machine.name).attributes
+        attributes.pop("control", None)
+        attributes.update(wanted)
     return ""
 
 

@@ -1,0 +1,115 @@
+"""Many agents in one process: for large labs, where a process per node would not fit the machine.
+
+The agents are the real ones, with their own certificates and addresses; only the commands they run are
+the model's, and jobs are threads.  ``python -m xcat_aix_lab.hosting DIR`` serves until SIGTERM; SIGUSR1
+makes it look again which nodes are down.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xcat_aix_agent import config as agent_config
+from xcat_aix_agent.acceptor import Acceptor
+from xcat_aix_agent.server import AgentServer
+from xcat_aix_lab import agents
+from xcat_aix_lab.directory import LabDirectory
+from xcat_aix_lab.inprocess import ModelCommands
+from xcat_aix_lab.prepare import prepare
+
+if TYPE_CHECKING:
+    from xcat_aix_lab.sim.store import MemoryStore, Store
+
+_SECONDS_TO_END = 1.0
+
+
+class Hosting:
+    """The agents of a lab that run in this process."""
+
+    def __init__(self, lab: LabDirectory, store: Store) -> None:
+        self._lab = lab
+        self._store = store
+        self._acceptor = Acceptor()
+        self._servers: dict[str, AgentServer] = {}
+
+    @property
+    def running(self) -> list[str]:
+        """The nodes whose agents run."""
+        return list(self._servers)
+
+    def start(self, names: Iterable[str]) -> None:
+        """Start agents; raises what ``AgentServer.start`` raises."""
+        for name in names:
+            settings = agent_config.load(agents.config_file(self._lab, name))
+            commands = ModelCommands(self._store, name)
+            server = AgentServer(
+                settings, commands=commands, runner="inline", acceptor=self._acceptor
+            )
+            server.start()
+            self._servers[name] = server
+
+    def kill(self, name: str) -> None:
+        """End one agent as if its node had died: nothing is finished."""
+        self._servers.pop(name).stop(_SECONDS_TO_END, abandon=True)
+
+    def follow_faults(self) -> None:
+        """Start and kill agents as the nodes are up or down by now."""
+        with self._store.lock():
+            up = [
+                node.name
+                for node in self._lab.cluster.with_agent
+                if not self._store.faults(node.name).down
+            ]
+        for name in [name for name in self._servers if name not in up]:
+            self.kill(name)
+        self.start(name for name in up if name not in self._servers)
+
+    def close(self) -> None:
+        """End all agents."""
+        for name in self.running:
+            self.kill(name)
+        self._acceptor.close()
+
+
+def in_memory(lab: LabDirectory) -> MemoryStore:
+    """The lab's first state in memory; the nodes' files stay below their directories."""
+    store = prepare(lab.cluster)
+    for name in lab.cluster.nodes:
+        store.use_directory(name, str(lab.node(name) / "root"))
+    return store
+
+
+def start_in_process(lab: LabDirectory) -> Hosting:
+    """Host all agents of a lab in this process, the state of NIM in memory: for measurements.
+
+    The nodes' files (``/etc/niminfo`` and the like) are real; ``xcat-aix-lab exec`` would not see
+    what these agents do to NIM databases.
+    """
+    hosting = Hosting(lab, in_memory(lab))
+    hosting.follow_faults()
+    return hosting
+
+
+def main(args: list[str]) -> int:
+    """Host the agents of the lab ``args[0]`` until SIGTERM; ``--memory`` keeps NIM in memory."""
+    wishes: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, lambda number, _frame: wishes.put(number))
+    lab = LabDirectory(Path(args[0]))
+    hosting = Hosting(lab, in_memory(lab) if "--memory" in args else lab.store)
+    hosting.follow_faults()
+    sys.stdout.write(f"xcat-aix-lab: {len(hosting.running)} agents ready at {lab.path}\n")
+    sys.stdout.flush()
+    while wishes.get() == signal.SIGUSR1:
+        hosting.follow_faults()
+    hosting.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
