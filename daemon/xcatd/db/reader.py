@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from . import lookup, values
+from .schema import Table
 from .sheet import Cells, Sheet
 
 Groups = tuple[str, ...]
@@ -47,7 +48,7 @@ class Reader:
     def __init__(
         self,
         sheet: Sheet,
-        node_column: str,
+        table: Table,
         columns: Iterable[str],
         groups: Callable[[str], Groups],
         rules: lookup.Rules,
@@ -57,7 +58,7 @@ class Reader:
         if missing:
             raise LookupError(f"no column {missing[0]!r} in this table")
         self._places = [(column, sheet.index[column]) for column in self._columns]
-        self._rows = sheet.live_by(node_column)
+        self._rows = sheet.live_by(table.node_column or "", table.keys)
         self._groups = groups
         self._rules = rules
         self._inherited: dict[Groups, dict[str, Value] | None] = {}

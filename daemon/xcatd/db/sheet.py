@@ -74,30 +74,35 @@ class Sheet:
         place = self.index.get("disable")
         return place is None or cells[place] in _LIVE
 
-    def live_by(self, column: str) -> Mapping[str, Sequence[Cells]]:
-        """The live rows grouped by the value of ``column``, rows with NULL there left out."""
+    def live_by(self, column: str, keys: Sequence[str]) -> Mapping[str, Sequence[Cells]]:
+        """The live rows grouped by the value of ``column``, rows with NULL there left out.
+
+        Rows with the same value are in the order of the primary ``keys``: that is what a look-up
+        through the key's index gives.
+        """
         found = self._by_column.get(column)
         if found is None:
-            found = self._by_column[column] = self._group(column)
+            found = self._by_column[column] = self._group(column, keys)
         return found
 
-    def _group(self, column: str) -> dict[str, Sequence[Cells]]:
+    def _group(self, column: str, keys: Sequence[str]) -> dict[str, Sequence[Cells]]:
         place = self.index.get(column)
         grouped: dict[str, Sequence[Cells]] = {}
         if place is None:
             return grouped
+        several: dict[str, list[Cells]] = {}
         for cells in self.live:
             key = cells[place]
             if key is None:
                 continue
-            match grouped.get(key):
-                case None:
-                    grouped[key] = (cells,)  # nearly always the only one, so the small form
-                case list() as several:
-                    several.append(cells)
-                case single:
-                    grouped[key] = [*single, cells]
-        return grouped
+            if key in grouped:
+                several.setdefault(key, list(grouped[key])).append(cells)
+            else:
+                grouped[key] = (cells,)  # nearly always the only one, so the small form
+        places = [self.index[name] for name in keys if name in self.index]
+        for rows in several.values():
+            rows.sort(key=lambda cells: [(cells[p] is not None, cells[p] or "") for p in places])
+        return grouped | several
 
     def view(self, cells: Cells) -> Row:
         """``cells`` by column name."""

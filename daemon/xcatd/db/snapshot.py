@@ -149,19 +149,17 @@ class Snapshot:
         return found.text if found else None
 
     def _reader(self, table: str, columns: Iterable[str]) -> Reader:
-        node_column = schema.table(table).node_column
-        if node_column is None:
+        facts = schema.table(table)
+        if facts.node_column is None:
             raise LookupError(f"table {table} has no node column")
         if table == "nodelist":  # never inherits
-            return Reader(
-                self._sheet(table), node_column, columns, lambda _node: (), lookup.NO_RULES
-            )
-        return Reader(self._sheet(table), node_column, columns, self.groups, self._rules)
+            return Reader(self._sheet(table), facts, columns, _no_groups, lookup.NO_RULES)
+        return Reader(self._sheet(table), facts, columns, self.groups, self._rules)
 
     def own(self, table: str, node: str) -> Row | None:
-        """The node's own live row as stored (the first where it has several)."""
-        sheet = self._sheet(table)
-        rows = sheet.live_by(schema.table(table).node_column or "").get(node)
+        """The node's own live row as stored (the first by primary key where it has several)."""
+        sheet, facts = self._sheet(table), schema.table(table)
+        rows = sheet.live_by(facts.node_column or "", facts.keys).get(node)
         return sheet.view(rows[0]) if rows else None
 
     def stored(self, table: str, node: str) -> Row | None:
@@ -186,6 +184,10 @@ class Snapshot:
     @cached_property
     def _disabled_by_table(self) -> dict[str, Mapping[str, Cells]]:
         return {}
+
+
+def _no_groups(_node: str) -> tuple[str, ...]:
+    return ()
 
 
 def _restore(sheets: Mapping[str, Sheet], complete: bool) -> Snapshot:

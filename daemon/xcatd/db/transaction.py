@@ -158,7 +158,8 @@ class Transaction:
         columns = dict.fromkeys((key_column, *(item.column for item in wanted)))
         if "disable" in target.c:
             columns["disable"] = None
-        sheet = Sheet(columns, _fetch(self._connection, statements.select(target, list(columns))))
+        statement = statements.select(target, list(columns), order=schema.table(table).keys)
+        sheet = Sheet(columns, _fetch(self._connection, statement))
         found: dict[str, Mapping[str, str | None]] = {}
         for cells in (*sheet.live, *sheet.cells):  # a live row speaks before a disabled one
             found.setdefault(cells[0] or "", sheet.view(cells))
