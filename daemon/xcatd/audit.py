@@ -12,6 +12,7 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -183,6 +184,10 @@ def _row(incoming: Incoming, args: str, user: str | None, host: str) -> dict[str
     return {column: value for column, value in cells.items() if value}
 
 
+#: A row, or an event to set when everything before it is written; None ends the thread.
+_Item = dict[str, str] | threading.Event | None
+
+
 class AuditWriter:
     """Writes rows in its own thread, several in one transaction; a full queue is said, not waited for."""
 
@@ -194,7 +199,7 @@ class AuditWriter:
     ) -> None:
         self._insert = insert
         self._now = now
-        self._queue: queue.Queue[dict[str, str] | threading.Event] = queue.Queue(backlog)
+        self._queue: queue.Queue[_Item] = queue.Queue(backlog)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -222,6 +227,15 @@ class AuditWriter:
             return False
         return written.wait(timeout)
 
+    def close(self, timeout: float) -> bool:
+        """Write what is left and end; False if ``timeout`` seconds were not enough."""
+        is_written = self.flush(timeout)
+        with self._lock, suppress(queue.Full):
+            if self._thread is not None:
+                self._queue.put_nowait(None)
+                self._thread = None
+        return is_written
+
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
@@ -229,7 +243,8 @@ class AuditWriter:
                 self._thread.start()
 
     def _work(self) -> None:
-        while True:
+        batch: list[_Item] = []
+        while None not in batch:
             batch = list(self._batch())
             rows = [item for item in batch if isinstance(item, dict)]
             if rows:
@@ -238,7 +253,7 @@ class AuditWriter:
                 if isinstance(item, threading.Event):
                     item.set()
 
-    def _batch(self) -> Iterator[dict[str, str] | threading.Event]:
+    def _batch(self) -> Iterator[_Item]:
         yield self._queue.get()
         for _ in range(255):
             try:

@@ -86,11 +86,11 @@ class Context:
     ) -> Expansion:
         """Expand a noderange; reads the tables it needs once unless a snapshot is given.
 
-        Raises :class:`xcatd.noderange.UnbalancedParentheses`.
+        Raises :class:`xcatd.noderange.NoderangeError`.
         """
         from .nodes import expand  # noqa: PLC0415 - the database layers load with the first use
 
-        return expand(self.db, text, verify=verify, snapshot=snapshot)
+        return expand(self.db, text, verify=verify, snapshot=snapshot, environ=self.environ)
 
     def resolver(self, snapshot: Snapshot) -> Resolver:
         """Names to addresses, by the hosts table of ``snapshot`` first."""

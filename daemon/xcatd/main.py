@@ -166,8 +166,9 @@ class Daemon:
 
     def close(self) -> None:
         """Write what is left and let go of the database."""
-        if not self._writer.flush(_LAST_ROWS):
+        if not self._writer.close(_LAST_ROWS):
             _log.error("the last auditlog rows could not be written in time")
+        self._names.close()
         self._database.close()
 
 

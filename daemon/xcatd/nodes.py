@@ -6,30 +6,77 @@ Facts: specs/noderange.md; specs/wire-protocol.md, section 6.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from . import noderange
+from . import noderange, objects, objects_reader
 from .noderange import Expansion
 
 if TYPE_CHECKING:
     from .db.database import Database
     from .db.snapshot import Snapshot
 
+_FILE_SIZE = 16 << 20
+
 __all__ = ["Expansion", "Route", "expand", "in_plugin_order"]
 
 
-def expand(
-    database: Database, text: str, *, verify: bool = True, snapshot: Snapshot | None = None
-) -> Expansion:
-    """Expand a noderange; reads the tables it needs once, unless a snapshot holds them.
+def read_file(path: str) -> str | None:
+    """A noderange file; None for what is no regular file, or larger than anybody's list of nodes."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        data = file.read(_FILE_SIZE + 1)
+    return None if len(data) > _FILE_SIZE else data.decode("utf-8", "surrogateescape")
 
-    Raises :class:`xcatd.noderange.UnbalancedParentheses`.
+
+def expand(
+    database: Database,
+    text: str,
+    *,
+    verify: bool = True,
+    snapshot: Snapshot | None = None,
+    environ: Mapping[str, str] | None = None,
+    with_files: bool = True,
+) -> Expansion:
+    """Expand a noderange; reads the tables it needs once, unless a snapshot holds them all.
+
+    ``environ`` has the node prefix and suffix; ``with_files`` lets ``^file`` be read.  Raises
+    :class:`xcatd.noderange.NoderangeError`.
     """
     if snapshot is None:
         snapshot = database.read(noderange.tables_needed(text))
-    return noderange.expand(text, noderange.World(snapshot), verify=verify)
+    files = read_file if with_files else None
+    needed = noderange.tables_needed(text, snapshot, noderange.World(snapshot, read_file=files))
+    if asked := noderange.dynamic_attributes(snapshot):
+        needed |= objects.tables(("node",), asked)
+    if not _holds(snapshot, needed):
+        snapshot = database.read(needed | snapshot.tables)
+    variables = environ or {}
+    world = noderange.World(
+        snapshot,
+        attribute=objects_reader.attribute_lookup(snapshot) if asked else None,
+        read_file=files,
+        prefix=variables.get("XCAT_NODE_PREFIX", "node"),
+        suffix=variables.get("XCAT_NODE_SUFFIX", ""),
+    )
+    return noderange.expand(text, world, verify=verify)
+
+
+def _holds(snapshot: Snapshot, tables: Iterable[str]) -> bool:
+    try:
+        for table in tables:
+            snapshot.rows(table)
+    except LookupError:
+        return False
+    return True
 
 
 def _first_number(name: str) -> int:

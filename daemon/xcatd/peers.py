@@ -77,6 +77,10 @@ class PeerNames:
             return PeerName(address, address)
         return PeerName(short_name(entry.fqdn), entry.fqdn)
 
+    def close(self) -> None:
+        """Look up no more."""
+        self._pool.close()
+
     def _entry(self, address: str) -> _Entry:
         now = self._clock.monotonic()
         with self._lock:

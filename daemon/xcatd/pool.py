@@ -22,7 +22,9 @@ class WorkerPool:
     def __init__(self, name: str, size: int, backlog: int) -> None:
         self._name = name
         self._size = size
-        self._jobs: queue.Queue[Job] = queue.Queue(backlog)
+        self._backlog = backlog
+        self._jobs: queue.Queue[Job | None] = queue.Queue()  # bounded by submit
+        self._is_closed = False
         self._lock = threading.Lock()
         self._threads = 0
         self._unfinished = 0
@@ -40,20 +42,26 @@ class WorkerPool:
     def submit(self, job: Job) -> bool:
         """Run the job soon in some thread; False if the backlog is full."""
         with self._lock:
-            try:
-                self._jobs.put_nowait(job)
-            except queue.Full:
+            waiting = max(0, self._unfinished - self._threads)
+            if self._is_closed or (self._threads == self._size and waiting >= self._backlog):
                 return False
             self._unfinished += 1
+            self._jobs.put(job)
             if self._unfinished > self._threads and self._threads < self._size:
                 self._threads += 1
                 name = f"{self._name}-{self._threads}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()
             return True
 
+    def close(self) -> None:
+        """Take no more jobs; the threads end when the accepted ones are done."""
+        with self._lock:
+            self._is_closed = True
+            for _ in range(self._threads):
+                self._jobs.put(None)
+
     def _work(self) -> None:
-        while True:
-            job = self._jobs.get()
+        while (job := self._jobs.get()) is not None:
             try:
                 job()
             except Exception:  # noqa: BLE001 - outer boundary: the thread lives on

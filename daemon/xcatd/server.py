@@ -154,6 +154,7 @@ class Server:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._stopping = False
+        self._running = 0
         self._cancel_at: float | None = None
         self._give_up_at: float | None = None
         self._accept_again_at: float | None = None
@@ -200,19 +201,20 @@ class Server:
     def _is_over(self) -> bool:
         if not self._stopping:
             return False
-        if not self._peers and not self._commands.unfinished:
+        if not self._peers and not self._running:
             return True
         return self._give_up_at is not None and self._clock.monotonic() >= self._give_up_at
 
     def _close_all(self) -> bool:
-        running = any(peer.stage is Stage.RUNNING for peer in self._peers.values())
-        for connection in list(self._peers):
-            self._drop(self._peers[connection])
+        for peer in list(self._peers.values()):
+            self._drop(peer)
         self._release()
         self._selector.close()
         self._wake_in.close()
         self._wake_out.close()
-        return running
+        self._front.close()
+        self._commands.close()
+        return self._running > 0
 
     def _release(self) -> None:
         for sock in self._listeners:
@@ -427,7 +429,9 @@ class Server:
             peer.stage = Stage.RUNNING
             peer.deadline = None
             connection.begin_request()
-            if not self._commands.submit(partial(self._run, peer, requests[0])):
+            if self._commands.submit(partial(self._run, peer, requests[0])):
+                self._running += 1
+            else:
                 _log.error("%s is dropped: too many commands are waiting", connection)
                 self._drop(peer)
 
@@ -472,6 +476,7 @@ class Server:
             self.call(partial(self._finished, peer, keep=keep))
 
     def _finished(self, peer: _Peer, *, keep: bool) -> None:
+        self._running -= 1
         connection = peer.connection
         if connection not in self._peers:
             return

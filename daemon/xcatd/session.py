@@ -18,7 +18,7 @@ from .context import Agents, Clock, Context
 from .db.errors import DatabaseError
 from .logs import request_id
 from .messages import Reply, Request
-from .noderange import UnbalancedParentheses
+from .noderange import NoderangeError
 from .peers import PeerName
 from .plugins import PluginHost
 from .site import Settings
@@ -133,7 +133,7 @@ class Session:
             channel.end(replies.encode_last(messages.error(str(error)), incoming.transid))
             return True
         except Exception as error:  # noqa: BLE001 - outer boundary: one request's crash stays its own
-            if not isinstance(error, UnbalancedParentheses):
+            if not isinstance(error, NoderangeError):
                 _log.exception("possible bug in serving %s", incoming.command)
             text = (
                 "A fatal error was encountered, the following information may help identify a bug:"
@@ -152,7 +152,7 @@ class Session:
         peer = self._services.name_of(channel.connection.address)
         exchange = _Exchange(channel, incoming, snapshot, settings, user, peer)
         self._warn_of_version(exchange)
-        expansion = self._expand(incoming)
+        expansion = self._expand(exchange)
         decision = self._decide(exchange, expansion.nodes)
         self._answer(exchange, expansion, decision, name)
         return True
@@ -199,12 +199,19 @@ class Session:
 
     # -- may they ------------------------------------------------------------------------------
 
-    def _expand(self, incoming: Incoming) -> nodes.Expansion:
+    def _expand(self, exchange: _Exchange) -> nodes.Expansion:
+        """The nodes of the request; who sent no certificate cannot have files read."""
+        incoming = exchange.incoming
         if incoming.nodes:
             return nodes.Expansion(incoming.nodes, ())
         if incoming.noderange is None:
             return nodes.Expansion((), ())
-        return nodes.expand(self._services.database, incoming.noderange)
+        return nodes.expand(
+            self._services.database,
+            incoming.noderange,
+            environ=self._services.environ,
+            with_files=exchange.user is not None,
+        )
 
     def _decide(self, exchange: _Exchange, names: Sequence[str]) -> policy.Decision:
         incoming = exchange.incoming
@@ -217,7 +224,7 @@ class Session:
                 args=tuple(arg or "" for arg in incoming.args),
                 nodes=frozenset(names),
             ),
-            lambda text: nodes.expand(self._services.database, text).nodes,
+            self._expand_row,
         )
         if not decision.is_allowed:
             who = f"peername={exchange.user or ''}, peerhost={exchange.peer.host}"
@@ -227,6 +234,11 @@ class Session:
             _log.error("Permission denied for request: %s, command=%s", who, incoming.command)
             raise Refusal("Permission denied for request")
         return decision
+
+    def _expand_row(self, text: str) -> tuple[str, ...]:
+        """The noderange of a policy row."""
+        services = self._services
+        return nodes.expand(services.database, text, environ=services.environ).nodes
 
     # -- what ----------------------------------------------------------------------------------
 
