@@ -99,9 +99,12 @@ class PluginHost:
         plugins: dict[str, Plugin] = {}
         for point in sorted(entry_points, key=lambda point: point.name):
             try:
-                plugins[point.name] = point.load()()
+                plugin = point.load()()
+                cls({point.name: plugin})  # it must say what it does
             except Exception:  # noqa: BLE001 - outer boundary: foreign code, whatever it does
                 _log.exception("plugin %s cannot be loaded and is skipped", point.name)
+            else:
+                plugins[point.name] = plugin
         return cls(plugins)
 
     @property
@@ -132,7 +135,7 @@ def _guarded(handler: Handler, request: Request, context: Context) -> Iterator[R
     except Exception as error:  # noqa: BLE001 - outer boundary: a plugin's crash is a reply
         _log.exception("plugin %s crashed in %s", handler.name, request.command)
         where = f" [nodes: {','.join(request.nodes)}]" if request.nodes else ""
-        yield messages.error(f"{handler.name}: {error or type(error).__name__}{where}")
+        yield messages.error(f"{handler.name}: {str(error) or type(error).__name__}{where}")
 
 
 def _unidentified(choice: Choice) -> Reply:

@@ -1,0 +1,160 @@
+"""What is recorded of a command, and what of it must not be."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from pathlib import Path
+
+import pytest
+
+from xcatd.audit import AuditWriter, Record, masked, record
+from xcatd.db.errors import DatabaseError
+from xcatd.site import Settings
+from xcatd.wire.requests import Incoming
+
+X = "xxxxxxxx"
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "shown"),
+    [
+        (
+            "chdef",
+            ["-t", "node", "password=s3", "mgt=ipmi"],
+            ["-t", "node", f"password={X}", "mgt=ipmi"],
+        ),
+        ("chdef", ["bmcpassword=a b"], [f"bmcpassword={X}"]),
+        ("tabch", ["key=system", "passwd.password=x"], ["key=system", f"passwd.password={X}"]),
+        ("nodech", ["n1", "ipmi.password=x"], ["n1", f"ipmi.password={X}"]),
+        ("lsdef", ["-w", "password==x"], ["-w", f"password={X}"]),
+        ("lsdef", ["-i", "password,mgt"], ["-i", "password,mgt"]),
+        ("chdef", ["mypassword=x"], ["mypassword=x"]),
+        ("chtab", ["key=snmpc", "site.value=public"], ["key=snmpc", f"site.value={X}"]),
+        ("chtab", ["key=master", "site.value=mn"], ["key=master", "site.value=mn"]),
+        ("bmcdiscover", ["-p", "s", "-u", "root"], ["-p", X, "-u", "root"]),
+        ("bmcdiscover", ["-ps", "-n", "t"], [f"-p{X}", "-n", X]),
+        ("bmcdiscover", ["-zp", "s"], ["-zp", X]),
+        ("bmcdiscover", ["-u", "-p"], ["-u", "-p"]),
+        ("bmcdiscover", ["-upper"], ["-upper"]),
+        ("mkhwconn", ["-P", "s", "-p", "7"], ["-P", X, "-p", "7"]),
+        ("mkvm", ["--password", "s"], ["--password", X]),
+        ("mkvm", ["--password=s", "-w", "t"], [f"--password={X}", "-w", X]),
+        ("mkvm", ["--pass", "s"], ["--pass", X]),
+        ("mkvm", ["pw=s"], [f"pw={X}"]),
+        ("rspconfig", ["*_passwd=a,b", "HMC_passwd=c"], [f"*_passwd={X}", f"HMC_passwd={X}"]),
+        ("chvm", ["--setpassword", "s", "t"], ["--setpassword", X, "t"]),
+        ("snmove", ["-s", "sn1", "-p", "x"], ["-s", "sn1", "-p", "x"]),
+        ("x", [None, ""], ["", ""]),
+    ],
+)
+def test_secrets_are_masked(command: str, args: list[str | None], shown: list[str]) -> None:
+    assert list(masked(command, args)) == shown
+
+
+def _record(incoming: Incoming, user: str | None = "root", **site: str) -> Record:
+    return record(incoming, user, "mn", Settings.of({"xcatdport": "0", **site}))
+
+
+ECHO = Incoming("echo", ("a",), noderange="n1", clienttype="cli")
+ROW = {
+    "userid": "root",
+    "clientname": "mn",
+    "clienttype": "cli",
+    "command": "echo",
+    "noderange": "n1",
+    "args": " a",
+    "status": "Allowed",
+}
+
+
+def test_row_and_line() -> None:
+    assert _record(ECHO) == Record(ROW, "xCAT: Allowing echo to n1 a for root from mn")
+
+
+def test_of_nobody_only_what_is_known_is_kept() -> None:
+    entry = _record(Incoming("lsxcatd", nodes=("n1", "n2")), None)
+    assert entry.line == "xCAT: Allowing lsxcatd to n1,n2 from mn"
+    assert entry.row == {
+        "clientname": "mn",
+        "clienttype": "other",
+        "command": "lsxcatd",
+        "status": "Allowed",
+    }
+
+
+@pytest.mark.parametrize("command", ["getdestiny", "getcons", "getipmicons", "get"])
+def test_frequent_commands_are_never_recorded(command: str) -> None:
+    assert _record(Incoming(command)) == Record(None, None)
+
+
+def test_some_go_to_syslog_only() -> None:
+    entry = _record(Incoming("getpostscript"))
+    assert entry.row is None
+    assert entry.line is not None
+    assert _record(Incoming("getcredentials"), skipvalidatelog="1") == Record(None, None)
+
+
+@pytest.mark.parametrize(
+    ("skip", "is_skipped"),
+    [
+        ("ALL", True),
+        ("install", True),
+        ("echo", True),
+        ("nodels,echoes", True),
+        ("nodels", False),
+        ("clienttype:cli", True),
+        ("clienttype:web", False),
+    ],
+)
+def test_the_site_can_skip_rows(skip: str, is_skipped: bool) -> None:
+    entry = _record(ECHO, auditskipcmds=skip)
+    assert (entry.row is None) is is_skipped
+    assert entry.line is not None
+
+
+def test_the_site_can_skip_syslog() -> None:
+    assert _record(ECHO, auditnosyslog="1") == Record(ROW, None)
+    assert _record(ECHO, auditnosyslog="0").line is not None
+
+
+NOW = dt.datetime(2026, 11, 23, 14, 5, 6, tzinfo=dt.UTC)
+
+
+def test_rows_are_written_in_order_with_local_time() -> None:
+    written: list[dict[str, str]] = []
+    writer = AuditWriter(written.extend, lambda: NOW)
+    for number in range(1000):
+        writer.write(Record({"args": str(number)}, None))
+    assert writer.close(10)
+    assert [row["args"] for row in written] == [str(number) for number in range(1000)]
+    assert written[0]["audittime"] == NOW.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def test_a_database_that_fails_is_said_and_survived(caplog: pytest.LogCaptureFixture) -> None:
+    def insert(rows: list[dict[str, str]]) -> None:
+        raise DatabaseError("locked")
+
+    writer = AuditWriter(insert, lambda: NOW)
+    writer.write(Record({"args": "x"}, None))
+    assert writer.flush(10)
+    assert "cannot write 1 auditlog rows" in caplog.text
+    assert writer.close(10)
+
+
+def test_a_full_queue_is_said_and_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    gate = threading.Event()
+    writer = AuditWriter(lambda _: gate.wait(10) and None, lambda: NOW, backlog=2)
+    for _ in range(400):
+        writer.write(Record({"args": "x"}, None))
+    assert "an auditlog row is lost" in caplog.text
+    gate.set()
+    assert writer.close(10)
+
+
+def test_nothing_is_started_for_nothing(tmp_path: Path) -> None:
+    before = threading.active_count()
+    writer = AuditWriter(lambda _: None, lambda: NOW)
+    writer.write(Record(None, "line"))
+    assert threading.active_count() == before
+    assert writer.close(0)

@@ -1,0 +1,143 @@
+"""Passwords and tokens."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from typing import Any
+
+import pytest
+
+from xcatd import identity
+from xcatd.context import SystemClock
+from xcatd.db.database import Database
+from xcatd.db.location import Location
+from xcatd.db.snapshot import Snapshot
+from xcatd.peers import PeerNames, short_name
+from xcatd.wire.requests import Credentials
+
+NOW = dt.datetime(2026, 11, 23, 12, 0, 0, tzinfo=dt.UTC)
+
+
+def test_plain_and_hashed_passwords() -> None:
+    hashed = identity.system_crypt("secret", "$6$saltsalt$")
+    assert hashed
+    assert hashed.startswith("$6$saltsalt$")
+    assert identity.password_matches("secret", hashed)
+    assert not identity.password_matches("Secret", hashed)
+    assert identity.password_matches("plain", "plain")
+    assert not identity.password_matches("plain", "Plain")
+
+
+@pytest.mark.parametrize(("given", "stored"), [("", ""), ("x", ""), ("x", None), ("", "x")])
+def test_nothing_is_no_password(given: str, stored: str | None) -> None:
+    assert not identity.password_matches(given, stored)
+
+
+def test_a_hash_is_not_its_own_password() -> None:
+    hashed = identity.system_crypt("secret", "$6$saltsalt$")
+    assert hashed
+    assert not identity.password_matches(hashed, hashed)
+    assert not identity.password_matches("a\0b", "$6$saltsalt$x")
+
+
+def test_only_rows_of_xcat_count() -> None:
+    snapshot = Snapshot.from_rows(
+        {
+            "passwd": [
+                {"key": "system", "username": "u", "password": "p"},
+                {"key": "xcat", "username": "v", "password": "p"},
+                {"key": "xcat", "username": "off", "password": "p", "disable": "1"},
+            ]
+        }
+    )
+    assert identity.authenticate(Credentials("v", "p"), snapshot) == "v"
+    for name, password in (("u", "p"), ("v", "q"), ("w", "p"), ("", ""), ("off", "p")):
+        assert identity.authenticate(Credentials(name, password), snapshot) is None
+
+
+def _local(moment: dt.datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_over"),
+    [
+        ("never", False),
+        (_local(NOW + dt.timedelta(minutes=1)), False),
+        (_local(NOW - dt.timedelta(minutes=1)), True),
+        ("2026-1-5 3:4:5", True),
+        ("2027-1-5 3:4:5", False),
+        (str(int(NOW.timestamp()) + 60), False),
+        (str(int(NOW.timestamp()) - 60), True),
+        ("2026-99-99 00:00:00", True),
+        ("tomorrow", True),
+        ("", True),
+        (None, True),
+    ],
+)
+def test_tokens_expire(text: str | None, is_over: bool) -> None:
+    assert identity.expires(text, NOW) is is_over
+
+
+@pytest.mark.parametrize(
+    ("days", "expire"),
+    [
+        ("1", _local(NOW + dt.timedelta(days=1))),
+        ("7", _local(NOW + dt.timedelta(days=7))),
+        ("-3", _local(NOW + dt.timedelta(days=1))),
+        ("x", _local(NOW + dt.timedelta(days=1))),
+        ("Never", "never"),
+    ],
+)
+def test_a_token_lives_as_long_as_the_site_says(days: str, expire: str, tmp_path: Any) -> None:
+    database = Database.open(Location("SQLite", tmp_path))
+    database.create_missing_tables(["token"])
+    token = identity.give_token("alice", days, database, NOW)
+    assert token.expire == expire
+    assert identity.user_of_token(token.id, database, NOW) == "alice"
+    assert identity.user_of_token("", database, NOW) is None
+    late = NOW + dt.timedelta(days=400)
+    assert (identity.user_of_token(token.id, database, late) is None) is (expire != "never")
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("fqdn", "short"),
+    [
+        ("sn1.example.com", "sn1"),
+        ("sn1-eth0.example.com", "sn1"),
+        ("sn1-ib1", "sn1"),
+        ("sn1-myri0", "sn1"),
+        ("sn1-x", "sn1-x"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_peers_have_short_names(fqdn: str, short: str) -> None:
+    assert short_name(fqdn) == short
+
+
+def test_names_are_looked_up_once_and_fall_back_to_the_address() -> None:
+    asked: list[str] = []
+
+    def look_up(address: str) -> str | None:
+        asked.append(address)
+        return "host.example.com" if address == "10.0.0.1" else None
+
+    names = PeerNames(SystemClock(), look_up)
+    names.begin("10.0.0.1")
+    for _ in range(3):
+        assert names.get("10.0.0.1").host == "host"
+        assert names.get("10.0.0.2").fqdn == "10.0.0.2"
+    assert sorted(asked) == ["10.0.0.1", "10.0.0.2"]
+    names.close()
+
+
+def test_a_hanging_name_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr("xcatd.peers.PATIENCE", 0.05)
+    names = PeerNames(SystemClock(), lambda _: str(gate.wait(10)), threads=1)
+    assert names.get("10.0.0.1").host == "10.0.0.1"
+    assert names.get("10.0.0.2").host == "10.0.0.2"
+    gate.set()
+    names.close()
