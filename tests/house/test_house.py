@@ -1,0 +1,142 @@
+"""The house keeps its own rules: one version, complete distributions, true documents."""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import xcat_aix
+import xcat_aix_agent
+import xcat_aix_lab
+import xcat_aix_proto
+import xcatd
+from xcat_aix.commands import snmove_options
+from xcat_aix_agent import config as agent_config
+from xcat_aix_agent import main as agent_main
+from xcat_aix_lab import main as lab_main
+from xcatd.pki import main as ca_main
+
+TOP = Path(__file__).parents[2]
+ROOTS = {
+    "xcatd": TOP / "daemon",
+    "xcat_aix": TOP / "plugins",
+    "xcat_aix_lab": TOP / "lab",
+    "xcat_aix_agent": TOP / "agent",
+    "xcat_aix_proto": TOP / "proto",
+}
+SETUPS = [TOP / "setup.cfg", TOP / "agent" / "setup.cfg", TOP / "proto" / "setup.cfg"]
+
+
+def setup(path: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(path)
+    return parser
+
+
+def packages_on_disk() -> set[str]:
+    return {
+        ".".join(init.parent.relative_to(root).parts)
+        for name, root in ROOTS.items()
+        for init in (root / name).rglob("__init__.py")
+    }
+
+
+def test_all_parts_have_one_version():
+    parts = (xcat_aix, xcat_aix_agent, xcat_aix_lab, xcat_aix_proto, xcatd)
+    assert len({part.__version__ for part in parts}) == 1
+
+
+def test_distributions_need_each_other_in_that_version():
+    wanted = [
+        line
+        for path in SETUPS
+        for line in setup(path).get("options", "install_requires", fallback="").splitlines()
+        if line.startswith("xcat-aix")
+    ]
+    assert len(wanted) == 3
+    assert {line.split("==")[1].strip() for line in wanted} == {xcatd.__version__}
+
+
+def test_every_package_is_in_exactly_one_distribution():
+    listed = [
+        name
+        for path in SETUPS
+        for name in setup(path)["options"]["packages"].split()
+        if not name.startswith("#")
+    ]
+    assert sorted(listed) == sorted(packages_on_disk())
+
+
+def test_every_console_script_and_plugin_can_be_loaded():
+    groups = ("console_scripts", "xcatd.plugins")
+    ours = [
+        point
+        for group in groups
+        for point in entry_points(group=group)
+        if point.value.split(":")[0].split(".")[0] in ROOTS
+    ]
+    assert {point.name for point in ours} >= {
+        *("xcatd", "xcatclient", "xcat-aix-ca", "xcat-aix-lab", "xcat-aix-agent"),
+        *("snmove", "lsdef", "nodels", "tabdump", "lsxcatd"),
+    }
+    for point in ours:
+        assert callable(point.load())
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_the_architecture_names_every_package(name):
+    assert f"`{name}`" in (TOP / "ARCHITECTURE.md").read_text()
+
+
+def test_the_architecture_names_every_dependency():
+    text = (TOP / "ARCHITECTURE.md").read_text().lower()
+    needed = set()
+    for path in SETUPS:
+        parser = setup(path)
+        needed.update(parser.get("options", "install_requires", fallback="").splitlines())
+        needed.update(parser.get("options.extras_require", "test", fallback="").splitlines())
+    names = {re.split(r"[ <>=]", line)[0].lower() for line in needed if line.strip()}
+    assert names
+    assert {name for name in names if name not in text and not name.startswith("xcat-aix")} == set()
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    found: set[str] = set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, sub in action.choices.items():
+                found |= {name} | options_of(sub)
+        else:
+            found |= {text for text in action.option_strings if text.startswith("--")}
+    return found - {"--help"}
+
+
+def snmove_words() -> set[str]:
+    names = {name for option in snmove_options._OPTIONS for name in option.names}
+    return {f"-{name}" if len(name) == 1 else f"--{name}" for name in names}
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("xcat-aix-agent.8.rst", options_of(agent_main._parser()) | set(agent_config.KEYS)),
+        ("xcat-aix-ca.8.rst", options_of(ca_main._parser())),
+        ("xcat-aix-lab.1.rst", options_of(lab_main._parser())),
+        ("snmove.1.rst", snmove_words()),
+    ],
+)
+def test_manual_pages_name_every_option(page, words):
+    text = (TOP / "man" / page).read_text()
+    assert {word for word in words if word not in text} == set()
+
+
+def test_documents_name_no_file_that_is_not_there():
+    for document in ("README.md", "ARCHITECTURE.md"):
+        text = (TOP / document).read_text()
+        for path in re.findall(r"\]\(([\w./-]+)\)", text):
+            assert (TOP / path).exists(), f"{document} links to {path}"
