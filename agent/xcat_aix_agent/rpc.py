@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import socket
+import zlib
 from typing import Any, Dict
 
 import Pyro5
 from Pyro5 import core, errors, protocol, serializers, server, socketutil
 
 from xcat_aix_proto import MAX_REQUEST, OBJECT_ID, messages
+from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.hardening import SERIALIZER, harden
 
 from .service import Session
@@ -26,11 +28,18 @@ _METADATA = {"methods": list(messages.METHODS), "oneway": [], "attrs": []}
 
 
 def serve(sock: socket.socket, session: Session) -> None:
-    """Answer calls until the peer goes away, is silent for the socket's time-out, or misbehaves."""
+    """Answer calls until the peer goes away or is silent for the socket's time-out.
+
+    Raises ``BAD_MESSAGE`` when the peer sends anything but calls of this protocol.
+    """
     daemon = _Daemon(sock, session)
     try:
-        while daemon.transportServer.handleRequest() and session.refused is None:
-            pass
+        while session.refused is None:
+            daemon.handleRequest(daemon.transportServer.conn)
+    except (errors.ConnectionClosedError, errors.TimeoutError):
+        return
+    except (errors.PyroError, ValueError, RecursionError, zlib.error) as error:
+        raise AgentError(ErrorCode.BAD_MESSAGE, f"no message of this protocol: {error}") from None
     finally:
         daemon.close()
 
@@ -49,6 +58,8 @@ class _Daemon(server.Daemon):  # type: ignore[misc]  # Pyro5 has no types
 
     def __init__(self, sock: socket.socket, session: Session) -> None:
         super().__init__(connected_socket=sock)
+        # Pyro5 closes the socket when it drops its own connection object.
+        self.transportServer.conn.keep_open = True
         self.transportServer.conn = _BoundedConnection(sock, keep_open=True)
         self._session = session
 

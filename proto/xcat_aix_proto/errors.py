@@ -25,6 +25,8 @@ class ErrorCode(enum.IntEnum):
     JOB_CONFLICT = 302
     JOB_LIMIT = 303
     JOB_NOT_FINISHED = 304
+    #: The job's wrapper died without an outcome: a probe decides what was done.
+    JOB_LOST = 305
     COMMAND_FAILED = 401
     NIM_REFUSED = 402
     NOT_FOUND = 403

@@ -1,0 +1,72 @@
+"""Where agent connections come from.
+
+Owns: the management node's credentials and the way from a node to a greeted connection.  A connection
+is made for one thread and one use; nothing is kept open between uses.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xcat_aix_proto import messages
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.identity import Identity, Role
+
+from .connection import AgentConnection, greet
+from .credentials import Credentials
+from .dial import Relay, Target, dial
+
+if TYPE_CHECKING:
+    from .link import Link
+
+__all__ = ["AgentPool", "Relay"]
+
+
+class AgentPool:
+    """Connects to agents with the credentials of one directory.  Safe for use by several threads."""
+
+    def __init__(self, directory: Path, version: str = "") -> None:
+        self._credentials = Credentials(directory)
+        self._version = version
+
+    @classmethod
+    def from_directory(cls, directory: Path, version: str = "") -> AgentPool:
+        """``<xcatconfdir>/aix``; files that are missing are named by the first connect."""
+        return cls(directory, version)
+
+    def connect(
+        self,
+        node: str,
+        role: Role,
+        address: str,
+        port: int,
+        *,
+        timeout: float = 3.0,
+        via: Relay | None = None,
+        patience: float = 30.0,
+    ) -> AgentConnection:
+        """A connection to the agent of ``node``; TCP, TLS and hello together take ``timeout`` seconds.
+
+        ``patience``: how many seconds the agent may be out of reach while a job of
+        :meth:`AgentConnection.run` is under way.  Raises :class:`AgentError`: ``UNREACHABLE``,
+        ``WRONG_PEER``, ``NOT_AUTHENTICATED``, ``NOT_ALLOWED``, ``UNSUPPORTED_PROTOCOL``, ``BUSY``.
+        """
+        target = Target(Identity(role, node), address, port, via)
+        return AgentConnection(lambda: self._open(target, timeout), patience=patience)
+
+    def _open(self, target: Target, timeout: float) -> tuple[Link, messages.Welcome]:
+        from .link import Link, LinkLostError  # noqa: PLC0415 - loads Pyro5
+
+        stream = dial(target, self._credentials, timeout)
+        link = Link(stream)
+        try:
+            welcome = greet(link, self._version)
+        except LinkLostError as error:
+            link.close()
+            text = f"no agent answered at {target.address}:{target.port}: {error.message}"
+            raise AgentError(ErrorCode.UNREACHABLE, text) from None
+        except AgentError:
+            link.close()
+            raise
+        return link, welcome
