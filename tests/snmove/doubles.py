@@ -1,0 +1,214 @@
+"""A context for the command: a real database directory, and doubles for names and agents."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from xcat_aix.commands.snmove import Snmove
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.facts import Host, Interface, NimDatabase
+from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate, Outcome, Probe, Verdict
+from xcat_aix_proto.operations import HostFacts, NimSnapshot, Operation
+from xcatd.api import Reply, Request
+from xcatd.db.database import Database
+from xcatd.db.location import find
+from xcatd.nodes import Expansion, expand
+
+TABLES = (
+    "site",
+    "nodelist",
+    "nodegroup",
+    "noderes",
+    "nodehm",
+    "nodetype",
+    "nimimage",
+    "networks",
+    "postscripts",
+    "hosts",
+    "nics",
+    "servicenode",
+    "statelite",
+)
+
+
+class FixedClock:
+    """A clock that moves a little at each look."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    def now(self) -> datetime:
+        self._seconds += 0.001
+        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self._seconds)
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+
+@dataclass
+class Names:
+    """Names to addresses, from plain data."""
+
+    known: Mapping[str, str]
+    of_nodes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def address(self, name: str) -> str | None:
+        return self.known.get(name)
+
+    def addresses(self, names: Iterable[str]) -> dict[str, str]:
+        return {name: self.known[name] for name in names if name in self.known}
+
+    def interfaces(self, node: str) -> tuple[str, ...]:
+        return tuple(self.of_nodes.get(node, ()))
+
+
+class Connection:
+    """One lane's or query's connection to a scripted agent."""
+
+    def __init__(self, agents: Agents, node: str) -> None:
+        self._agents, self._node = agents, node
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def query(self, op: Operation) -> Host | NimDatabase:
+        interfaces, nim = self._agents.servers[self._node]
+        if isinstance(op, HostFacts):
+            found = tuple(Interface("en0", address, "255.255.0.0") for address in interfaces)
+            return Host(self._node, self._node, "7100", found)
+        assert isinstance(op, NimSnapshot)
+        return nim
+
+    def probe(self, op: Operation) -> Probe:
+        is_done = (self._node, op) in self._agents.done
+        return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE)
+
+    def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus:
+        if problem := self._agents.failing.get((self._node, op.kind)):
+            outcome = Outcome(ok=False, error=problem.to_wire())
+        else:
+            self._agents.done.append((self._node, op))
+            outcome = Outcome(ok=True)
+        return JobStatus(job_id, op.kind, JobState.EXITED, outcome=outcome)
+
+    def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
+        raise AssertionError("jobs of this double are finished at once")
+
+    def acknowledge(self, job_id: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class Agents:
+    """``servers``: service nodes that answer, with interfaces and NIM; ``down``: who does not."""
+
+    servers: Mapping[str, tuple[Sequence[str], NimDatabase]] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
+    failing: dict[tuple[str, str], AgentError] = field(default_factory=dict)
+    done: list[tuple[str, Operation]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def connect(self, node: str, role: Any, address: str, port: int, **_: Any) -> Connection:
+        self.asked.append(node)
+        if node in self.down or (role.value == "sn" and node not in self.servers):
+            raise AgentError(ErrorCode.UNREACHABLE, f"cannot connect to {address} port {port}")
+        return Connection(self, node)
+
+
+@dataclass
+class World:
+    """The context of a request, and how to make one."""
+
+    db: Database
+    names: Names
+    agents: Agents = field(default_factory=Agents)
+    clock: FixedClock = field(default_factory=FixedClock)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    version: str = "Version 2.17 (xcat-aix)"
+    is_mn: bool = True
+    hostname: str = "mn"
+    ran: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    offers: frozenset[str] = frozenset({"makeconservercf"})
+
+    def expand(self, text: str, *, verify: bool = True, snapshot: Any = None) -> Expansion:
+        return expand(self.db, text, verify=verify, snapshot=snapshot)
+
+    def resolver(self, snapshot: Any) -> Names:
+        return self.names
+
+    def run(
+        self, command: str, args: tuple[str, ...] = (), nodes: tuple[str, ...] = ()
+    ) -> Iterator[Reply]:
+        if command not in self.offers:
+            yield Reply(errors=("Unsupported request",))
+            return
+        self.ran.append((command, nodes))
+
+    def snmove(self, *args: str, **environment: str) -> list[Reply]:
+        request = Request("snmove", tuple(args), environment=environment, user="admin")
+        return list(Snmove().handle(request, self))  # type: ignore[arg-type]
+
+
+def open_world(
+    directory: Path,
+    rows: Mapping[str, Sequence[Mapping[str, str]]],
+    names: Names,
+    agents: Agents | None = None,
+) -> World:
+    db = Database.open(find({"XCATCFG": f"SQLite:{directory}"}))
+    db.create_missing_tables(TABLES)
+    for table, found in rows.items():
+        if found:
+            with db.transaction(table) as transaction:
+                transaction.insert(table, found)
+    return World(db, names, agents or Agents())
+
+
+def stored(db: Database, tables: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    return {
+        table: [
+            {column: text for column, text in row.items() if text is not None}
+            for row in db.read([table]).rows(table, include_disabled=True)
+        ]
+        for table in tables
+    }
+
+
+def errors(replies: Iterable[Reply]) -> list[str]:
+    found: list[str] = []
+    for reply in replies:
+        found += reply.errors
+        found += [f"{node.name}: {node.error}" for node in reply.nodes if node.error]
+    return found
+
+
+def warnings(replies: Iterable[Reply]) -> list[str]:
+    return [line for reply in replies for line in reply.warnings]
+
+
+def lines(replies: Iterable[Reply]) -> list[str]:
+    found: list[str] = []
+    for reply in replies:
+        found += reply.info
+        found += [item for item in reply.data if isinstance(item, str)]
+    return found
+
+
+def exit_status(replies: Iterable[Reply]) -> int:
+    status = 0
+    for reply in replies:
+        status |= reply.errorcode or 0
+        for node in reply.nodes:
+            status |= node.errorcode or 0
+    return status
