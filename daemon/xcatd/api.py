@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .agents.dial import Relay
 from .context import Agents, Clock, Context, SystemClock
 from .db.errors import ChangedMeanwhile, DatabaseError
 from .messages import (
@@ -27,6 +28,7 @@ __all__ = [
     "DatabaseError",
     "NodeReply",
     "Plugin",
+    "Relay",
     "Reply",
     "Request",
     "SystemClock",

@@ -22,7 +22,7 @@ from xcat_aix.run.states import LaneResult, StepState
 from xcat_aix.run.task import Connection
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
-from xcatd.api import Context, Reply, Request, warning
+from xcatd.api import Context, Relay, Reply, Request, warning
 
 from .snmove_options import Given
 from .snmove_replies import Narrator
@@ -46,7 +46,24 @@ class AgentLinks:
 
     def __call__(self, target: str, via: str | None) -> Connection:
         """A connection to the agent of ``target``; raises :class:`AgentError`."""
-        return self.context.agents.connect(target, Role.CN, self._address(target), self.port)
+        address = self._address(target)
+        try:
+            return self._connect(target, address, None)
+        except AgentError as problem:
+            if problem.code is not ErrorCode.UNREACHABLE or via is None:
+                raise
+            return self._relayed(target, address, via, problem)
+
+    def _relayed(self, target: str, address: str, via: str, direct: AgentError) -> Connection:
+        """The other way; if it fails too, both reasons are told."""
+        try:
+            return self._connect(target, address, Relay(via, self._address(via), self.port))
+        except AgentError as problem:
+            text = f"{direct.message}; by way of {via}: {problem.message}"
+            raise AgentError(ErrorCode.UNREACHABLE, text, problem.detail) from None
+
+    def _connect(self, target: str, address: str, via: Relay | None) -> Connection:
+        return self.context.agents.connect(target, Role.CN, address, self.port, via=via)
 
     def _address(self, node: str) -> str:
         address = self.addresses.get(node)
