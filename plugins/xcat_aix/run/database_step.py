@@ -40,7 +40,8 @@ class DatabaseWrite:
     def tables(self, task: Task) -> Sequence[str]:
         """Every table that is compared or written."""
         plan = task.plan
-        return tuple(dict.fromkeys(item.table for item in (*plan.cells, *plan.guards)))
+        tables = [cell.table for cell in plan.cells] + [guard.table for guard in plan.guards]
+        return tuple(dict.fromkeys(tables))
 
     def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any]:
         """Guards first; a value that changed since the plan was made stops it, named."""

@@ -39,7 +39,7 @@ TIMEOUT = 600.0
 #: Seconds after its time limit at which a lane's worker is no longer waited for.
 GRACE = 15.0
 
-#: Most messages settled in one transaction.
+#: Most messages settled in one transaction, but for one.
 BATCH = 256
 
 #: Progress rows kept per attempt at a step; the job's directory on the agent has all.
@@ -118,6 +118,7 @@ class _Run:
         self._work: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         self._threads: set[threading.Thread] = set()
         self._active: dict[str, Line] = {}
+        self._batch: list[Message] = []
         self._later: list[Event] = []
         self._fault: Exception | None = None
         self._has_ended = False
@@ -156,6 +157,9 @@ class _Run:
         """Let go of the worker threads; writes nothing."""
         self._halt.set()
         self._closed.set()
+        for message in (*self._batch, *self._arrived()):
+            if isinstance(message, Wish) and not message.settled.is_set():
+                message.refuse(Stopped())
         for _ in self._threads:
             self._work.put(None)
         limit = self._clock.monotonic() + _JOIN
@@ -173,14 +177,21 @@ class _Run:
         return told
 
     def _collect(self) -> list[Message]:
-        messages: list[Message] = []
         try:
-            messages.append(self._inbox.get(timeout=_TICK))
-            while len(messages) < BATCH:
-                messages.append(self._inbox.get_nowait())
+            first = self._inbox.get(timeout=_TICK)
         except queue.Empty:
-            pass
-        return messages
+            self._batch = []
+        else:
+            self._batch = [first, *self._arrived()]
+        return self._batch
+
+    def _arrived(self) -> Iterator[Message]:
+        """What is in the queue now, up to a limit."""
+        for _ in range(BATCH):
+            try:
+                yield self._inbox.get_nowait()
+            except queue.Empty:
+                return
 
     def _settle(self, messages: Sequence[Message]) -> list[Progress]:
         told: list[Progress] = []

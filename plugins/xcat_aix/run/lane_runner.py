@@ -1,7 +1,8 @@
 """One lane's steps, done one after the other in a worker thread.
 
 The order for each step: intent (committed) -> probe -> effect -> outcome (committed).  The outcome of a step
-travels with the intent of the next one, so that a lane of n steps waits for n + 1 commits.
+travels with the intent of the next one, so that a lane of n steps waits for n + 1 commits.  The lane's agent is
+connected before an intent is written: an agent that was never there leaves no doubt behind.
 """
 
 from __future__ import annotations
@@ -123,6 +124,8 @@ class LaneRunner:
     # A step to be done
 
     def _do(self, step: Step, kind: StepKind) -> bool:
+        if not self._is_connected(step):
+            return False
         attempt = self.records[step.id].attempt + 1
         job = names.job_id(self.around.plan_id, self.line.lane.id, step.id, attempt)
         self._crash("before-intent", step)
@@ -140,6 +143,19 @@ class LaneRunner:
             self._crash("after-outcome", step)
         return is_done
 
+    def _is_connected(self, step: Step) -> bool:
+        if self.line.lane.target is None:
+            return True
+        try:
+            self.line.link.get()
+        except Unreachable as problem:
+            self._pending.extend(self._unreachable(step, problem))
+            return False
+        except StepFailed as problem:
+            self._pending.append(self._failure(Word.FAILED, step, problem))
+            return False
+        return True
+
     def _attempt(self, step: Step, kind: StepKind, task: Task) -> Sequence[Event]:
         try:
             probe = kind.probe(task)
@@ -150,8 +166,6 @@ class LaneRunner:
             result = kind.effect(task)
         except StepLost as problem:
             return [self._failure(Word.LOST, step, problem)]
-        except Unreachable as problem:
-            return self._unreachable(step, problem)
         except StepFailed as problem:
             return [self._failure(Word.FAILED, step, problem)]
         self._crash("after-effect", step)
@@ -159,12 +173,10 @@ class LaneRunner:
 
     def _unreachable(self, step: Step, problem: Unreachable) -> Sequence[Event]:
         lane = self.line.lane
-        states = {record.state for record in self.records.values()}
-        if lane.if_unreachable != "skip" or StepState.DONE in states:
+        if lane.if_unreachable != "skip" or step is not lane.steps[0]:
             return [self._failure(Word.FAILED, step, problem)]
         text = lane.skip_note or problem.message
-        rest = lane.steps[lane.steps.index(step) :]
-        return [self._event(Word.SKIPPED, each, text=text) for each in rest]
+        return [self._event(Word.SKIPPED, each, text=text) for each in lane.steps]
 
     def _do_in_database(self, step: Step, kind: DatabaseKind) -> bool:
         attempt = self.records[step.id].attempt + 1

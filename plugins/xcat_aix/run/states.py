@@ -8,7 +8,7 @@ imports nothing of ours, does nothing.  A sequence that the tables do not allow 
            doing   --failed-->  failed    doing   --lost | claimed | released | closed-->  unknown
            unknown --probed-done-->  done      unknown --probed-not-done-->  todo
            unknown --probed-broken-->  failed  unknown --probed-unreachable-->  unknown
-           todo    --held-->  held        todo | doing  --skipped-->  skipped
+           todo    --held-->  held        todo    --skipped-->  skipped
            failed | held | skipped  --retried-->  todo
     plan   --opened-->  open  --closed(ok | partial | failed | abandoned)-->  closed
            closed(partial | failed)  --claimed-->  open
@@ -171,7 +171,7 @@ STEP_TRANSITIONS: Mapping[tuple[StepState, Word], StepState] = {
     (StepState.TODO, Word.INTENT): StepState.DOING,
     (StepState.TODO, Word.HELD): StepState.HELD,
     (StepState.TODO, Word.SKIPPED): StepState.SKIPPED,
-    # Refused before anything was begun, such as at the end of the lane's time.
+    # Refused before anything was begun: no agent to connect, no time left.
     (StepState.TODO, Word.FAILED): StepState.FAILED,
     (StepState.DOING, Word.PROGRESS): StepState.DOING,
     # It was so before we did anything.
@@ -179,7 +179,6 @@ STEP_TRANSITIONS: Mapping[tuple[StepState, Word], StepState] = {
     (StepState.DOING, Word.DONE): StepState.DONE,
     (StepState.DOING, Word.FAILED): StepState.FAILED,
     (StepState.DOING, Word.LOST): StepState.UNKNOWN,
-    (StepState.DOING, Word.SKIPPED): StepState.SKIPPED,
     (StepState.UNKNOWN, Word.PROGRESS): StepState.UNKNOWN,
     (StepState.UNKNOWN, Word.PROBED_DONE): StepState.DONE,
     (StepState.UNKNOWN, Word.PROBED_NOT_DONE): StepState.TODO,

@@ -218,6 +218,8 @@ class FakeNode:
     """One host with an agent.  The sets name operation kinds that go wrong in some way."""
 
     is_down: bool = False
+    #: Reached through a relay only.
+    is_cut_off: bool = False
     #: The job ends with an error, nothing was done.
     failing: set[str] = field(default_factory=set)
     #: The job never ends.
@@ -257,10 +259,10 @@ class FakeWorld:
             return self.nodes.setdefault(name, FakeNode())
 
     def connect(self, target: str, via: str | None) -> FakeConnection:
-        """A connection, through ``via`` if the target itself is down; raises ``UNREACHABLE``."""
+        """A connection, through ``via`` if there is no direct way; raises ``UNREACHABLE``."""
         node = self.node(target)
-        relay = None if via is None else self.node(via)
-        if node.is_down and (relay is None or relay.is_down):
+        is_relayed = via is not None and not self.node(via).is_down
+        if node.is_down or (node.is_cut_off and not is_relayed):
             raise AgentError(ErrorCode.UNREACHABLE, "its agent cannot be connected")
         with self.lock:
             self.open_connections += 1

@@ -1,0 +1,200 @@
+"""Killed at every boundary and resumed, a plan ends as if nothing had happened, nothing done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xcat_aix.plan.model import Lane, Plan
+from xcat_aix.run.errors import NothingToResume
+from xcat_aix.run.registry import AnyKind
+from xcat_aix.run.states import Outcome
+from xcat_aix.run.store import Transaction
+from xcat_aix.run.task import Task
+from xcat_aix_proto.jobs import Probe, Verdict
+
+from .rig import DATABASE, REPOINT, XCATINFO, Bomb, Killed, Rig, lane, plan, steps
+
+
+def diskless() -> Plan:
+    lanes = (DATABASE, lane("n1"), lane("n2", if_unreachable="skip", skip_note="at next boot"))
+    return plan(lanes=lanes)
+
+
+def chain() -> Plan:
+    last = Lane("last", steps("n3", 1), target="n3", needs=("n1", "n2"))
+    return plan(["n1", "n2", "n3"], lanes=(DATABASE, lane("n1"), lane("n2"), last))
+
+
+def no_trouble(_rig: Rig) -> None:
+    pass
+
+
+def half_way(rig: Rig) -> None:
+    rig.world.node("n1").effects[REPOINT] = None
+
+
+def already_so(rig: Rig) -> None:
+    rig.world.node("n1").effects[XCATINFO] = {"server": "10.0.0.2"}
+
+
+def one_down(rig: Rig) -> None:
+    rig.world.node("n2").is_down = True
+
+
+Case = tuple[Callable[[], Plan], Callable[[Rig], None]]
+CASES: Mapping[str, Case] = {
+    "plain": (lambda: plan(count=3), no_trouble),
+    "half done before": (plan, half_way),
+    "partly done before": (plan, already_so),
+    "one lane skipped": (diskless, one_down),
+    "one lane needs two": (chain, no_trouble),
+    "database only": (lambda: plan(lanes=(DATABASE,)), no_trouble),
+}
+
+
+def end(rig: Rig) -> tuple[Any, ...]:
+    """What there is to compare: nodes, database, the journal's word."""
+    stored = rig.journal().load(rig.only_plan())
+    return (
+        rig.world.state(),
+        rig.servicenodes(),
+        stored.state.results(),
+        stored.state.phase,
+        stored.state.outcome,
+    )
+
+
+def live(rig: Rig, wanted: Plan, crashes: Sequence[int]) -> None:
+    """Run, be killed, resume, be killed, …, until it is over."""
+    killers = [Bomb(at) for at in crashes]
+    first = True
+    for bomb in (*killers, Bomb()):
+        try:
+            if first:
+                executor = rig.executor(crash=bomb)
+                claimed = executor.open(wanted)
+                first = False
+                list(executor.run(claimed))
+            else:
+                rig.resume(rig.only_plan(), crash=bomb)
+        except Killed:
+            continue
+        except NothingToResume:
+            return
+
+
+def undisturbed(case: Case, **more: Any) -> tuple[Rig, Bomb]:
+    rig, bomb = Rig(fanout=1, **more), Bomb()
+    case[1](rig)
+    rig.run(case[0](), crash=bomb)
+    return rig, bomb
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_killed_at_every_boundary(name: str) -> None:
+    wanted, bomb = undisturbed(CASES[name])
+    assert bomb.count >= 5
+    assert end(wanted)[-1] is Outcome.OK
+    assert set(wanted.performed().values()) <= {1}
+    for boundary in range(bomb.count):
+        rig = Rig(fanout=1)
+        CASES[name][1](rig)
+        live(rig, CASES[name][0](), [boundary])
+        assert end(rig) == end(wanted), bomb.points[boundary]
+        assert rig.performed() == wanted.performed(), bomb.points[boundary]
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(sorted(CASES)),
+    st.lists(st.integers(0, 40), max_size=5),
+    st.sampled_from([1, 2, 8]),
+)
+def test_killed_again_and_again(name: str, crashes: list[int], fanout: int) -> None:
+    wanted, _ = undisturbed(CASES[name])
+    rig = Rig(fanout=fanout)
+    CASES[name][1](rig)
+    live(rig, CASES[name][0](), crashes)
+    assert end(rig) == end(wanted)
+    assert rig.performed() == wanted.performed()
+
+
+def test_killed_while_a_node_is_down_and_resumed_when_it_is_back() -> None:
+    """A failed lane is not lost by a crash, and not repeated on the nodes that are done."""
+    boundary = 0
+    while True:
+        rig, bomb = Rig(fanout=1), Bomb(boundary)
+        rig.world.node("n2").is_down = True
+        try:
+            rig.run(plan(), crash=bomb)
+            break
+        except Killed:
+            rig.world.node("n2").is_down = False
+        live(rig, plan(), []) if not rig.journal().list() else None
+        told = _finish(rig)
+        assert told is Outcome.OK, bomb.points[boundary]
+        assert set(rig.performed().values()) == {1}
+        boundary += 1
+    assert boundary > 15
+
+
+def _finish(rig: Rig) -> Outcome | None:
+    rig.resume(rig.only_plan())
+    return rig.journal().load(rig.only_plan()).state.outcome
+
+
+class Blind:
+    """A kind whose probe never looks: what the registry cannot see."""
+
+    def __init__(self, kind: AnyKind) -> None:
+        self.inner: Any = kind
+        self.kind = kind.kind
+
+    def probe(self, task: Task) -> Probe:
+        return Probe(Verdict.NOT_DONE)
+
+    def effect(self, task: Task) -> Mapping[str, Any]:
+        result: Mapping[str, Any] = self.inner.effect(task)
+        return result
+
+
+class BlindDatabase(Blind):
+    effect = None  # type: ignore[assignment]  # a database kind has none
+
+    def tables(self, task: Task) -> Sequence[str]:
+        tables: Sequence[str] = self.inner.tables(task)
+        return tables
+
+    def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any]:
+        result: Mapping[str, Any] = self.inner.write(task, transaction)
+        return result
+
+
+def test_without_its_probe_a_step_is_done_twice() -> None:
+    """The control: the matrix above would see a probe that does not look."""
+    wrap = lambda kind: kind if hasattr(kind, "write") else Blind(kind)  # noqa: E731 - short
+    wanted, bomb = undisturbed(CASES["plain"], wrap=wrap)
+    twice = []
+    for boundary in range(bomb.count):
+        rig = Rig(fanout=1, wrap=wrap)
+        live(rig, CASES["plain"][0](), [boundary])
+        if rig.performed() != wanted.performed():
+            twice.append(bomb.points[boundary].split()[0])
+    assert {"after-effect", "before-outcome"} <= set(twice)
+
+
+def test_the_database_step_needs_no_probe_to_be_exact() -> None:
+    """Its intent, effect and outcome are one transaction: no crash can come between."""
+    wrap = lambda kind: BlindDatabase(kind) if hasattr(kind, "write") else kind  # noqa: E731 - short
+    wanted, bomb = undisturbed(CASES["database only"], wrap=wrap)
+    for boundary in range(bomb.count):
+        rig = Rig(fanout=1, wrap=wrap)
+        live(rig, CASES["database only"][0](), [boundary])
+        assert end(rig) == end(wanted)
+        state = rig.journal().load(rig.only_plan()).state
+        assert state.record("database", "write").attempt == 1
