@@ -93,7 +93,10 @@ def other_authority() -> Authority:
 class Sample:
     """Commands with known replies, and some that misbehave."""
 
-    commands = ("sample", "lsxcatd", "snmove", "crash", "echo", "wait", "flood", "outer")
+    commands = (
+        *("sample", "crash", "echo", "wait", "flood", "outer"),
+        *("lsdef", "lsxcatd", "nimnodeset", "nodels", "snmove"),
+    )
 
     def __init__(self) -> None:
         self.started = threading.Event()

@@ -41,11 +41,11 @@ def _abort(_signal: int, _frame: FrameType | None) -> None:
     raise _Aborted
 
 
-def main() -> int:
-    """Run one command; returns its exit status."""
+def main(program: str | None = None) -> int:
+    """Run one command; returns its exit status.  ``program`` stands for the name this was called by."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    name = os.path.basename(sys.argv[0])  # noqa: PTH119 - start-up time
+    name = program or os.path.basename(sys.argv[0])  # noqa: PTH119 - start-up time
     args = [os.fsencode(arg).decode("utf-8", "surrogateescape") for arg in sys.argv[1:]]
     if _PROGRAM in name:
         if not args:
@@ -76,7 +76,7 @@ def run(command: str, args: Sequence[str], environ: Mapping[str, str]) -> int:
         shows_server=bool(environ.get("XCATSHOWSVR")) or commands.shows_server(command, args),
         is_terminal=is_terminal,
     )
-    return _Conversation(sock, printer, environ).hold(document)
+    return Conversation(sock, printer, environ).hold(document)
 
 
 def _request(
@@ -144,7 +144,7 @@ def _no_connection(error: connect.ConnectError, environ: Mapping[str, str]) -> i
     return error.status
 
 
-class _Conversation:
+class Conversation:
     """One request and its responses over a connection."""
 
     def __init__(self, sock: ssl.SSLSocket, printer: Printer, environ: Mapping[str, str]) -> None:
@@ -217,4 +217,4 @@ class _Conversation:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(_PROGRAM))
