@@ -22,20 +22,25 @@ def fold(names: Collection[str]) -> str:
 
 
 def _folded(names: Iterable[str]) -> Iterator[str]:
-    series: dict[tuple[str, str, int], list[int]] = {}
-    for name in dict.fromkeys(names):
-        match = _NUMBERED.match(name)
+    parts = {name: _NUMBERED.match(name) for name in dict.fromkeys(names)}
+    padded = {_series(match) for match in parts.values() if match and match[2].startswith("0")}
+    found: dict[tuple[str, str, int], list[int]] = {}
+    for name, match in parts.items():
         if match is None:
-            series.setdefault((name, "", 0), [])
-            continue
-        front, digits, tail = match.groups()
-        width = len(digits) if digits.startswith("0") else 0
-        series.setdefault((front, tail, width), []).append(int(digits))
-    for (front, tail, width), numbers in series.items():
-        if not numbers:
-            yield front
+            found.setdefault((name, "", 0), [])
         else:
+            # 10 belongs to 09 where numbers are written with two digits, else to 9.
+            width = len(match[2]) if _series(match) in padded else 0
+            found.setdefault((match[1], match[3], width), []).append(int(match[2]))
+    for (front, tail, width), numbers in found.items():
+        if numbers:
             yield from _ranges(front, tail, width, numbers)
+        else:
+            yield front
+
+
+def _series(match: re.Match[str]) -> tuple[str, str, int]:
+    return match[1], match[3], len(match[2])
 
 
 def _ranges(front: str, tail: str, width: int, numbers: list[int]) -> Iterator[str]:

@@ -1,0 +1,59 @@
+"""Every golden case: request + tables + world -> plan and its text, or the refusal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import golden
+from xcat_aix.plan import explain
+from xcat_aix.plan.model import Plan
+
+CASES = golden.cases()
+
+
+def test_the_cases_are_there() -> None:
+    assert len(CASES) >= 40
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_case(path: Path) -> None:
+    case = golden.load(path)
+    assert golden.impossible(case) == []
+    assert golden.outcome(case) == case["expect"]
+    assert path.read_text() == golden.text(case)
+
+
+PLANNED = [path for path in CASES if "plan" in golden.load(path)["expect"]]
+
+
+@pytest.mark.parametrize("path", PLANNED, ids=lambda path: path.stem)
+def test_plan_is_sound(path: Path) -> None:
+    plan = golden.plan_of(golden.load(path))
+    assert plan.problems() == ()
+    assert Plan.from_json(json.loads(plan.text())) == plan
+    guarded = {guard[:4]: guard.value for guard in plan.guards}
+    assert len(guarded) == len(plan.guards)
+    for cell in plan.cells:
+        assert guarded[cell[:4]] == cell.before
+        assert cell.before != cell.after
+    assert {cell.key for cell in plan.cells} == set(plan.nodes)
+
+
+@pytest.mark.parametrize("path", PLANNED, ids=lambda path: path.stem)
+def test_explanation_leaves_nothing_out(path: Path) -> None:
+    plan = golden.plan_of(golden.load(path))
+    lines = explain.to_text(plan)
+    text = "\n".join(lines)
+    assert all(line.strip() for line in lines)
+    for cell in plan.cells:
+        assert f"{cell.table}.{cell.column}: " in text
+        assert f"-> {cell.after}" in text
+    for lane in plan.lanes:
+        if lane.target:
+            assert all(step.title in text for step in lane.steps)
+    for note in plan.notes:
+        assert note.text in text
+    assert json.loads(explain.to_json(plan))["nodes"] == list(plan.nodes)
