@@ -16,7 +16,7 @@ _MORE_BRACKETS = re.compile(r"\[.+?\]")
 
 def counted(left: str, right: str) -> Iterator[str]:
     """Numbers as texts from left to right; a left one with leading zeros keeps its width."""
-    if not left.startswith("0"):
+    if left == "0" or left[0] != "0":
         yield from map(str, range(int(left), int(right) + 1))
         return
     number, text = int(left), left
@@ -101,4 +101,4 @@ def first_bracket(atom: str) -> tuple[list[str], str] | None:
         piece if place % 2 else start + piece + ("" if more else ending)
         for place, piece in enumerate(pieces)
     )
-    return written.split(","), ending if more else ""
+    return written.removesuffix(",").split(","), ending if more else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from . import functions
@@ -23,6 +24,9 @@ DEEPEST = 40
 #: What stands for ``$1``, ``$2``… ; None for a group that took no part.
 Captures: TypeAlias = Sequence[str | None]
 
+#: A part of an expression, ready to be worked out for any captures.
+Part: TypeAlias = Callable[[Captures], Operand]
+
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<number> 0[xX][0-9a-fA-F_]+ | 0[bB][01_]+ | \d[\d_]* (?:\.(?!\.)\d+)? )
@@ -35,14 +39,30 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
+_IN_DOUBLE = re.compile(
+    r"(?P<variable>\$\d+|\$\{\d+\})|\\(?P<escaped>.)|(?P<plain>[^$\\]+|\$)", re.DOTALL
+)
 _ESCAPES = {"n": "\n", "t": "\t"}
 
 
 def evaluate(text: str, captures: Captures) -> str:
     """The value of a Perl integer expression as text; raises CannotEvaluate."""
+    return functions.text(_parsed(text)(captures))
+
+
+def prepare(text: str) -> Part:
+    """An expression to be worked out for many captures; a wrong one is empty for all of them."""
+    try:
+        return _parsed(text)
+    except CannotEvaluate:
+        return _constant("")
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Part:
     if len(text) > LONGEST:
         raise CannotEvaluate("the expression is too long")
-    return functions.text(_Parser(_tokens(text), captures).whole())
+    return _Parser(_tokens(text)).whole()
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
@@ -83,7 +103,7 @@ def _sign(left: Operand, right: Operand) -> Operand:
     return (difference > 0) - (difference < 0)
 
 
-#: Binary operators from loose to tight, each with what it does.  ``||``, ``&&``, ``//``, ``?:`` and ``**`` are apart.
+#: Binary operators from loose to tight, each with what it does.  ``||``, ``&&``, ``?:`` and ``**`` are apart.
 _LEVELS: tuple[dict[str, Callable[[Operand, Operand], Operand]], ...] = (
     {
         "|": lambda a, b: functions.wrapped(number(a) | number(b)),
@@ -122,23 +142,46 @@ _LEVELS: tuple[dict[str, Callable[[Operand, Operand], Operand]], ...] = (
 )
 
 
-class _Parser:
-    """One expression, evaluated while it is read; there is nothing with a side effect in it."""
+def _both_sides(operator: Callable[[Operand, Operand], Operand], left: Part, right: Part) -> Part:
+    return lambda captures: operator(left(captures), right(captures))
 
-    def __init__(self, tokens: list[tuple[str, str]], captures: Captures) -> None:
+
+def _chosen(condition: Part, yes: Part, no: Part) -> Part:
+    return lambda captures: (yes if _is_true(condition(captures)) else no)(captures)
+
+
+def _one_or_other(left: Part, right: Part, wanted: bool) -> Part:
+    """The left value where its truth is ``wanted``, else the right one."""
+
+    def part(captures: Captures) -> Operand:
+        value = left(captures)
+        return value if _is_true(value) == wanted else right(captures)
+
+    return part
+
+
+_UNARY: dict[str, Callable[[Operand], Operand]] = {
+    "-": functions.negated,
+    "+": lambda value: value,
+    "!": lambda value: _truth(not _is_true(value)),
+    "~": lambda value: ~number(value),
+}
+
+
+class _Parser:
+    """Reads one expression; nothing in it has a side effect."""
+
+    def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens = tokens
-        self._captures = captures
         self._place = 0
         self._depth = 0
 
-    def whole(self) -> Operand:
-        """The value of everything."""
-        value: Operand = ""
-        if self._tokens:
-            value = self._list()[-1]
+    def whole(self) -> Part:
+        """Everything; an expression of nothing is empty."""
+        part: Part = self._list()[-1] if self._tokens else _constant("")
         if self._place < len(self._tokens):
             raise CannotEvaluate(f"unexpected {self._tokens[self._place][1]!r}")
-        return value
+        return part
 
     def _peek(self) -> str:
         """The next operator or word; empty at the end and before an operand."""
@@ -158,118 +201,118 @@ class _Parser:
         if not self._take(wanted):
             raise CannotEvaluate(f"missing {wanted!r}")
 
-    def _list(self) -> list[Operand]:
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise CannotEvaluate("the expression is nested too deeply")
+
+    def _list(self) -> list[Part]:
         items = [self._choice()]
         while self._take(","):
             items.append(self._choice())
         return items
 
-    def _choice(self) -> Operand:
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise CannotEvaluate("the expression is nested too deeply")
-        value = self._either()
+    def _choice(self) -> Part:
+        self._deeper()
+        part = self._either()
         if self._take("?"):
             yes = self._choice()
             self._expect(":")
-            no = self._choice()
-            value = yes if _is_true(value) else no
+            part = _chosen(part, yes, self._choice())
         self._depth -= 1
-        return value
+        return part
 
-    def _either(self) -> Operand:
-        value = self._both()
-        while (sign := self._peek()) in ("||", "//"):
-            self._place += 1
-            other = self._both()
-            if sign == "||" and not _is_true(value):
-                value = other
-        return value
+    def _either(self) -> Part:
+        part = self._both()
+        while self._take("||"):
+            part = _one_or_other(part, self._both(), wanted=True)
+        return part
 
-    def _both(self) -> Operand:
-        value = self._binary(0)
+    def _both(self) -> Part:
+        part = self._binary(0)
         while self._take("&&"):
-            other = self._binary(0)
-            value = other if _is_true(value) else value
-        return value
+            part = _one_or_other(part, self._binary(0), wanted=False)
+        return part
 
-    def _binary(self, level: int) -> Operand:
+    def _binary(self, level: int) -> Part:
         if level == len(_LEVELS):
             return self._unary()
-        value = self._binary(level + 1)
+        part = self._binary(level + 1)
         while (sign := self._peek()) in _LEVELS[level]:
             self._place += 1
-            value = _LEVELS[level][sign](value, self._binary(level + 1))
-        return value
+            part = _both_sides(_LEVELS[level][sign], part, self._binary(level + 1))
+        return part
 
-    def _unary(self) -> Operand:
-        sign = self._peek()
-        if sign not in ("-", "+", "!", "~"):
+    def _unary(self) -> Part:
+        operator = _UNARY.get(self._peek())
+        if operator is None:
             return self._power()
         self._place += 1
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise CannotEvaluate("the expression is nested too deeply")
-        value = self._unary()
+        self._deeper()
+        part = self._unary()
         self._depth -= 1
-        match sign:
-            case "-":
-                return functions.negated(value)
-            case "+":
-                return value
-            case "!":
-                return _truth(not _is_true(value))
-            case _:
-                return ~number(value)
+        return lambda captures: operator(part(captures))
 
-    def _power(self) -> Operand:
+    def _power(self) -> Part:
         base = self._operand()
-        if not self._take("**"):
-            return base
-        return functions.power(base, self._unary())
+        return _both_sides(functions.power, base, self._unary()) if self._take("**") else base
 
-    def _operand(self) -> Operand:
+    def _operand(self) -> Part:
         if self._place >= len(self._tokens):
             raise CannotEvaluate("the expression ends too early")
         kind, text = self._tokens[self._place]
         self._place += 1
         match kind:
             case "number":
-                return functions.literal(text)
+                return _constant(functions.literal(text))
             case "variable":
-                return self._capture(text)
+                return _variable(text)
             case "single":
-                return re.sub(r"\\([\\'])", r"\1", text[1:-1])
+                return _constant(re.sub(r"\\([\\'])", r"\1", text[1:-1]))
             case "double":
-                return self._interpolated(text[1:-1])
+                return _interpolated(text[1:-1])
             case "word":
                 return self._word(text)
             case _ if text == "(":
-                value = self._list()[-1] if self._peek() != ")" else ""
+                part = self._list()[-1] if self._peek() != ")" else _constant("")
                 self._expect(")")
-                return value
+                return part
             case _:
                 raise CannotEvaluate(f"unexpected {text!r}")
 
-    def _capture(self, text: str) -> str:
-        place = int(text.strip("${}")) - 1
-        if 0 <= place < len(self._captures):
-            return self._captures[place] or ""
-        return ""
-
-    def _interpolated(self, text: str) -> str:
-        def put(match: re.Match[str]) -> str:
-            if match["variable"]:
-                return self._capture(match["variable"])
-            return _ESCAPES.get(match["escaped"], match["escaped"])
-
-        return re.sub(r"\\(?P<escaped>.)|(?P<variable>\$\d+|\$\{\d+\})", put, text)
-
-    def _word(self, word: str) -> Operand:
+    def _word(self, word: str) -> Part:
+        name = word.removeprefix("&")
         if not self._take("("):
-            if word.startswith("&") or functions.is_function(word):
+            if name != word or functions.is_function(name):
                 raise CannotEvaluate(f"{word} needs parentheses")
-            return word  # Perl takes an unknown bare word for a text
+            return _constant(word)  # Perl takes an unknown bare word for a text
         arguments = self._list() if self._peek() != ")" else []
         self._expect(")")
-        return functions.call(word.removeprefix("&"), arguments)
+        function = functions.find(name)
+        return lambda captures: function([argument(captures) for argument in arguments])
+
+
+def _constant(value: Operand) -> Part:
+    return lambda _captures: value
+
+
+def _variable(text: str) -> Part:
+    place = int(text.strip("${}")) - 1
+
+    def part(captures: Captures) -> Operand:
+        return captures[place] or "" if 0 <= place < len(captures) else ""
+
+    return part
+
+
+def _interpolated(text: str) -> Part:
+    pieces: list[Part] = []
+    for match in _IN_DOUBLE.finditer(text):
+        if match["variable"]:
+            pieces.append(_variable(match["variable"]))
+        else:
+            escaped = match["escaped"]
+            pieces.append(_constant(match["plain"] or _ESCAPES.get(escaped, escaped)))
+    return lambda captures: functions.bounded(
+        "".join(functions.text(piece(captures)) for piece in pieces)
+    )

@@ -12,6 +12,9 @@ Operand: TypeAlias = int | str
 LONGEST_TEXT = 4096
 
 
+_LEADING_NUMBER = re.compile(r"\s*([-+]?\d{1,18})", re.ASCII)
+
+
 class CannotEvaluate(ValueError):  # noqa: N818 - reads as what it is
     """The expression is wrong or outside of what is supported."""
 
@@ -25,7 +28,9 @@ def number(value: Operand) -> int:
     """The value as an integer: a text counts up to its first character that is no digit."""
     if isinstance(value, int):
         return value
-    match = re.match(r"\s*([-+]?\d{1,18})", value)
+    if len(value) < 19 and value.isdecimal() and value.isascii():
+        return int(value)  # nearly always
+    match = _LEADING_NUMBER.match(value)
     return int(match[1]) if match else 0
 
 
@@ -62,6 +67,8 @@ def divided(left: Operand, right: Operand) -> int:
     a, b = number(left), number(right)
     if b == 0:
         raise CannotEvaluate("division by zero")
+    if a >= 0 and b > 0:
+        return a // b
     quotient = abs(a) // abs(b)
     return wrapped(quotient if (a < 0) == (b < 0) else -quotient)
 
@@ -107,12 +114,12 @@ def is_function(name: str) -> bool:
     return name in _FUNCTIONS
 
 
-def call(name: str, arguments: Sequence[Operand]) -> Operand:
-    """Call one of the functions an expression may use."""
+def find(name: str) -> Callable[[Sequence[Operand]], Operand]:
+    """One of the functions an expression may use."""
     function = _FUNCTIONS.get(name)
     if function is None:
         raise CannotEvaluate(f"unknown function {name}")
-    return function(arguments)
+    return function
 
 
 def _at(arguments: Sequence[Operand], place: int) -> Operand:

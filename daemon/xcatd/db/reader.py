@@ -6,7 +6,7 @@ Joins the stored rows (:mod:`.sheet`), the inheritance rules (:mod:`.lookup`) an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from . import lookup, values
@@ -38,10 +38,28 @@ def _evaluated(node: str, found: lookup.Found | None) -> Value | None:
     return Value(text, found.groups, found.text) if text else None
 
 
+class _Inherited(NamedTuple):
+    """What nodes with the same groups share: finished values, and expressions to work out for each."""
+
+    plain: dict[str, Value]
+    expressions: list[tuple[str, lookup.Found]]
+
+
+#: Last characters of own texts that may be more than they look: expressions and continued ones.
+_SPECIAL_ENDS = ("|", "/", lookup.NEXT_RECORD[-1])
+
+
+def _put(row: dict[str, Value], column: str, value: Value | None) -> None:
+    if value is None:
+        row.pop(column, None)  # an own text that says "none" hides an inherited one
+    else:
+        row[column] = value
+
+
 class Reader:
     """Reads chosen columns of one sheet for any number of nodes.
 
-    ``groups`` gives a node's groups in order; a table that never inherits passes one that gives none.
+    ``groups`` has the nodes' groups in order; it is empty for a table that never inherits.
     Raises LookupError for columns the sheet does not have.
     """
 
@@ -50,7 +68,7 @@ class Reader:
         sheet: Sheet,
         table: Table,
         columns: Iterable[str],
-        groups: Callable[[str], Groups],
+        groups: Mapping[str, Groups],
         rules: lookup.Rules,
     ) -> None:
         self._columns = tuple(columns)
@@ -61,7 +79,7 @@ class Reader:
         self._rows = sheet.live_by(table.node_column or "", table.keys)
         self._groups = groups
         self._rules = rules
-        self._inherited: dict[Groups, dict[str, Value] | None] = {}
+        self._inherited: dict[Groups, _Inherited | None] = {}
 
     def first(self, node: str) -> dict[str, Value]:
         """The columns that have a value; the first row's where there are several."""
@@ -77,27 +95,45 @@ class Reader:
 
     def _single(self, node: str) -> dict[str, Value] | None:
         """The only row; None when the node or a group of it has several."""
-        groups = self._groups(node)
+        groups = self._groups.get(node, ())
         if groups not in self._inherited:
             self._inherited[groups] = self._inherit(groups)
         inherited = self._inherited[groups]
         own = self._rows.get(node, ())
         if inherited is None or len(own) > 1:
             return None
+        row = inherited.plain.copy()
+        for column, shared in inherited.expressions:
+            _put(row, column, _evaluated(node, shared))
         if own:
-            return self._own_first(node, groups, own[0], inherited)
-        return dict(self._for_node(node, inherited))
+            self._put_own(row, node, groups, own[0])
+        return row
 
-    def _inherit(self, groups: Groups) -> dict[str, Value] | None:
+    def _inherit(self, groups: Groups) -> _Inherited | None:
         """What a node without an own row gets from these groups; None: a group has several rows."""
         if any(len(self._rows.get(group, ())) > 1 for group in groups):
             return None
-        inherited = {}
+        inherited = _Inherited({}, [])
         for column, place in self._places:
             found = lookup.column_value("", column, None, self._chain(groups, place), self._rules)
-            if found is not None:
-                inherited[column] = Value(found.text, found.groups, found.text)
+            if found is not None and values.is_expression(found.text):
+                inherited.expressions.append((column, found))
+            elif found is not None:
+                inherited.plain[column] = Value(found.text, found.groups, found.text)
         return inherited
+
+    def _put_own(self, row: dict[str, Value], node: str, groups: Groups, cells: Cells) -> None:
+        joined = self._rules.joined
+        for column, place in self._places:
+            own = cells[place]
+            if not own:
+                continue
+            if own[-1] in _SPECIAL_ENDS or column in joined:
+                chain = self._chain(groups, place)
+                found = lookup.column_value(node, column, own, chain, self._rules)
+                _put(row, column, _evaluated(node, found))
+            else:
+                row[column] = Value(own, (), own)
 
     def _chain(self, groups: Groups, place: int) -> Iterator[tuple[str, str]]:
         for group in groups:
@@ -106,34 +142,8 @@ class Reader:
                 if text:
                     yield group, text
 
-    def _for_node(self, node: str, inherited: dict[str, Value]) -> Iterator[tuple[str, Value]]:
-        for column, value in inherited.items():
-            if values.is_expression(value.raw):
-                text = values.expand(value.raw, node)
-                if text:
-                    yield column, Value(text, value.groups, value.raw)
-            else:
-                yield column, value
-
-    def _own_first(
-        self, node: str, groups: Groups, cells: Cells, inherited: dict[str, Value]
-    ) -> dict[str, Value]:
-        row = {}
-        for column, place in self._places:
-            own = cells[place]
-            if own:
-                chain = self._chain(groups, place)
-                found = lookup.column_value(node, column, own, chain, self._rules)
-                value = _evaluated(node, found)
-            else:
-                shared = inherited.get(column)
-                value = shared and _evaluated(node, lookup.Found(shared.raw, shared.groups))
-            if value:
-                row[column] = value
-        return row
-
     def _several(self, node: str) -> list[dict[str, Value]]:
-        groups = ((group, self._fields(group)) for group in self._groups(node))
+        groups = ((group, self._fields(group)) for group in self._groups.get(node, ()))
         found = lookup.all_rows(node, self._columns, self._fields(node), groups, self._rules)
         rows = []
         for result in found:

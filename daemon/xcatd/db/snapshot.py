@@ -52,6 +52,10 @@ class Snapshot:
         """Names of the tables that were read."""
         return frozenset(self._sheets)
 
+    def has_table(self, table: str) -> bool:
+        """Whether the table may be asked for: it was read, or this is a whole database."""
+        return self._complete or table in self._sheets
+
     def _sheet(self, table: str) -> Sheet:
         sheet = self._sheets.get(table)
         if sheet is None:
@@ -95,26 +99,21 @@ class Snapshot:
         return node in self._groups_text
 
     @cached_property
-    def _split_groups(self) -> dict[str, tuple[str, ...]]:
-        return {"": ()}
+    def _groups(self) -> dict[str, tuple[str, ...]]:
+        texts = self._groups_text
+        split = {text: tuple(filter(None, text.split(","))) for text in set(texts.values())}
+        return {node: split[text] for node, text in texts.items()}
 
     def groups(self, node: str) -> tuple[str, ...]:
         """The static groups of a node in listed order; none for an unknown node."""
-        return self._split(self._groups_text.get(node, ""))
-
-    def _split(self, text: str) -> tuple[str, ...]:
-        found = self._split_groups.get(text)
-        if found is None:
-            found = tuple(group for group in text.split(",") if group)
-            self._split_groups[text] = found
-        return found
+        return self._groups.get(node, ())
 
     @cached_property
     def members(self) -> Mapping[str, tuple[str, ...]]:
         """Static group name to its nodes in table order."""
         members: dict[str, list[str]] = {}
-        for node, text in self._groups_text.items():
-            for group in dict.fromkeys(self._split(text)):
+        for node, groups in self._groups.items():
+            for group in dict.fromkeys(groups):
                 members.setdefault(group, []).append(node)
         return {group: tuple(nodes) for group, nodes in members.items()}
 
@@ -153,8 +152,8 @@ class Snapshot:
         if facts.node_column is None:
             raise LookupError(f"table {table} has no node column")
         if table == "nodelist":  # never inherits
-            return Reader(self._sheet(table), facts, columns, _no_groups, lookup.NO_RULES)
-        return Reader(self._sheet(table), facts, columns, self.groups, self._rules)
+            return Reader(self._sheet(table), facts, columns, {}, lookup.NO_RULES)
+        return Reader(self._sheet(table), facts, columns, self._groups, self._rules)
 
     def own(self, table: str, node: str) -> Row | None:
         """The node's own live row as stored (the first by primary key where it has several)."""
@@ -184,10 +183,6 @@ class Snapshot:
     @cached_property
     def _disabled_by_table(self) -> dict[str, Mapping[str, Cells]]:
         return {}
-
-
-def _no_groups(_node: str) -> tuple[str, ...]:
-    return ()
 
 
 def _restore(sheets: Mapping[str, Sheet], complete: bool) -> Snapshot:

@@ -68,11 +68,15 @@ def _worked_out(node: str, pattern: str, expression: str) -> str:
     if match is None:
         return node
     before, after = node[: match.start()], node[match.end() :]
+    if not before and not after:
+        quick = _all_parts(expression, match.groups())
+        if quick is not None:
+            return quick
     for _ in range(MOST_PARTS):
-        part = brackets.first_parenthesised(expression)
-        if part is None:
+        place = brackets.first_parenthesised(expression)
+        if place is None:
             return before + expression + after
-        start, end = part
+        start, end = place
         # Text of the name around the match stands around the part, too.
         value = _value_of(before + expression[start:end] + after, match.groups())
         expression = expression[:start] + value + expression[end:]
@@ -81,8 +85,39 @@ def _worked_out(node: str, pattern: str, expression: str) -> str:
     raise arithmetic.CannotEvaluate("the value has too many parts or gets too long")
 
 
-@lru_cache(maxsize=4096)
-def _value_of(text: str, captures: tuple[str | None, ...]) -> str:
+def _all_parts(expression: str, captures: arithmetic.Captures) -> str | None:
+    """Every part worked out where it stands; None when a result would have to be read again."""
+    prepared = _prepared(expression)
+    if prepared is None:
+        return None
+    literals, parts = prepared
+    done = [literals[0]]
+    for literal, part in zip(literals[1:], parts, strict=True):
+        try:
+            value = str(part(captures))
+        except arithmetic.CannotEvaluate:
+            value = ""
+        if "(" in value or ")" in value:
+            return None
+        done += (value, literal)
+    return "".join(done)
+
+
+@lru_cache(maxsize=1024)
+def _prepared(expression: str) -> tuple[list[str], list[arithmetic.Part]] | None:
+    """The literal texts and the parenthesised parts between them; None for too many."""
+    literals, parts = [], []
+    rest = expression
+    while (place := brackets.first_parenthesised(rest)) is not None:
+        literals.append(rest[: place[0]])
+        parts.append(arithmetic.prepare(rest[place[0] : place[1]]))
+        rest = rest[place[1] :]
+        if len(parts) > MOST_PARTS:
+            return None
+    return [*literals, rest], parts
+
+
+def _value_of(text: str, captures: arithmetic.Captures) -> str:
     try:
         return arithmetic.evaluate(text, captures)
     except arithmetic.CannotEvaluate:
