@@ -44,7 +44,7 @@ def replace(path: Path, text: str, *, sync: bool = True, mode: Optional[int] = N
     if mode is None:
         mode = path.stat().st_mode & 0o7777 if path.exists() else 0o644
     try:
-        _write(temporary, text, mode, sync=sync)
+        write(temporary, text, mode, sync=sync)
         temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -54,7 +54,8 @@ def replace(path: Path, text: str, *, sync: bool = True, mode: Optional[int] = N
         sync_directory(path.parent)
 
 
-def _write(path: Path, text: str, mode: int, *, sync: bool) -> None:
+def write(path: Path, text: str, mode: int, *, sync: bool) -> None:
+    """Write the file itself; a crash may leave half of it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)

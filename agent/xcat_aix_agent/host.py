@@ -31,7 +31,8 @@ class Host:
     """What an operation may touch.
 
     ``root`` stands for / ; ``finished`` tells a probe whether the job that is asked about is
-    here and performed exactly that operation with success.
+    here and performed exactly that operation with success.  ``sync`` False leaves
+    out flushing files to disk (laboratories).
     """
 
     node: str
@@ -40,6 +41,7 @@ class Host:
     postscripts: str = "/xcatpost"
     clock: Clock = field(default_factory=SystemClock)
     finished: Callable[[Operation], bool] = _never_finished
+    sync: bool = True
 
     def file(self, path: str) -> Path:
         """The file that stands for the absolute ``path``."""

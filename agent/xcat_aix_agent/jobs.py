@@ -164,7 +164,7 @@ class Job:
         remove(unfinished)
         unfinished.mkdir(mode=0o700)
         try:
-            self._replace(unfinished / _SPEC, json.dumps(codec.to_wire(spec), indent=1) + "\n")
+            self._write(unfinished / _SPEC, json.dumps(codec.to_wire(spec), indent=1) + "\n")
             unfinished.rename(self.path)
         except OSError:
             remove(unfinished)
@@ -175,7 +175,7 @@ class Job:
     def acknowledge(self) -> None:
         """Let the job expire.  Raises :class:`OSError`."""
         if not self.is_acknowledged:
-            self._replace(self.path / _ACKNOWLEDGED, "")
+            self._write(self.path / _ACKNOWLEDGED, "")
 
     def lock_is_held(self) -> bool:
         """Whether another process holds the lock.  Never ask in the process that holds it."""
@@ -208,7 +208,7 @@ class Job:
 
     def start(self, process: int) -> None:
         """Note that work begins."""
-        self._replace(self.path / _STARTED, f"{process}\n")
+        self._write(self.path / _STARTED, f"{process}\n")
 
     def record_group(self, group: Optional[int]) -> None:
         """Note the process group of the command that runs, or that none does."""
@@ -241,11 +241,12 @@ class Job:
     def finish(self, outcome: Outcome) -> None:
         """Record the outcome.  Raises :class:`OSError`; the job is then lost and a probe decides."""
         rc = 0 if outcome.error is None else int(outcome.error.get("code", 1))
-        self._replace(self.path / _RESULT, json.dumps(codec.to_wire(outcome), indent=1) + "\n")
-        self._replace(self.path / _RC, f"{rc}\n")
+        self._write(self.path / _RESULT, json.dumps(codec.to_wire(outcome), indent=1) + "\n")
+        # Until this file is there nobody reads the other.
+        files.replace(self.path / _RC, f"{rc}\n", sync=self._sync, mode=0o600)
 
-    def _replace(self, path: Path, text: str) -> None:
-        files.replace(path, text, sync=self._sync, mode=0o600)
+    def _write(self, path: Path, text: str) -> None:
+        files.write(path, text, 0o600, sync=self._sync)
 
 
 def remove(path: Path) -> None:

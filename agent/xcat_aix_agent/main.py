@@ -26,6 +26,8 @@ from .store import JobStore, Limits, Place
 _log = logging.getLogger(__name__)
 
 _LOG_BYTES, _LOG_FILES = 5 * 1024 * 1024, 3
+#: Seconds until a signal is noticed at the latest.
+_SIGNAL_PAUSE = 0.5
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -74,7 +76,10 @@ def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
     places = " ".join(f"{address}:{port}" for address, port in server.addresses)
     _log.info("%s %s listens at %s", config.identity, __version__, places)
     _say(sys.stdout, f"xcat-aix-agent: ready at {places}")
-    ended.wait()
+    # Not for ever at once: the system may hand a signal to another thread, and then only a main thread
+    # that runs now and then gets to its handler.
+    while not ended.wait(_SIGNAL_PAUSE):
+        pass
     _log.info("stopping; running jobs go on by themselves")
     server.stop()
     return 0

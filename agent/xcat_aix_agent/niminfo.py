@@ -56,10 +56,10 @@ def set_aside(host: Host) -> None:
     with files.disk_errors(f"keep a copy of {FILE}"):
         text = files.read(path)
         mode = path.stat().st_mode & 0o7777 if text is not None else 0o644
-        files.replace(copy, text or "", mode=mode)
+        files.replace(copy, text or "", mode=mode, sync=host.sync)
         if text is not None:
             path.unlink()
-            files.sync_directory(path.parent)
+        _flush(host)
 
 
 def put_back(host: Host) -> None:
@@ -72,7 +72,7 @@ def put_back(host: Host) -> None:
             if path.exists():
                 path.unlink()
             copy.unlink()
-        files.sync_directory(path.parent)
+        _flush(host)
 
 
 def keep_previous(host: Host) -> None:
@@ -83,4 +83,9 @@ def keep_previous(host: Host) -> None:
             copy.replace(host.file(PREVIOUS))
         else:
             copy.unlink()
-        files.sync_directory(copy.parent)
+        _flush(host)
+
+
+def _flush(host: Host) -> None:
+    if host.sync:
+        files.sync_directory(host.file(FILE).parent)

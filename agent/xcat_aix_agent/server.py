@@ -65,8 +65,9 @@ class AgentServer:
         self._contexts = Contexts(config)
         self._peers = Peers(config.max_handshakes, config.max_connections)
         self._refusals = QuietLog(_log, self._clock)
+        self._sync = runner != "inline"
         self._runner = self._make_runner(runner)
-        store = self._make_store(sync=runner != "inline")
+        store = self._make_store()
         store.on_lost = self._recover
         host = self._host()
         self.service = Service(config, host, store, Policy(config.policy))
@@ -79,11 +80,11 @@ class AgentServer:
             return Inline(lambda _spec: self._host())
         raise ValueError(f"there is no runner {kind!r}")
 
-    def _make_store(self, *, sync: bool) -> JobStore:
+    def _make_store(self) -> JobStore:
         config = self.config
         limits = Limits(config.max_jobs, config.max_running, config.max_job_log, config.keep_jobs)
         place = Place(config.node, str(config.root), config.path, config.postscripts)
-        return JobStore(config.jobs, self._runner, self._clock, limits, place, sync=sync)
+        return JobStore(config.jobs, self._runner, self._clock, limits, place, sync=self._sync)
 
     def _host(self) -> Host:
         config = self.config
@@ -93,6 +94,7 @@ class AgentServer:
             root=Path(config.root),
             postscripts=config.postscripts,
             clock=self._clock,
+            sync=self._sync,
         )
 
     def _recover(self, spec: Spec) -> None:

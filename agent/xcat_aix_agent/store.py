@@ -55,16 +55,19 @@ class JobStore:
         clock: Clock,
         limits: Limits,
         place: Place,
-        **options: bool,
+        *,
+        sync: bool = True,
     ) -> None:
         self._directory = directory
         self._runner = runner
         self._clock = clock
         self._limits = limits
         self._place = place
-        self._sync = options.get("sync", True)
+        self._sync = sync
         self._lock = threading.Lock()
         self._open: Dict[str, Spec] = {}
+        self._specs: Dict[str, Spec] = {}
+        self._count = 0
         self._swept = 0.0
         #: Called once for each job that turns out to be lost, before another of its kind begins.
         self.on_lost: Callable[[Spec], None] = lambda _spec: None
@@ -77,9 +80,11 @@ class JobStore:
                 if entry.name.startswith("."):
                     jobs.remove(entry)
         with self._lock:
-            for job in self._jobs():
+            found = self._jobs()
+            self._count = len(found)
+            for job in found:
                 if not job.is_exited:
-                    self._open[job.job_id] = job.spec()
+                    self._open[job.job_id] = self._spec_of(job)
             self._settle()
             for job_id, spec in self._open.items():
                 if not self._job(job_id).is_started:
@@ -102,7 +107,8 @@ class JobStore:
                 spec = self._spec(job_id, operation, limit, by)
                 with files.disk_errors(f"accept the job {job_id}"):
                     job.accept(spec)
-                self._open[job_id] = spec
+                self._open[job_id] = self._specs[job_id] = spec
+                self._count += 1
             if not job.is_started:
                 self._start(job)
         return self.status(job_id)
@@ -110,14 +116,14 @@ class JobStore:
     def status(self, job_id: str) -> JobStatus:
         """The state of a job; raises ``JOB_UNKNOWN``."""
         job = self._existing(job_id)
-        spec = job.spec()
+        spec = self._spec_of(job)
         state = self._state(job, spec)
         return JobStatus(job_id, spec.kind, state, job.last_seq(), job.outcome())
 
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
         """Events after ``after_seq``; waits up to ``wait`` seconds for one, or for the end."""
         job = self._existing(job_id)
-        spec = job.spec()
+        spec = self._spec_of(job)
         seen = job.size_of_events() if not job.events(after_seq) else -1
 
         def has_news() -> bool:
@@ -137,7 +143,7 @@ class JobStore:
         job = self._job(names.job_id(job_id))
         if not job.exists:
             return
-        if not self._state(job, job.spec()).is_over:
+        if not self._state(job, self._spec_of(job)).is_over:
             raise AgentError(ErrorCode.JOB_NOT_FINISHED, f"job {job_id} has not ended yet")
         with files.disk_errors(f"acknowledge the job {job_id}"):
             job.acknowledge()
@@ -145,7 +151,7 @@ class JobStore:
     def cancel(self, job_id: str) -> JobStatus:
         """Stop a job; one that is over stays as it is."""
         job = self._existing(job_id)
-        if not self._state(job, job.spec()).is_over:
+        if not self._state(job, self._spec_of(job)).is_over:
             self._runner.cancel(job)
         return self.status(job_id)
 
@@ -157,7 +163,9 @@ class JobStore:
         """Whether this job performed exactly this operation with success."""
         job = self._job(names.job_id(job_id))
         outcome = job.outcome() if job.exists else None
-        return outcome is not None and outcome.ok and job.spec().operation == _plain(operation)
+        return (
+            outcome is not None and outcome.ok and self._spec_of(job).operation == _plain(operation)
+        )
 
     # Inside.
 
@@ -176,10 +184,23 @@ class JobStore:
         ]
         return sorted((job for job in found if job.exists), key=Job.changed_at)
 
+    def _spec_of(self, job: Job) -> Spec:
+        """The specification, read once: it never changes."""
+        spec = self._specs.get(job.job_id)
+        if spec is None:
+            spec = self._specs[job.job_id] = job.spec()
+        return spec
+
+    def _remove(self, job: Job) -> None:
+        jobs.remove(job.path)
+        self._open.pop(job.job_id, None)
+        self._specs.pop(job.job_id, None)
+        self._count -= 1
+
     def _known(self, job: Job, operation: Operation) -> bool:
         if not job.exists:
             return False
-        if job.spec().operation != _plain(operation):
+        if self._spec_of(job).operation != _plain(operation):
             text = f"job {job.job_id} was submitted before with another operation"
             raise AgentError(ErrorCode.JOB_CONFLICT, text)
         return True
@@ -201,10 +222,9 @@ class JobStore:
     def _start(self, job: Job) -> None:
         with files.disk_errors(f"start the job {job.job_id}"):
             try:
-                self._runner.start(job, self._open.setdefault(job.job_id, job.spec()))
+                self._runner.start(job, self._open.setdefault(job.job_id, self._spec_of(job)))
             except OSError:
-                self._open.pop(job.job_id, None)
-                jobs.remove(job.path)
+                self._remove(job)
                 raise
 
     def _state(self, job: Job, spec: Spec) -> JobState:
@@ -242,13 +262,13 @@ class JobStore:
     def _expire(self) -> None:
         """Remove acknowledged jobs: those kept long enough, and the oldest where room is needed."""
         now = self._clock.now().timestamp()
-        surplus = sum(1 for _ in self._directory.iterdir()) - self._limits.kept + 1
+        surplus = self._count - self._limits.kept + 1
         if surplus <= 0 and now < self._swept + _SWEEP:
             return
         self._swept = now
         for job in self._jobs():
             if job.is_acknowledged and (surplus > 0 or job.changed_at() < now - self._limits.keep):
-                jobs.remove(job.path)
+                self._remove(job)
                 surplus -= 1
         if surplus > 0:
             text = f"{self._limits.kept} jobs are kept here and none of the rest is acknowledged"

@@ -19,7 +19,7 @@ def run(operation: SetXcatServer, host: Host, report: Report) -> Mapping[str, An
     with files.disk_errors(f"write {FILE}"):
         text = files.read(path) or ""
         before = server(text)
-        files.replace(path, with_server(text, operation.server))
+        files.replace(path, with_server(text, operation.server), sync=host.sync)
     report(f"{FILE}: {_KEY}{operation.server} (before: {before or 'nothing'})")
     return {"before": before or ""}
 
