@@ -49,6 +49,11 @@ def hosting_program(lab: LabDirectory, name: str) -> Program:
     return Program(name, argv, _environment(), lab.logs / "agents.log", _READY)
 
 
+def hosted_file(lab: LabDirectory) -> Path:
+    """Where a hosting process keeps the names of the nodes whose agents run."""
+    return lab.run / "hosted"
+
+
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONUNBUFFERED": "1"}
 

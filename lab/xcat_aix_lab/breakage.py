@@ -20,6 +20,7 @@ what FAULT may be, with its arguments:
   busy [COMMAND]                   as fail, with NIM's 'busy'
   disk-full                        no file can be written
   quirk NAME on|off                how AIX levels differ
+  freeze, thaw                     the agent accepts connections and says nothing
   show                             what is broken there
 COMMAND is niminit, nim, nimclient, lsnim, … or with an operation: nim:define; default any.
 Faults of a NIM master meet the niminit and nimclient of the clients that come to it."""

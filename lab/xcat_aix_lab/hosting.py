@@ -7,7 +7,6 @@ makes it look again which nodes are down.
 
 from __future__ import annotations
 
-import queue
 import signal
 import sys
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from xcat_aix_lab import agents
 from xcat_aix_lab.directory import LabDirectory
 from xcat_aix_lab.inprocess import ModelCommands
 from xcat_aix_lab.prepare import prepare
+from xcat_aix_lab.sim.files import replace
 
 if TYPE_CHECKING:
     from xcat_aix_lab.sim.store import MemoryStore, Store
@@ -69,6 +69,10 @@ class Hosting:
             self.kill(name)
         self.start(name for name in up if name not in self._servers)
 
+    def publish(self) -> None:
+        """Let other programs of the lab know which agents run."""
+        replace(str(agents.hosted_file(self._lab)), "\n".join(self.running))
+
     def close(self) -> None:
         """End all agents."""
         for name in self.running:
@@ -97,16 +101,19 @@ def start_in_process(lab: LabDirectory) -> Hosting:
 
 def main(args: list[str]) -> int:
     """Host the agents of the lab ``args[0]`` until SIGTERM; ``--memory`` keeps NIM in memory."""
-    wishes: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, lambda number, _frame: wishes.put(number))
+    # Blocked before any thread begins, and then waited for: so it does not matter which thread the
+    # system would deliver a signal to.
+    awaited = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
+    signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     lab = LabDirectory(Path(args[0]))
     hosting = Hosting(lab, in_memory(lab) if "--memory" in args else lab.store)
     hosting.follow_faults()
+    hosting.publish()
     sys.stdout.write(f"xcat-aix-lab: {len(hosting.running)} agents ready at {lab.path}\n")
     sys.stdout.flush()
-    while wishes.get() == signal.SIGUSR1:
+    while signal.sigwait(awaited) is signal.SIGUSR1:
         hosting.follow_faults()
+        hosting.publish()
     hosting.close()
     return 0
 

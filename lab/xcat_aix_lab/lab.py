@@ -14,7 +14,7 @@ from xcat_aix_lab import agents, certificates, records, report
 from xcat_aix_lab.breakage import BadFault
 from xcat_aix_lab.breakage import apply as apply_fault
 from xcat_aix_lab.directory import LabDirectory, Size
-from xcat_aix_lab.launcher import Launcher, Program, kill_jobs, run_through
+from xcat_aix_lab.launcher import Launcher, Program, kill_jobs, run_through, wait_until
 
 DAEMON = "xcatd"
 _ALL_AGENTS = "agents"
@@ -57,9 +57,14 @@ class Lab:
         directory.finish()
 
     def up(self, *, in_process: bool = False) -> None:
-        """Start what does not run; raises ``NotReady``."""
+        """Start what does not run; raises ``NotReady``.
+
+        ``in_process`` hosts all agents in one process; a lab that does so already goes on so.
+        """
         alive = [n.name for n in self.directory.cluster.with_agent if not self.is_down(n.name)]
-        if in_process:
+        if in_process and any(self.launcher.is_running(agents.program_name(n)) for n in alive):
+            raise LabError("the agents run as processes: end them first with 'xcat-aix-lab down'")
+        if in_process or self.launcher.is_running(_ALL_AGENTS):
             programs = [agents.hosting_program(self.directory, _ALL_AGENTS)]
         else:
             programs = [agents.program(self.directory, node) for node in alive]
@@ -116,7 +121,7 @@ class Lab:
             return
         self._mark(node, down=True)
         self.launcher.kill(agents.program_name(node))
-        self.launcher.signal(_ALL_AGENTS, Signals.SIGUSR1)
+        self._tell_host(node)
         kill_jobs(self.directory.node(node) / "jobs")
 
     def start(self, node: str) -> None:
@@ -125,10 +130,29 @@ class Lab:
             self.launcher.start([self._daemon()], _START)
             return
         self._mark(node, down=False)
+        if self.directory.cluster.nodes[node] not in self.directory.cluster.with_agent:
+            return
         if self.launcher.is_running(_ALL_AGENTS):
-            self.launcher.signal(_ALL_AGENTS, Signals.SIGUSR1)
-        elif self.directory.cluster.nodes[node] in self.directory.cluster.with_agent:
+            self._tell_host(node)
+        else:
             self.launcher.start([agents.program(self.directory, node)], _START)
+
+    def _tell_host(self, node: str) -> None:
+        """Let the process that hosts all agents, if there is one, follow; wait until it did."""
+        if not self.launcher.signal(_ALL_AGENTS, Signals.SIGUSR1):
+            return
+        wanted = not self.is_down(node)
+        wait_until(
+            lambda: (node in self._hosted()) == wanted,
+            _END,
+            f"the hosting process does not follow; see {self.directory.logs / 'agents.log'}",
+        )
+
+    def _hosted(self) -> list[str]:
+        try:
+            return agents.hosted_file(self.directory).read_text(encoding="ascii").splitlines()
+        except FileNotFoundError:
+            return []
 
     def execute(self, node: str, argv: Sequence[str]) -> int:
         """Run a command on a node with our own terminal; returns its exit code."""
@@ -171,7 +195,7 @@ class Lab:
         }
 
     def status(self) -> str:
-        """Who serves whom, and what runs."""
+        """Who serves whom, and what runs; raises ``DatabaseError``."""
         directory = self.directory
         running = self._running_agents()
         found = report.views(directory.cluster, directory.store, records.served(directory.database))
@@ -187,8 +211,7 @@ class Lab:
         """The programs that run, with one entry per agent where one process hosts them all."""
         running = self.launcher.running()
         if _ALL_AGENTS in running:
-            hosted = [node.name for node in self.directory.cluster.with_agent]
-            running += [agents.program_name(name) for name in hosted if not self.is_down(name)]
+            running += [agents.program_name(name) for name in self._hosted()]
         return running
 
     def own_masters(self) -> Mapping[str, str]:

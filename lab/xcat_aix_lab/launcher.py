@@ -125,6 +125,8 @@ class Launcher:
     ) -> list[str]:
         """End programs; those that are not gone after ``seconds`` are killed.  Returns who ran."""
         ended = [name for name in names if self.signal(name, first)]
+        for name in ended:
+            self.signal(name, Signals.SIGCONT)  # a stopped process cannot end
         left = self._wait_gone(ended, seconds)
         for name in left:
             self.signal(name, Signals.SIGKILL)
@@ -143,6 +145,15 @@ class Launcher:
             if left:
                 time.sleep(_POLL)
         return left
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    """Wait for what another process does; raises :class:`NotReady` with ``otherwise``."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            raise NotReady(otherwise)
+        time.sleep(_POLL)
 
 
 def kill_jobs(jobs: Path) -> None:
