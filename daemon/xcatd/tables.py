@@ -1,0 +1,57 @@
+"""Tables as users name them: which there are, their columns, and rows for nodes.
+
+What commands that work on any table need.  Must not: know any particular table.
+Facts: specs/database.md, sections 6 and 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from .db import schema
+from .db.snapshot import Snapshot, Value
+
+__all__ = [
+    "Snapshot",
+    "Value",
+    "columns",
+    "has_column",
+    "is_known",
+    "names",
+    "number_column",
+    "values_all",
+]
+
+
+def names() -> tuple[str, ...]:
+    """All tables of xCAT, sorted; our own are not among them."""
+    return tuple(sorted(schema.TABLES))
+
+
+def is_known(table: str) -> bool:
+    """Whether there is such a table."""
+    return table in schema.TABLES
+
+
+def columns(table: str) -> tuple[str, ...]:
+    """The columns in schema order; raises KeyError for an unknown table."""
+    return schema.TABLES[table].columns
+
+
+def has_column(table: str, column: str) -> bool:
+    """Whether there are such a table and column."""
+    return table in schema.TABLES and column in schema.TABLES[table].columns
+
+
+def number_column(table: str) -> str | None:
+    """The automatically numbered column, in the tables that have one."""
+    return schema.TABLES[table].auto_key
+
+
+def values_all(
+    snapshot: Snapshot, table: str, wanted: Iterable[str], nodes: Sequence[str]
+) -> Mapping[str, Sequence[Mapping[str, Value]]]:
+    """Every effective row of each node; none at all for tables that are not about nodes."""
+    if schema.TABLES[table].node_column is None:
+        return dict.fromkeys(nodes, ())
+    return snapshot.values_all(table, wanted, nodes)

@@ -1,0 +1,254 @@
+"""``lsdef``: show the definitions of nodes, groups, osimages and every other type of object.
+
+Owns the order of the command: one read of the tables the question needs, the choice of objects, replies in
+pieces of bounded size.  The arguments are :mod:`.lsdef_arguments`, the lines :mod:`.lsdef_text`.
+Facts: specs/object-commands.md, sections 1 and 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from xcatd import conditions, descriptions, objects
+from xcatd.api import Context, Reply, Request, error, info, warning
+from xcatd.objects_reader import Found, ObjectReader, Values, texts
+
+from . import lsdef_arguments, lsdef_osimage, lsdef_text
+from .lsdef_arguments import HelpQuestion, Question, Refused, UsageQuestion, VersionQuestion
+from .lsdef_text import Shown
+
+#: Objects per reply: small enough to stream, large enough not to cost.
+OBJECTS_PER_REPLY = 200
+
+#: The pseudo node whose scripts run on every node before its own.
+_DEFAULTS = "xcatdefaults"
+_SCRIPT_ATTRIBUTES = ("postscripts", "postbootscripts")
+
+
+class Lsdef:
+    """The plugin."""
+
+    commands = ("lsdef",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """List objects, or explain types."""
+
+        def expand(text: str, verify: bool) -> tuple[str, ...]:
+            return context.expand(text, verify=verify).nodes
+
+        try:
+            question = lsdef_arguments.parse(request.words, expand)
+        except Refused as refused:
+            yield error(str(refused))
+            if refused.with_usage:
+                yield info(*descriptions.lsdef_usage())
+            return
+        match question:
+            case UsageQuestion():
+                yield info(*descriptions.lsdef_usage())
+            case VersionQuestion():
+                yield info(f"lsdef - {context.version}")
+            case HelpQuestion():
+                yield from _help(question)
+            case Question():
+                yield from _Listing(question, context).replies()
+
+
+def _help(question: HelpQuestion) -> Iterator[Reply]:
+    names = None if question.wanted is None else set(question.wanted.names)
+    for kind in question.types:
+        if kind == "site" and names is not None:
+            yield warning(
+                "It is not supported to list the description of some specific site attributes, "
+                "displaying the description for all site attributes instead."
+            )
+        yield info(*descriptions.type_help(kind, names))
+
+
+@dataclass(slots=True)
+class _Pieces:
+    """Information lines on their way out, and whether any object was considered or shown."""
+
+    lines: list[str] = field(default_factory=list)
+    objects: int = 0
+    seen: int = 0
+    has_said: bool = False
+
+    def take(self) -> Iterator[Reply]:
+        if self.lines:
+            self.has_said = True
+            yield info(*self.lines)
+            self.lines = []
+            self.objects = 0
+
+
+class _Listing:
+    """The answer to one question."""
+
+    def __init__(self, question: Question, context: Context) -> None:
+        self._question = question
+        self._snapshot = context.db.read(_tables(question))
+        self._reader = ObjectReader(self._snapshot)
+        self._context = context
+
+    def replies(self) -> Iterator[Reply]:
+        question = self._question
+        names = {kind: self._names(kind) for kind in question.types}
+        if not any(names.values()):
+            yield info("Could not find any object definitions to display.")
+            return
+        found = {kind: self._objects(kind, kind_names) for kind, kind_names in names.items()}
+        if not any(found.values()):
+            if not question.is_all and question.types != ("pdu",):
+                yield error("Could not get xCAT object definitions.")
+            return
+        pieces = _Pieces([lsdef_text.STANZA_HEADER] if question.is_stanza else [])
+        for kind in question.types:
+            yield from self._kind(kind, found[kind], pieces)
+            if self._context.cancelled.is_set():
+                return
+        yield from pieces.take()
+        if not pieces.has_said and pieces.seen:
+            yield info("No object definitions have been found")
+
+    def _names(self, kind: str) -> tuple[str, ...]:
+        if self._question.names is None:
+            return self._reader.names(kind)
+        # Names given by the user are of the first type, whatever other types there are.
+        return self._question.names if kind == self._question.types[0] else ()
+
+    def _objects(self, kind: str, names: Iterable[str]) -> dict[str, Values]:
+        if not self._question.needs_values:
+            return {name: {} for name in names}
+        found = self._reader.read(
+            kind, names, self._question.attributes if kind == "node" else None
+        )
+        if kind == "node" and not self._question.is_stanza:
+            self._add_default_scripts(found)
+        return found
+
+    def _add_default_scripts(self, found: dict[str, Values]) -> None:
+        defaults = self._default_scripts()
+        for attribute, script in defaults.items():
+            for values in found.values():
+                own = values.get(attribute)
+                if own is None:
+                    values[attribute] = script
+                else:
+                    values[attribute] = Found(f"{script.text},{own.text}", own.entry)
+
+    def _default_scripts(self) -> dict[str, Found]:
+        rows = self._snapshot.rows("postscripts")
+        row = next(
+            (r for r in rows if r["node"] == _DEFAULTS and r["disable"] in {None, "", "0"}), None
+        )
+        if row is None:
+            return {}
+        places = {name: objects.TYPES["node"].places(name)[0] for name in _SCRIPT_ATTRIBUTES}
+        return {name: Found(text, places[name]) for name in places if (text := row[name])}
+
+    def _kind(self, kind: str, found: dict[str, Values], pieces: _Pieces) -> Iterator[Reply]:
+        if kind == "node" and not self._question.with_hidden:
+            found = self._without_hidden(found)
+        images = self._images(kind, found)
+        yield from _complaints(images)
+        yield from self._unknown_attributes(kind)
+        existing = frozenset(self._reader.names(kind)) if self._question.is_checked else None
+        for name in sorted(found):
+            pieces.seen += 1
+            if not self._is_wanted(found[name], kind):
+                continue
+            if existing is not None and name not in existing:
+                yield error(f"Could not find an object named '{name}' of type '{kind}'.")
+                continue
+            yield from self._add(Shown(name, kind, found[name]), images, pieces)
+
+    def _without_hidden(self, found: dict[str, Values]) -> dict[str, Values]:
+        hidden = self._snapshot.values("nodelist", ("hidden",), found)
+        return {
+            name: values
+            for name, values in found.items()
+            if not (value := hidden[name].get("hidden")) or value.text != "1"
+        }
+
+    def _images(self, kind: str, found: Mapping[str, Values]) -> lsdef_osimage.Images | None:
+        if kind != "node" or not self._question.with_osimage:
+            return None
+        installdir = self._snapshot.site.get("installdir", "/install")
+        return lsdef_osimage.find(self._reader, found, installdir)
+
+    def _unknown_attributes(self, kind: str) -> Iterator[Reply]:
+        if self._question.wanted is None or kind in objects.FREE_TYPES:
+            return
+        known = set(objects.TYPES[kind].attributes)
+        for name in self._question.wanted.names:
+            if name not in known:
+                yield error(
+                    f"'{name}' is not a valid attribute name for an object type of '{kind}'."
+                )
+
+    def _is_wanted(self, values: Values, kind: str) -> bool:
+        tests = self._question.conditions
+        return not tests or conditions.match_all(tests, {**texts(values), "objtype": kind})
+
+    def _add(
+        self, shown: Shown, images: lsdef_osimage.Images | None, pieces: _Pieces
+    ) -> Iterator[Reply]:
+        if not self._question.shows_details:
+            pieces.lines.append(lsdef_text.name_line(self._question, shown.name, shown.kind))
+        else:
+            members: tuple[str, ...] = ()
+            if shown.kind == "group" and self._shows_members():
+                members, complaints = self._members(shown)
+                yield from complaints
+            image = images.by_node.get(shown.name) if images else None
+            full = Shown(shown.name, shown.kind, shown.values, members, image)
+            pieces.lines += lsdef_text.details(self._question, full)
+        pieces.objects += 1
+        if pieces.objects >= OBJECTS_PER_REPLY:
+            yield from pieces.take()
+
+    def _shows_members(self) -> bool:
+        wanted = self._question.wanted
+        return wanted is None or objects.MEMBERS in wanted.names
+
+    def _members(self, group: Shown) -> tuple[tuple[str, ...], list[Reply]]:
+        values = texts(group.values)
+        kind, where = values.get("grouptype"), values.get("wherevals", "")
+        complaints = []
+        if kind == "dynamic" and not _are_conditions(where):
+            complaints.append(error("The '-w' option has an incorrect attr*val pair."))
+        return self._reader.members(group.name, kind, where), complaints
+
+
+def _are_conditions(where: str) -> bool:
+    parts = where.split("::")
+    while parts and not parts[-1]:
+        parts.pop()
+    try:
+        conditions.parse(parts)
+    except conditions.BadCondition:
+        return False
+    return True
+
+
+def _tables(question: Question) -> frozenset[str]:
+    if not question.needs_values:
+        names = {table for kind in question.types for table in objects.name_tables(kind)}
+        return frozenset(names | {"nodelist"})
+    wanted = question.attributes if question.types == ("node",) else None
+    needed = objects.tables(question.types, wanted)
+    if "node" in question.types:
+        needed |= {"postscripts"}
+        if question.with_osimage:
+            needed |= objects.tables(("osimage",))
+    return needed
+
+
+def _complaints(images: lsdef_osimage.Images | None) -> Iterator[Reply]:
+    if images is not None:
+        if images.errors:
+            yield error(*images.errors)
+        if images.warnings:
+            yield warning(*images.warnings)

@@ -1,0 +1,72 @@
+"""The ``-w`` of table commands: conditions on a row's columns, compared as SQL compares.
+
+Pure.  Facts: specs/database.md, section 6 (where-strings).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+#: Operators in the order they are looked for.  The first five must stand before any other equals sign.
+_OPERATORS = ("==", "=~", "!=", "!~", "<=", "<", ">=", ">")
+
+#: Which outcomes of a comparison (-1 less, 0 equal, 1 greater) each operator accepts.
+_ACCEPTED = {"==": (0,), "!=": (-1, 1), "<=": (-1, 0), "<": (-1,), ">=": (0, 1), ">": (1,)}
+
+
+class BadWhere(ValueError):  # noqa: N818 - reads as what it is
+    """The text has no operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """One condition.  For ``=~`` and ``!~`` the text is a LIKE pattern: ``%`` any text, ``_`` one character."""
+
+    column: str
+    operator: str
+    text: str
+
+    def holds(self, row: Mapping[str, str | None], numbers: str | None = None) -> bool:
+        """Whether a row passes; NULL never does.  ``numbers`` is the column that holds numbers."""
+        value = row.get(self.column)
+        if value is None:
+            return False
+        if self.operator.endswith("~"):
+            return (_like(self.text).fullmatch(value) is not None) is (self.operator == "=~")
+        return self._compared(value, is_number=self.column == numbers) in _ACCEPTED[self.operator]
+
+    def _compared(self, value: str, *, is_number: bool) -> int:
+        if is_number and value.isdigit() and self.text.isdigit():
+            return _sign(int(value) - int(self.text))
+        ours, theirs = value.encode(), self.text.encode()
+        return (ours > theirs) - (ours < theirs)
+
+
+def _sign(difference: int) -> int:
+    return (difference > 0) - (difference < 0)
+
+
+@lru_cache(maxsize=64)
+def _like(pattern: str) -> re.Pattern[str]:
+    parts = {"%": ".*", "_": "."}
+    text = "".join(parts.get(char, re.escape(char)) for char in pattern)
+    return re.compile(text, re.DOTALL | re.IGNORECASE | re.ASCII)
+
+
+def parse(texts: Iterable[str]) -> tuple[Where, ...]:
+    """Read conditions; raises BadWhere with the text at fault."""
+    return tuple(_parse(text) for text in texts)
+
+
+def _parse(text: str) -> Where:
+    for sign in _OPERATORS:
+        column, found, value = text.partition(sign)
+        if not found or (sign != "!~" and "=" in column):
+            continue
+        if sign.endswith("~"):
+            value = value.removeprefix("/").removesuffix("/")
+        return Where(column, sign, value)
+    raise BadWhere(text)

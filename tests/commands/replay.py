@@ -1,0 +1,129 @@
+"""Runs a command's plugin as the daemon and the client together do, and prints as the client prints."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from xcat_aix.commands.lsdef import Lsdef
+from xcat_aix.commands.lsxcatd import Lsxcatd
+from xcat_aix.commands.nodels import Nodels
+from xcat_aix.commands.tabdump import Tabdump
+from xcatd.api import Contents, Context, NodeReply, Reply, Request, error
+from xcatd.db.database import Database
+from xcatd.db.location import Location
+
+PLUGINS = {"lsdef": Lsdef, "nodels": Nodels, "tabdump": Tabdump, "lsxcatd": Lsxcatd}
+
+#: Words that are never the noderange of a command the general client sends.
+VERSION = "Version 2.17 (git commit 0, built today)"
+
+
+class FixedClock:
+    """Time stands still."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class NoAgents:
+    """Nothing here asks agents."""
+
+
+@dataclass(slots=True)
+class Printed:
+    """What a terminal would show, and the exit status."""
+
+    stdout: list[str] = field(default_factory=list)
+    stderr: list[str] = field(default_factory=list)
+    exit: int = 0
+
+    def show(self, reply: Reply) -> None:
+        """Print one reply: specs/wire-protocol.md, section 3.2, without the server's name."""
+        self.exit |= reply.errorcode or 0
+        self.stderr += [f"Error: {text}" for text in reply.errors]
+        self.stderr += [f"Warning: {text}" for text in reply.warnings]
+        self.stdout += reply.info
+        self.stdout += [_node_line(node) for node in reply.nodes]
+        self.stdout += [text for text in map(_data_line, reply.data) if text not in {"", "0"}]
+
+
+def _data_line(item: str | Contents) -> str:
+    if isinstance(item, str):
+        return item
+    return item.contents if item.desc is None else f"{item.desc}: {item.contents}"
+
+
+def _node_line(node: NodeReply) -> str:
+    return node.name if node.data is None else f"{node.name}: {_data_line(node.data)}"
+
+
+def open_database(directory: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Database:
+    """A database directory as xCAT would have it, with these rows."""
+    database = Database.open(Location("SQLite", directory))
+    database.create_missing_tables(tables)
+    for name, rows in tables.items():
+        with database.transaction(name) as transaction:
+            transaction.insert(name, list(rows))
+    return database
+
+
+def context_for(database: Database, **changes: Any) -> Context:
+    """The world of a request on a management node."""
+    given: dict[str, Any] = {
+        "db": database,
+        "clock": FixedClock(),
+        "agents": NoAgents(),
+        "cancelled": threading.Event(),
+        "version": VERSION,
+        "is_mn": True,
+        "hostname": "mn",
+    }
+    return Context(**{**given, **changes})
+
+
+def request_for(argv: Sequence[str], context: Context) -> Request | Reply:
+    """The request the plugin gets; a reply where the daemon refuses it."""
+    command, *words = argv
+    # The wire cannot tell an empty argument from none.
+    args = tuple(word if word.strip() else None for word in words)
+    if command != "nodels":
+        return Request(command, args, cwd="/tmp")  # noqa: S108 - a name, nothing is written there
+    noderange = next((word for word in words if not word.startswith("-")), "")
+    if not noderange:
+        return Request(command, args)
+    place = words.index(noderange)
+    expansion = context.expand(noderange)
+    if expansion.missed:
+        return error(f"Invalid nodes and/or groups in noderange: {','.join(expansion.missed)}")
+    return Request(
+        command,
+        (*args[:place], *args[place + 1 :]),
+        noderange=noderange,
+        nodes=expansion.nodes,
+        empty_noderange=not expansion.nodes,
+    )
+
+
+def replies(argv: Sequence[str], context: Context) -> Iterator[Reply]:
+    """What the daemon sends for this command line."""
+    request = request_for(argv, context)
+    if isinstance(request, Reply):
+        yield request
+        return
+    yield from PLUGINS[argv[0]]().handle(request, context)
+
+
+def run(argv: Sequence[str], context: Context) -> Printed:
+    """What the user sees."""
+    printed = Printed()
+    for reply in replies(argv, context):
+        printed.show(reply)
+    return printed
