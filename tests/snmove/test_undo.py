@@ -1,0 +1,89 @@
+"""The way back, for every golden plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import golden
+from xcat_aix.plan import explain
+from xcat_aix.plan.model import Plan
+from xcat_aix.plan.moves import MoveError
+from xcat_aix.plan.nodesteps import DATABASE_LANE
+from xcat_aix.plan.undo import undo
+from xcat_aix_proto import codec
+from xcat_aix_proto.operations import BY_KIND, ChangeDefaultRoute, Operation
+
+PLANS = [
+    path for path in golden.cases() if golden.load(path)["expect"].get("plan", {}).get("nodes")
+]
+
+
+def everything(plan: Plan) -> dict[str, list[str]]:
+    return {lane.id: [step.id for step in lane.steps] for lane in plan.lanes}
+
+
+def operations(plan: Plan) -> dict[tuple[str, str], Operation]:
+    return {
+        (lane.subject, step.id): codec.from_wire(BY_KIND[step.kind], step.args)
+        for lane in plan.lanes
+        if lane.target
+        for step in lane.steps
+    }
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_undo_of_everything(path: Path) -> None:
+    plan = golden.plan_of(golden.load(path))
+    back = undo(plan, everything(plan), "snmove-1")
+    assert back.problems() == () and back.undoes == "snmove-1"
+    assert [(c.before, c.after) for c in back.cells] == [(c.after, c.before) for c in plan.cells]
+    assert [guard.value for guard in back.guards] == [cell.after for cell in plan.cells]
+    assert Plan.from_json(back.to_json()) == back
+    assert explain.to_text(back)
+    forth = undo(back, everything(back), "snmove-2")
+    assert [cell[:6] for cell in forth.cells] == [cell[:6] for cell in plan.cells]
+
+
+def test_nodes_go_back_to_the_old_master() -> None:
+    plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
+    there, back = operations(plan), operations(undo(plan, everything(plan), "x"))
+    assert there.keys() == back.keys()
+    texts = {word: str(operation) for (node, word), operation in back.items() if node == "n1"}
+    assert "master='sn1b'" in texts["repoint"]
+    assert "server='10.1.0.11'" in texts["xcatinfo"] and "server='10.1.0.11'" in texts["bootlist"]
+    assert "gateway='10.1.255.254'" in texts["bootlist"]
+    assert "'MASTER': 'sn1b'" in texts["postscripts"]
+
+
+def test_routes_are_turned_round() -> None:
+    plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskless.json"))
+    back = operations(undo(plan, everything(plan), "x"))
+    assert back["n1", "route"] == ChangeDefaultRoute("10.1.0.12", "10.1.0.11")
+    assert "gateway='10.1.0.11'" in str(back["n1", "bootlist"])
+
+
+def test_only_what_was_begun_is_taken_back() -> None:
+    plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
+    begun = {DATABASE_LANE: ["write"], "node:n1": ["repoint", "xcatinfo"], "node:n2": []}
+    back = undo(plan, begun, "x")
+    assert set(operations(back)) == {("n1", "repoint"), ("n1", "xcatinfo")}
+    assert back.nodes == plan.nodes and len(back.cells) == len(plan.cells)
+
+
+def test_a_move_that_wrote_nothing_cannot_be_undone() -> None:
+    plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
+    with pytest.raises(MoveError, match="wrote nothing"):
+        undo(plan, {DATABASE_LANE: []}, "x")
+
+
+def test_node_without_an_old_master_is_named() -> None:
+    case = golden.load(golden.DIRECTORY / "diskful_by_range.json")
+    for row in case["rows"]["noderes"]:
+        del row["xcatmaster"]
+    plan = golden.plan_of(case)
+    back = undo(plan, everything(plan), "x")
+    assert operations(back) == {}
+    (note,) = back.notes
+    assert note.subject == "n1,n2" and note.level == "warning"
