@@ -40,7 +40,8 @@ _log = logging.getLogger(__name__)
 
 VERSION = f"Version {__version__} (xcat-aix)"
 _FRONT_THREADS = 8
-_BACKLOG = 1024
+_BACKLOG = 1024  # jobs that may wait in a pool
+_MOST_PEERS = 1024
 _LAST_ROWS = 5.0  # seconds for the audit rows of the last commands
 
 
@@ -69,9 +70,12 @@ class LazyAgents:
         *,
         timeout: float = 3.0,
         via: Relay | None = None,
+        patience: float = 30.0,
     ) -> AgentConnection:
         """As ``AgentPool.connect``."""
-        return self._get().connect(node, role, address, port, timeout=timeout, via=via)
+        return self._get().connect(
+            node, role, address, port, timeout=timeout, via=via, patience=patience
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,12 @@ class Daemon:
             _log.error("the last known settings are used: %s", error)
         return self._contexts.get(self.settings)
 
-    def server(self, sockets: Sequence[socket.socket], times: Times | None = None) -> Server:
+    def server(
+        self,
+        sockets: Sequence[socket.socket],
+        times: Times | None = None,
+        max_peers: int = _MOST_PEERS,
+    ) -> Server:
         """A server on these sockets."""
         return Server(
             sockets,
@@ -161,7 +170,7 @@ class Daemon:
             front=WorkerPool("front", _FRONT_THREADS, _BACKLOG),
             on_accept=self._names.begin,
             times=times,
-            max_peers=_BACKLOG,
+            max_peers=max_peers,
         )
 
     def close(self) -> None:
@@ -207,7 +216,7 @@ def _write_pidfile(pidfile: process.PidFile, options: process.Options) -> None:
 
 def _start(options: process.Options, machine: Machine, launch: process.Launch) -> int:
     logs.set_up(foreground=options.foreground, debug="XCATDEBUG" in machine.environ)
-    process.allow_many_descriptors()
+    descriptors = process.allow_many_descriptors()
     pidfile = process.PidFile(options.pidfile or process.DEFAULT_PIDFILE)
     try:
         daemon = Daemon(machine)
@@ -222,7 +231,7 @@ def _start(options: process.Options, machine: Machine, launch: process.Launch) -
         launch.failed(f"cannot start: {error}")
         return 1
     port = sockets[0].getsockname()[1]
-    server = daemon.server(sockets)
+    server = daemon.server(sockets, max_peers=min(_MOST_PEERS, descriptors // 2))
     is_complete = _serve(server, port, launch, pidfile)
     if not is_complete:
         _log.error("some commands did not end in time and are cut off")

@@ -30,10 +30,15 @@ def read_file(path: str) -> str | None:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
         return None
-    with open(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
-        data = file.read(_FILE_SIZE + 1)
+        with open(fd, "rb", closefd=False) as file:
+            data = file.read(_FILE_SIZE + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
     return None if len(data) > _FILE_SIZE else data.decode("utf-8", "surrogateescape")
 
 
@@ -51,14 +56,15 @@ def expand(
     ``environ`` has the node prefix and suffix; ``with_files`` lets ``^file`` be read.  Raises
     :class:`xcatd.noderange.NoderangeError`.
     """
-    if snapshot is None:
-        snapshot = database.read(noderange.tables_needed(text))
+    needed = noderange.tables_needed(text)
+    if snapshot is None or not _holds(snapshot, needed):
+        snapshot = database.read(needed)
     files = read_file if with_files else None
-    needed = noderange.tables_needed(text, snapshot, noderange.World(snapshot, read_file=files))
+    needed |= noderange.tables_needed(text, snapshot, noderange.World(snapshot, read_file=files))
     if asked := noderange.dynamic_attributes(snapshot):
         needed |= objects.tables(("node",), asked)
     if not _holds(snapshot, needed):
-        snapshot = database.read(needed | snapshot.tables)
+        snapshot = database.read(needed)
     variables = environ or {}
     world = noderange.World(
         snapshot,
@@ -70,8 +76,10 @@ def expand(
     return noderange.expand(text, world, verify=verify)
 
 
-def _holds(snapshot: Snapshot, tables: Iterable[str]) -> bool:
-    try:
+def _holds(snapshot: Snapshot, tables: set[str]) -> bool:
+    if tables <= snapshot.tables:
+        return True
+    try:  # a whole database given as plain data has every table, named or not
         for table in tables:
             snapshot.rows(table)
     except LookupError:

@@ -371,14 +371,14 @@ def start(prepared: Path, authority: Authority) -> Iterator[Callable[..., Cluste
     """Start a daemon in a thread of this process."""
     running: list[Callable[[], None]] = []
 
-    def starter(times: Times = FAST) -> Cluster:
+    def starter(times: Times = FAST, max_peers: int = 1024) -> Cluster:
         sample = Sample()
         machine = Machine("mn", {"XCATCFG": f"SQLite:{prepared / 'db'}"}, prepared / "mn")
         daemon = Daemon(machine, plugins=PluginHost({"sample": sample}))
         sock = socket.create_server(("127.0.0.1", 0), backlog=512)
         sock.setblocking(False)
         port = sock.getsockname()[1]
-        server = daemon.server([sock], times)
+        server = daemon.server([sock], times, max_peers)
         thread = threading.Thread(target=server.run, name="server")
         thread.start()
 

@@ -257,10 +257,9 @@ def test_many_connections_at_once_are_served(start: Callable[..., Cluster]) -> N
 
 
 def test_the_oldest_silent_peer_makes_room(
-    start: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Cluster], caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("xcatd.main._BACKLOG", 10)
-    cluster = start(SLOW)
+    cluster = start(SLOW, 10)
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(cluster.plain()) for _ in range(30)]
         assert _works(cluster) < 2

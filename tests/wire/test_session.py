@@ -235,3 +235,12 @@ def test_an_argument_cannot_forge_a_log_line(
     lines = [record.getMessage() for record in caplog.records if "Allowing" in record.getMessage()]
     assert lines
     assert "\n" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["nosuchtable.x==y", "nodehm.nosuch==y", "a" * 5000, "n[1-", "\x7f"]
+)
+def test_odd_noderanges_are_answered(cluster: Cluster, text: str) -> None:
+    reply = cluster.command("echo", more=f"<noderange>{text}</noderange>")
+    assert reply.count("</xcatresponse>") >= 1
+    assert "fatal error" not in reply

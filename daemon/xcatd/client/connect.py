@@ -124,4 +124,4 @@ def secure(sock: socket.socket, directory: Path, environ: Mapping[str, str]) -> 
         return _context(directory, environ).wrap_socket(sock)
     except (OSError, ValueError) as error:
         sock.close()
-        raise ConnectError(f"SSL connect attempt failed: {error}", 1) from None
+        raise ConnectError(f"SSL connect attempt failed: {error}", 255) from None
