@@ -9,7 +9,7 @@ import logging
 import selectors
 import socket
 import threading
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 _log = logging.getLogger(__name__)
 
@@ -25,64 +25,80 @@ class Acceptor:
     """One thread, started with the first listener, ended by :meth:`close`."""
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
-        self._waker, self._woken = socket.socketpair()
-        self._woken.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ)
         self._stopped = threading.Event()
-        self._thread: Any = None
+        self._loop: Optional[_Loop] = None
 
     def add(self, listener: socket.socket, on_connection: OnConnection) -> None:
         """Accept on ``listener`` from now on."""
         listener.setblocking(False)
         with self._lock:
-            self._selector.register(listener, selectors.EVENT_READ, on_connection)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="acceptor", daemon=True)
-                self._thread.start()
-        self._wake()
+            if self._loop is None:
+                self._loop = _Loop(self._accept, self._stopped)
+            self._loop.selector.register(listener, selectors.EVENT_READ, on_connection)
+            self._loop.wake()
 
     def remove(self, listener: socket.socket) -> None:
         """Accept no more on ``listener``, and close it."""
         with self._lock:
-            self._selector.unregister(listener)
+            if self._loop is not None:
+                self._loop.selector.unregister(listener)
+                self._loop.wake()
             listener.close()
-        self._wake()
 
     def close(self) -> None:
         """End the thread."""
         self._stopped.set()
-        self._wake()
-        if self._thread is not None:
-            self._thread.join(5.0)
-        self._selector.close()
-        self._waker.close()
-        self._woken.close()
-
-    def _wake(self) -> None:
-        self._waker.send(b"!")
-
-    def _loop(self) -> None:
-        while not self._stopped.is_set():
-            for key, _ in self._selector.select():
-                if key.fileobj is self._woken:
-                    self._woken.recv(4096)
-                else:
-                    self._accept(key)
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
 
     def _accept(self, key: selectors.SelectorKey) -> None:
         for _ in range(_AT_ONCE):
             with self._lock:
-                if key.fd not in self._selector.get_map():
-                    return
                 try:
                     sock, address = key.fileobj.accept()  # type: ignore[union-attr]  # registered above
                 except (BlockingIOError, ConnectionError):
                     return
                 except OSError as error:
-                    _log.warning("cannot accept: %s", error)
-                    self._stopped.wait(_PAUSE)
+                    if key.fileobj.fileno() >= 0:  # type: ignore[union-attr]  # as above
+                        _log.warning("cannot accept: %s", error)
+                        self._stopped.wait(_PAUSE)
                     return
             sock.setblocking(True)
             key.data(sock, address)
+
+
+class _Loop:
+    """The thread and what it waits for."""
+
+    def __init__(
+        self, accept: Callable[[selectors.SelectorKey], None], stopped: threading.Event
+    ) -> None:
+        self._accept = accept
+        self._stopped = stopped
+        self.selector = selectors.DefaultSelector()
+        self._waker, self._woken = socket.socketpair()
+        self.selector.register(self._woken, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._run, name="acceptor", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Make the thread look again at what it waits for."""
+        self._waker.send(b"!")
+
+    def close(self) -> None:
+        """The thread was told to stop; wait for it and give its descriptors back."""
+        self.wake()
+        self._thread.join(5.0)
+        self.selector.close()
+        self._waker.close()
+        self._woken.close()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            for key, _ in self.selector.select():
+                if key.fileobj is self._woken:
+                    self._woken.recv(4096)
+                else:
+                    self._accept(key)
