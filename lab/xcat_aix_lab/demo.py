@@ -60,6 +60,10 @@ class _Truth:
     routes: Mapping[str, str]
     served: Mapping[str, records.Served]
 
+    def of(self, node: str) -> tuple[object, ...]:
+        """All that is known of one node."""
+        return self.masters.get(node), self.routes[node], self.served[node]
+
 
 class _Demo:
     def __init__(self, lab: Lab, started: float) -> None:
@@ -109,6 +113,9 @@ class _Demo:
             n.name for n in nodes if n.service_nodes[0] == service_node and n.nimtype == nimtype
         ]
 
+    def _all_of(self, service_node: str) -> list[str]:
+        return [n for t in (STANDALONE, DISKLESS) for n in self._nodes_of(service_node, t)]
+
     # The story
 
     def tell(self) -> None:
@@ -118,6 +125,7 @@ class _Demo:
             ("What would a takeover change? Nothing is touched yet", self._dry_run),
             ("The takeover", self._move),
             ("What the nodes themselves say now", self._look),
+            ("The diskless nodes are network-booted", self._boot),
             ("The journal", self._journal),
             (f"{_DEAD} comes back, and gets its nodes back", self._move_back),
         ]
@@ -129,10 +137,8 @@ class _Demo:
         self.lab.make(Size())
         self.lab.up()
         self.say(self.lab.status())
-        truth = self._truth()
-        for nimtype in (STANDALONE, DISKLESS):
-            for server in (_DEAD, _BACKUP):
-                self._expect_served(truth, self._nodes_of(server, nimtype), server)
+        for server in (_DEAD, _BACKUP):
+            self._expect_served(self._truth(), self._all_of(server), server)
 
     def _kill(self) -> None:
         self.say(f"$ xcat-aix-lab kill {_DEAD}\n")
@@ -145,62 +151,88 @@ class _Demo:
     def _dry_run(self) -> None:
         before = self._truth()
         output = self._type("snmove", "-s", _DEAD, "--dry-run")
-        for node in (n for t in (STANDALONE, DISKLESS) for n in self._nodes_of(_DEAD, t)):
+        for node in self._all_of(_DEAD):
             _expect(node in output, f"the plan does not name {node}")
         _expect(self._truth() == before, "the dry run changed something")
 
     def _move(self) -> None:
+        before = self._truth()
         output = self._type("snmove", "-s", _DEAD)
-        diskless = self._nodes_of(_DEAD, DISKLESS)
         said = [line for line in output.splitlines() if "network-boot" in line]
-        for node in diskless:
+        for node in self._nodes_of(_DEAD, DISKLESS):
             _expect(any(node in line for line in said), f"nobody says that {node} must be booted")
+        after = self._truth()
+        for node in self._all_of(_BACKUP):
+            same = before.of(node) == after.of(node)
+            _expect(same, f"the move changed {node}, which was not to be moved")
 
     def _look(self) -> None:
         truth = self._truth()
-        diskful, diskless = (self._nodes_of(_DEAD, t) for t in (STANDALONE, DISKLESS))
-        for node in diskful:
-            self._say_niminfo(node)
-            self._expect_served(truth, [node], _BACKUP)
-            self._expect_pushes(node)
-        self._expect_database(truth, diskless, _BACKUP)
-        for nimtype in (STANDALONE, DISKLESS):
-            self._expect_served(truth, self._nodes_of(_BACKUP, nimtype), _BACKUP)
+        diskful = self._nodes_of(_DEAD, STANDALONE)
+        self._say_files(diskful)
+        self._expect_served(truth, diskful, _BACKUP)
+        self._expect_changed_by_move(diskful, _BACKUP)
+        self._expect_database(truth, self._all_of(_DEAD), _BACKUP)
         self.say(f"\n{self.lab.status()}")
-        self.say(f"\nTo be network-booted from {_BACKUP}: {', '.join(diskless)}\n")
+        diskless = ", ".join(self._nodes_of(_DEAD, DISKLESS))
+        self.say(f"\nTo be network-booted from {_BACKUP}: {diskless}\n")
 
-    def _say_niminfo(self, node: str) -> None:
-        text = self.lab.directory.store.files(node).read("/etc/niminfo") or ""
-        line = next(line for line in text.splitlines() if "NIM_MASTER_HOSTNAME" in line)
-        self.say(f"{node}:/etc/niminfo: {line}\n")
-
-    def _expect_pushes(self, node: str) -> None:
-        """The new master has the client, and may push."""
-        with self.lab.directory.store.lock():
-            database = self.lab.directory.store.nim(_BACKUP)
-        machine = database.objects.get(node) if database else None
-        control = machine.attributes.get("control", "") if machine else "unknown"
-        _expect(machine is not None, f"{_BACKUP} does not know {node}")
-        _expect("push_off" not in control, f"{_BACKUP} may not push to {node}")
+    def _boot(self) -> None:
+        diskless = self._nodes_of(_DEAD, DISKLESS)
+        self.say(f"$ xcat-aix-lab boot {' '.join(diskless)}\n")
+        for node in diskless:
+            self.lab.boot(node)
+        self._say_files(diskless)
+        self._expect_served(self._truth(), self._all_of(_DEAD), _BACKUP)
 
     def _journal(self) -> None:
         output = self._type("snmove", "--list")
-        _expect("snmove" in output, "the journal does not show the move")
+        _expect(f"snmove -s {_DEAD}" in output, "the journal does not show the move")
 
     def _move_back(self) -> None:
         self.say(f"$ xcat-aix-lab start {_DEAD}\n")
         self.lab.start(_DEAD)
-        nodes = [n for t in (STANDALONE, DISKLESS) for n in self._nodes_of(_DEAD, t)]
-        self._type("snmove", ",".join(nodes), "-d", _DEAD)
-        truth = self._truth()
-        diskful = self._nodes_of(_DEAD, STANDALONE)
-        for node in diskful:
-            self._say_niminfo(node)
-        self._expect_served(truth, diskful, _DEAD)
-        self._expect_database(truth, nodes, _DEAD)
+        self._type("snmove", ",".join(self._all_of(_DEAD)), "-d", _DEAD)
+        diskful, diskless = (self._nodes_of(_DEAD, t) for t in (STANDALONE, DISKLESS))
+        self.say(f"$ xcat-aix-lab boot {' '.join(diskless)}\n")
+        for node in diskless:
+            self.lab.boot(node)
+        self._say_files([*diskful, *diskless])
+        self._expect_changed_by_move(diskful, _DEAD)
+        for server in (_DEAD, _BACKUP):
+            self._expect_served(self._truth(), self._all_of(server), server)
         self._type("snmove", "--list")
 
+    def _say_files(self, nodes: list[str]) -> None:
+        """What the nodes' own /etc/niminfo says."""
+        for node in nodes:
+            text = self._file(node, "/etc/niminfo")
+            line = next((line for line in text.splitlines() if "MASTER_HOSTNAME" in line), "")
+            self.say(f"{node}:/etc/niminfo: {line}\n")
+
+    def _file(self, node: str, path: str) -> str:
+        return self.lab.directory.store.files(node).read(path) or ""
+
     # Expectations
+
+    def _expect_changed_by_move(self, nodes: list[str], server: str) -> None:
+        """All that a move does on a diskful node, and that the new master may push to it."""
+        store = self.lab.directory.store
+        address = self.lab.directory.cluster.nodes[server].facing_nodes.address
+        with store.lock():
+            database = store.nim(server)
+            bootlists = {node: store.host(node).bootlist for node in nodes}
+        for node in nodes:
+            machine = database.objects.get(node) if database else None
+            control = machine.attributes.get("control", "") if machine else "push_off"
+            _expect("push_off" not in control, f"{server} may not push to {node}")
+            line = f"XCATSERVER={address}\n"
+            _expect(line in self._file(node, "/etc/xcatinfo"), f"{node}:/etc/xcatinfo is old")
+            first = bootlists[node][0]
+            _expect(f"bserver={address}" in first, f"{node} would boot with {first}")
+            scripts = self._file(node, "/var/log/xcat/postscripts.log")
+            for script in ("syslog", "setupntp", "mkresolvconf"):
+                _expect(script in scripts, f"{script} was not run on {node}")
 
     def _expect_served(self, truth: _Truth, nodes: list[str], server: str) -> None:
         """By the nodes' own word, and by the database."""

@@ -13,8 +13,10 @@ from signal import Signals
 from xcat_aix_lab import agents, certificates, records, report
 from xcat_aix_lab.breakage import BadFault
 from xcat_aix_lab.breakage import apply as apply_fault
+from xcat_aix_lab.cluster import DISKLESS
 from xcat_aix_lab.directory import LabDirectory, Size
 from xcat_aix_lab.launcher import Launcher, Program, kill_jobs, run_through, wait_until
+from xcat_aix_lab.netboot import CannotBoot, netboot
 
 DAEMON = "xcatd"
 _ALL_AGENTS = "agents"
@@ -165,6 +167,17 @@ class Lab:
             sys.stderr.write(f"ksh: {argv[0]}:  not found.\n")
             return 127
         return run_through(argv, {"PATH": path, "LC_ALL": "C"})
+
+    def boot(self, node: str) -> None:
+        """Network-boot a diskless node from its xcatmaster, as ``rnetboot`` would."""
+        found = self.directory.cluster.nodes[self.check(node)]
+        if found.nimtype != DISKLESS:
+            raise LabError(f"cannot network-boot {node}: it is not a diskless node")
+        server = records.served(self.directory.database)[node].master
+        try:
+            netboot(self.directory.store, node, found.address, server)
+        except CannotBoot as error:
+            raise LabError(str(error)) from None
 
     def fault(self, node: str, words: Sequence[str]) -> str:
         """Break or mend a node (:data:`breakage.USAGE`); returns what to print."""

@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         ("start", _start, "a node comes back"),
     ):
         _command(commands, name, run, text).add_argument("node")
+    boot = _command(commands, "boot", _boot, "network-boot diskless nodes from their xcatmaster")
+    boot.add_argument("node", nargs="+")
     fault = _command(commands, "fault", _fault, "break or mend a node", epilog=breakage.USAGE)
     fault.add_argument("node")
     fault.add_argument("words", nargs=argparse.REMAINDER, metavar="FAULT")
@@ -125,6 +127,13 @@ def _kill(options: argparse.Namespace) -> int:
 
 def _start(options: argparse.Namespace) -> int:
     Lab.existing(options.dir).start(options.node)
+    return 0
+
+
+def _boot(options: argparse.Namespace) -> int:
+    lab = Lab.existing(options.dir)
+    for node in options.node:
+        lab.boot(node)
     return 0
 
 

@@ -103,5 +103,6 @@ def servers(cluster: Cluster, store: Store, running: Collection[str]) -> str:
     for server in cluster.of_kind("sn"):
         nodes = sorted(n for n, master in masters.items() if master == server.name and n in clients)
         state = "DOWN" if server.name in down else _agent(server.name, running)
-        lines.append(f"{server.name:<6} {state:<13} serves {', '.join(nodes) or 'nobody'}\n")
+        verb = "served" if server.name in down else "serves"
+        lines.append(f"{server.name:<6} {state:<13} {verb} {', '.join(nodes) or 'nobody'}\n")
     return "".join(lines)

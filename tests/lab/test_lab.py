@@ -75,7 +75,7 @@ def test_a_node_dies_and_comes_back(running: Lab) -> None:
     assert running.own_masters()["n01"] == "sn1"
     with pytest.raises(LabError, match="sn2 is down"):
         running.execute("sn2", ["lsnim"])
-    assert "sn2    DOWN          serves n02\n" in running.status()
+    assert "sn2    DOWN          served n02\n" in running.status()
     running.start("sn2")
     assert answers(running, "sn2")
     rc, text = run_on(running, "n01", "niminit", "-a", "name=n01", "-a", "master=sn2b")
