@@ -21,7 +21,7 @@ from typing import Any
 
 from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step
 from xcat_aix.run.database_step import DatabaseWrite
-from xcat_aix.run.errors import NothingToResume
+from xcat_aix.run.errors import NothingToResume, Overlap
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.registry import Registry
@@ -159,5 +159,39 @@ def main(directory: Path) -> None:
         print(json.dumps(line))
 
 
+def race(directory: Path) -> None:
+    """Three processes open a plan for the same nodes at the same moment."""
+    in_child(lambda: prepare(directory))
+    go, answers, over = os.pipe(), os.pipe(), os.pipe()
+    children = [_racer(directory, go, answers, over) for _ in range(3)]
+    os.close(go[1])
+    os.close(answers[1])
+    with open(answers[0]) as lines:
+        told = [json.loads(lines.readline()) for _ in children]
+    os.close(over[1])
+    for child in children:
+        os.waitpid(child, 0)
+    print(json.dumps(told))
+
+
+def _racer(
+    directory: Path, go: tuple[int, int], answers: tuple[int, int], over: tuple[int, int]
+) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    os.close(go[1])
+    os.close(over[1])
+    own = journal(database(directory))
+    os.read(go[0], 1)  # until the parent closes its end
+    try:
+        answer = ["opened", own.open_plan(sample_plan()).plan_id]
+    except Overlap as problem:
+        answer = ["refused", problem.plan_id]
+    os.write(answers[1], json.dumps(answer).encode() + b"\n")
+    os.read(over[0], 1)  # alive until all have asked
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    (race if sys.argv[2:] == ["race"] else main)(Path(sys.argv[1]))
