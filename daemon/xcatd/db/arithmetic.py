@@ -91,7 +91,7 @@ def _truth(value: bool) -> Operand:
 
 
 def _is_true(value: Operand) -> bool:
-    return value not in (0, "", "0")
+    return value not in (0, "", "0", None)
 
 
 def _repeat(left: Operand, right: Operand) -> Operand:
@@ -241,6 +241,8 @@ class _Parser:
         while (sign := self._peek()) in _LEVELS[level]:
             self._place += 1
             part = _both_sides(_LEVELS[level][sign], part, self._binary(level + 1))
+            if "<" in _LEVELS[level] or "==" in _LEVELS[level]:
+                break  # comparisons in a row mean different things in different Perls
         return part
 
     def _unary(self) -> Part:
@@ -300,7 +302,7 @@ def _variable(text: str) -> Part:
     place = int(text.strip("${}")) - 1
 
     def part(captures: Captures) -> Operand:
-        return captures[place] or "" if 0 <= place < len(captures) else ""
+        return captures[place] if 0 <= place < len(captures) else None
 
     return part
 

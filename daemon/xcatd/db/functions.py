@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-Operand: TypeAlias = int | str
+#: None is what Perl calls undefined: a capture that took no part.
+Operand: TypeAlias = int | str | None
 
 #: No text grows longer than this.
 LONGEST_TEXT = 4096
@@ -21,13 +22,15 @@ class CannotEvaluate(ValueError):  # noqa: N818 - reads as what it is
 
 def text(value: Operand) -> str:
     """The value as Perl would print it."""
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def number(value: Operand) -> int:
     """The value as an integer: a text counts up to its first character that is no digit."""
     if isinstance(value, int):
         return value
+    if value is None:
+        return 0
     if len(value) < 19 and value.isdecimal() and value.isascii():
         return int(value)  # nearly always
     match = _LEADING_NUMBER.match(value)
@@ -144,6 +147,8 @@ def _dim2idx(arguments: Sequence[Operand]) -> int:
     """Coordinates ``v1, n2, v2, n3, v3, …`` of a grid, all counted from 1, as one number from 1."""
     index = 0
     for place, argument in enumerate(arguments):
+        if argument is None:
+            break
         index = index * number(argument) if place % 2 else index + number(argument) - 1
     return index + 1
 

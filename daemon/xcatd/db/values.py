@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from xcatd import brackets, perlre
 
-from . import arithmetic
+from . import arithmetic, functions
 
 #: Longer names and results are not worked on.
 LONGEST_NAME = 255
@@ -94,7 +94,7 @@ def _all_parts(expression: str, captures: arithmetic.Captures) -> str | None:
     done = [literals[0]]
     for literal, part in zip(literals[1:], parts, strict=True):
         try:
-            value = str(part(captures))
+            value = functions.text(part(captures))
         except arithmetic.CannotEvaluate:
             value = ""
         if "(" in value or ")" in value:

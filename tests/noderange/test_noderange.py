@@ -1,0 +1,245 @@
+"""What the worked examples do not show: bounds, files, dynamic groups, exclusion, tables, algebra."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xcatd import brackets, noderange, perlre, ranges, selection
+from xcatd.db.snapshot import Snapshot
+
+from .clusters import snapshot, world
+
+WORLD = world()
+ALL = set(WORLD.snapshot.nodes)
+
+
+def nodes(text, where=WORLD, **options):
+    return set(noderange.expand(text, where, **options).nodes)
+
+
+def missed(text, where=WORLD):
+    return noderange.expand(text, where).missed
+
+
+names = st.sampled_from(
+    ["node1", "node5", "compute", "rack1", "all", "dynx86", "n0[1-3]", "node1-node3", "mgt==ipmi"]
+)
+
+
+@given(names, names)
+def test_terms_are_set_algebra(a, b):
+    assert nodes(f"{a},{b}") == nodes(a) | nodes(b)
+    assert nodes(f"{a}@{b}") == nodes(a) & nodes(b)
+    assert nodes(f"{a},-{b}") == nodes(f"-{b},{a}") == nodes(a) - nodes(b)
+    assert nodes(f"({a}),-({b})") == nodes(a) - nodes(b)
+
+
+@given(st.text("node1,-@()[]/^+=~!.*:'\" x2a|\\", max_size=40), st.booleans())
+def test_any_text_has_an_answer_or_a_clear_error(text, verify):
+    try:
+        found = noderange.expand(text, WORLD, verify=verify)
+    except noderange.NoderangeError:
+        return
+    assert list(found.nodes) == sorted(set(found.nodes))
+    if verify:
+        assert set(found.nodes) <= ALL
+
+
+def test_unbalanced_parentheses_have_xcats_words():
+    with pytest.raises(noderange.UnbalancedParentheses) as caught:
+        nodes("a,(node1")
+    assert str(caught.value) == "Unbalanced parentheses in noderange"
+
+
+@pytest.mark.parametrize(
+    "text", ["n1-n99999999", "n[1-9999][1-9999]", "n000000009-n000000001", "n1+999999999"]
+)
+def test_ranges_are_bounded(text):
+    with pytest.raises(noderange.TooLarge, match="more than"):
+        nodes(text, verify=False)
+
+
+def test_nesting_is_bounded():
+    with pytest.raises(noderange.TooLarge, match="nested too deeply"):
+        nodes("(" * 500 + "node1" + ")" * 500)
+
+
+def test_an_atom_with_an_intersection_that_cannot_be_split_is_missed():
+    assert missed("x,node1@y)") == ("x,node1@y)",)
+
+
+def test_a_long_list_takes_linear_time():
+    count = 5000
+    rows = {"nodelist": [{"node": f"cn{i:05}"} for i in range(count)]}
+    where = noderange.World(Snapshot.from_rows(rows))
+    text = ",".join(f"cn{i:05}" for i in range(count))
+    assert len(nodes(text, where)) == count
+
+
+def test_names_are_sorted_by_their_bytes():
+    rows = {"nodelist": [{"node": name} for name in ("é", "z", "Z", "n10", "n2")]}
+    where = noderange.World(Snapshot.from_rows(rows))
+    assert noderange.expand("z,Z,é,n2,n10", where).nodes == ("Z", "n10", "n2", "z", "é")
+
+
+def test_prefix_and_suffix_of_plain_numbers():
+    rows = {"nodelist": [{"node": "cn1-x"}, {"node": "cn2-x"}, {"node": "cn3-x"}]}
+    where = noderange.World(Snapshot.from_rows(rows), prefix="cn", suffix="-x")
+    assert nodes("1-2", where) == {"cn1-x", "cn2-x"}
+    assert nodes("2+1", where) == {"cn2-x", "cn3-x"}
+
+
+class TestFiles:
+    where = world(files={"/f": "rack1\nnosuch\n", "/e": ""})
+
+    def test_missed_names_of_every_line_are_kept(self):
+        assert missed("zzz,^/f", self.where) == ("zzz", "nosuch")
+
+    def test_excluding_a_file_subtracts_its_nodes(self):
+        assert nodes("compute,-^/f", self.where) == {"node3", "node4"}
+        assert nodes("-^/f,compute", self.where) == {"node3", "node4"}
+
+    def test_intersecting_with_a_file(self):
+        assert nodes("all,@^/f", self.where) == {"node1", "node2"}
+
+    def test_an_empty_or_unreadable_file_adds_nothing(self):
+        assert nodes("node5,^/e,^/unreadable", self.where) == {"node5"}
+
+    def test_without_a_reader_there_are_no_files(self):
+        assert nodes("^/f", noderange.World(snapshot())) == set()
+
+
+class TestExcludedNodes:
+    def test_missed_names_are_still_reported(self):
+        assert missed("nosuch,node1", world(excludenodes="sn1")) == ("nosuch",)
+
+    def test_unknown_excluded_names_are_nobodys_fault(self):
+        assert missed("node1", world(excludenodes="gone")) == ()
+
+    def test_it_may_itself_be_an_expression(self):
+        where = world(excludenodes="(rack1),all@storage")
+        assert nodes("compute,node5", where) == {"node3", "node4"}
+
+    def test_unknown_names_without_verification_are_excluded_too(self):
+        assert nodes("node1,x1", world(excludenodes="node1"), verify=False) == {"x1"}
+
+
+class TestDynamicGroups:
+    def test_without_attributes_they_have_no_members_but_exist(self):
+        where = noderange.World(snapshot())
+        assert noderange.expand("dynx86", where) == noderange.Expansion((), ())
+
+    @pytest.mark.parametrize(
+        ("wherevals", "expected"),
+        [
+            ("mgt==hmc", {"node4"}),
+            ("mgt=hmc", {"node4"}),
+            ("mgt!=ipmi", {"node4", "node5", "node10"}),
+            ("mgt=~/^[ih]/", {"node1", "node2", "node3", "node4"}),
+            ("mgt!~^[ib]", {"node4"}),
+            ("mgt==ipmi::node=~[12]$", {"node1", "node2"}),
+            ("nosuch!=x", set()),
+        ],
+    )
+    def test_conditions(self, wherevals, expected):
+        rows = snapshot().to_rows()
+        rows["nodegroup"].append(
+            {"groupname": "dyn", "grouptype": "dynamic", "wherevals": wherevals}
+        )
+        database = Snapshot.from_rows(rows)
+        known = {"mgt": ("nodehm", "mgt")}
+        where = noderange.World(
+            database, lambda node, name: known.get(name) and database.value(node, *known[name])
+        )
+        assert nodes("dyn", where) == expected
+
+    def test_a_wrong_condition_ends_the_list(self):
+        assert selection.group_conditions("nothing::mgt==x") == []
+
+    def test_the_attributes_they_ask_for_are_known_beforehand(self):
+        assert noderange.dynamic_attributes(snapshot()) == {"arch"}
+
+
+class TestTablesNeeded:
+    BASE = frozenset({"nodelist", "nodegroup", "site"})
+
+    @pytest.mark.parametrize(
+        ("text", "more"),
+        [
+            ("node1,compute", set()),
+            ("node1@noderes.xcatmaster==sn1", {"noderes"}),
+            ("mgt=~x,nodetype.os!=y", {"nodehm", "nodetype"}),
+            ("nosuch.col==x", set()),
+        ],
+    )
+    def test_tables_of_selections(self, text, more):
+        assert noderange.tables_needed(text) == self.BASE | more
+
+    def test_excluded_nodes_and_files_are_looked_at_in_a_second_step(self):
+        where = world(files={"/f": "nodetype.os==AIX"}, excludenodes="ppc.hcp==h")
+        needed = noderange.tables_needed("-(^/f),node1", where.snapshot, where)
+        assert needed == self.BASE | {"ppc", "nodetype"}
+
+    def test_a_table_that_was_not_read_is_an_error_and_no_empty_answer(self):
+        partly = Snapshot({"nodelist": snapshot()._sheet("nodelist")})
+        with pytest.raises(LookupError, match="nodehm was not read"):
+            selection.select("nodehm.mgt==x", partly)
+
+
+def test_every_row_of_a_node_is_compared():
+    rows = {
+        "nodelist": [{"node": "n1"}],
+        "switch": [
+            {"node": "n1", "switch": "sw1", "port": "1"},
+            {"node": "n1", "switch": "sw2", "port": "2"},
+        ],
+    }
+    where = noderange.World(Snapshot.from_rows(rows))
+    assert nodes("switch.switch==sw2", where) == {"n1"}
+    assert nodes("switch.switch!=sw2", where) == {"n1"}
+    assert nodes("switch.switch==sw3", where) == set()
+
+
+def test_a_wrong_pattern_is_missed():
+    assert missed("/node[") == ("/node[",)
+    assert missed("nodehm.mgt=~*") == ("nodehm.mgt=~*",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        ("[[:alpha:]]+$", "abc", True),
+        ("[[:alpha:]]+$", "1", False),
+        ("[a[]", "[", True),
+        (r"node\z", "node", True),
+        (r"a$", "a\n", True),
+        (r"(?<x>a)b", "ab", True),
+        (r"\d", "٣", False),
+        ("[]x]", "]", True),
+        ("[^]]", "]", False),
+    ],
+)
+def test_perl_patterns(pattern, text, matches):
+    assert (perlre.compile_pattern(pattern).search(text) is not None) == matches
+
+
+@pytest.mark.parametrize("pattern", ["(", "[", "*", r"(?{1})", "[[:nope:]]", "x" * 5000])
+def test_unusable_patterns(pattern):
+    with pytest.raises(perlre.BadPattern):
+        perlre.compile_pattern(pattern)
+
+
+@given(st.text("a,@()[]", max_size=30))
+def test_separated_pieces_put_together_are_the_text(text):
+    assert "".join(brackets.separated(text, ",", ("[]", "()"))) == text
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(1, 4))
+def test_counting_keeps_the_width_and_order(first, last, width):
+    left, right = str(first).zfill(width), str(last).zfill(width)
+    counted = [int(number) for number in ranges.counted(left, right)]
+    if first <= last:
+        assert counted == list(range(first, last + 1))
+    assert counted == sorted(counted)
