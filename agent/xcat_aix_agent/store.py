@@ -182,7 +182,10 @@ class JobStore:
         found = [
             self._job(entry.name) for entry in self._directory.iterdir() if entry.name[0] != "."
         ]
-        return sorted((job for job in found if job.exists), key=Job.changed_at)
+        return sorted((job for job in found if job.exists), key=self._age)
+
+    def _age(self, job: Job) -> Tuple[str, str]:
+        return self._spec_of(job).accepted, job.job_id
 
     def _spec_of(self, job: Job) -> Spec:
         """The specification, read once: it never changes."""
