@@ -70,6 +70,8 @@ def address_of(name: str, addresses: Mapping[str, str]) -> str | None:
 
 
 def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if not text[:1].isdigit() and ":" not in text:
+        return None  # a name: by far the most frequent case, and trying is slow
     try:
         return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

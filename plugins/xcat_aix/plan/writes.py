@@ -37,9 +37,19 @@ def planned_writes(
     """What the database part of these moves is; nodes that need no change are left out."""
     writer = _Writer(tables, {"noderes": chosen.noderes, "nodehm": chosen.nodehm})
     bad_monitor: list[str] = []
+    known: dict[tuple[object, ...], dict[str, str]] = {}  # most nodes are like many others
     for move in moves:
         now = writer.texts(move.node)
-        wanted = new_values(now, move.choice, move.new_master, addresses)
+        key = (
+            *now.items(),
+            move.new_master,
+            move.choice.new,
+            move.choice.old,
+            move.choice.old_master,
+        )
+        wanted = known.get(key)
+        if wanted is None:
+            wanted = known[key] = new_values(now, move.choice, move.new_master, addresses)
         if wanted.items() <= now.items():
             writer.leave(move)
         elif writer.write(move, wanted) and not is_monserver_valid(now.get("monserver")):
