@@ -121,13 +121,15 @@ class Rig:
 
     def executor(self, crash: Crash = lambda *_: None, **more: Any) -> Executor:
         kinds = [DatabaseWrite(self.db), *agent_steps((0.0, 0.0), late=0.0)]
-        return Executor(
-            self.journal(),
-            Registry([self.wrap(kind) for kind in kinds]),
-            self.clock,
-            self.world.connect,
-            **{"fanout": self.fanout, "crash": crash, **self.settings, **more},
-        )
+        settings: dict[str, Any] = {
+            "clock": self.clock,
+            "fanout": self.fanout,
+            "crash": crash,
+            **self.settings,
+            **more,
+        }
+        registry = Registry([self.wrap(kind) for kind in kinds])
+        return Executor(self.journal(), registry, connect=self.world.connect, **settings)
 
     def run(self, plan: Plan, **more: Any) -> list[Progress]:
         executor = self.executor(**more)

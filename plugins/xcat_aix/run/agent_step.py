@@ -185,9 +185,9 @@ class _Job:
             if self._task.stop.is_set():
                 raise StepLost("not waited for any longer; its job goes on at the agent")
             time_left = self._limit - self._task.clock.monotonic()
-            if time_left <= 0:
+            status = self._follow(max(0.0, min(FOLLOW_WAIT, time_left))).status
+            if time_left <= 0 and not status.state.is_over:
                 raise StepLost("no result within the time limit; its job may go on at the agent")
-            status = self._follow(min(FOLLOW_WAIT, time_left)).status
         self._task.afterwards.append(self._acknowledge)
         return status
 

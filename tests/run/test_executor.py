@@ -1,0 +1,516 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xcat_aix.plan.model import Lane, Step
+from xcat_aix.run import executor as executor_module
+from xcat_aix.run.errors import LeaseLost, NothingToResume, Overlap, Parked, StepFailed
+from xcat_aix.run.executor import Executor
+from xcat_aix.run.progress import LaneEnded, PlanEnded, StepEnded, StepSaid, StepStarted
+from xcat_aix.run.registry import AnyKind, Registry
+from xcat_aix.run.states import Outcome, StepState, Word
+from xcat_aix.run.task import Task
+from xcat_aix.run.testing import MemoryDatabase
+from xcat_aix_proto.jobs import Probe, Verdict
+from xcatd.api import SystemClock
+
+from .rig import (
+    DATABASE,
+    REPOINT,
+    XCATINFO,
+    Killed,
+    Rig,
+    lane,
+    noderes,
+    outcome,
+    plan,
+    results,
+    sqlite,
+    steps,
+)
+
+
+def words(rig: Rig, plan_id: str | None = None) -> list[str]:
+    events = rig.journal().load(plan_id or rig.only_plan()).events
+    return [f"{e.word.value} {e.lane}/{e.step}" if e.lane else e.word.value for e in events]
+
+
+def ended(told: list[Any], name: str, step: str) -> StepEnded:
+    (found,) = [
+        each
+        for each in told
+        if isinstance(each, StepEnded) and (each.lane.id, each.step.id) == (name, step)
+    ]
+    return found
+
+
+def test_a_plan_from_end_to_end() -> None:
+    rig = Rig(fanout=1)
+    told = rig.run(plan(["n1"]))
+    assert [type(each).__name__ for each in told] == [
+        "StepStarted", "StepEnded", "LaneEnded",
+        "StepStarted", "StepSaid", "StepEnded", "StepStarted", "StepSaid", "StepEnded", "LaneEnded",
+        "PlanEnded",
+    ]  # fmt: skip
+    assert outcome(told) is Outcome.OK
+    assert results(told) == {"database": "moved", "n1": "moved"}
+    assert ended(told, "database", "write").result == {"cells": 1}
+    assert ended(told, "n1", "repoint").result == {"was": "done"}
+    assert rig.servicenodes()["n1"] == "sn2,sn1"
+    assert rig.servicenodes()["n2"] == "sn1,sn2"
+    assert words(rig) == [
+        "opened",
+        "intent database/write", "done database/write",
+        "intent n1/repoint", "progress n1/repoint", "done n1/repoint",
+        "intent n1/xcatinfo", "progress n1/xcatinfo", "done n1/xcatinfo",
+        "closed",
+    ]  # fmt: skip
+    node = rig.world.node("n1")
+    plan_id = rig.only_plan()
+    assert list(node.jobs) == [f"{plan_id}.n1.repoint.1", f"{plan_id}.n1.xcatinfo.1"]
+    assert node.acknowledged == set(node.jobs)
+    assert rig.world.open_connections == 0
+
+
+def test_every_effect_has_its_committed_intent_before_it() -> None:
+    rig = Rig()
+    seen: list[bool] = []
+
+    def look(name: str, call: str) -> None:
+        if call == "submit":
+            state = rig.journal().load(rig.only_plan()).state
+            seen.append(
+                sum(record.state is StepState.DOING for record in state.lanes[name].values()) == 1
+            )
+
+    rig.world.on_call = look
+    rig.run(plan(["n1", "n2", "n3"]))
+    assert seen == [True] * 6
+
+
+def test_what_is_so_already_is_not_done_again() -> None:
+    rig = Rig()
+    rig.world.node("n1").effects[XCATINFO] = {"server": "10.0.0.2"}
+    told = rig.run(plan(["n1"]))
+    assert ended(told, "n1", "xcatinfo").was_so
+    assert not ended(told, "n1", "repoint").was_so
+    assert rig.performed() == {("n1", REPOINT): 1}
+
+
+def test_a_failing_lane_stops_itself_only() -> None:
+    rig = Rig()
+    rig.world.node("n1").failing.add(REPOINT)
+    told = rig.run(plan(["n1", "n2"]))
+    assert outcome(told) is Outcome.PARTIAL
+    assert results(told) == {"database": "moved", "n1": "unmoved", "n2": "moved"}
+    failed = ended(told, "n1", "repoint")
+    assert (failed.state, failed.text, failed.detail, failed.code) == (
+        StepState.FAILED, "the command failed", "0042-000 output", 401,
+    )  # fmt: skip
+    (end,) = [each for each in told if isinstance(each, LaneEnded) and each.lane.id == "n1"]
+    assert end.text == "the command failed"
+    assert not [e for e in told if isinstance(e, StepStarted) and e.step.id == "xcatinfo" and e.lane.id == "n1"]  # fmt: skip
+
+
+def test_resume_repeats_exactly_what_failed() -> None:
+    rig = Rig()
+    rig.world.node("n1").failing.add(XCATINFO)
+    assert outcome(rig.run(plan(["n1", "n2"]))) is Outcome.PARTIAL
+    rig.world.node("n1").failing.clear()
+    told = rig.resume(rig.only_plan())
+    assert outcome(told) is Outcome.OK
+    started = [(e.lane.id, e.step.id, e.attempt) for e in told if isinstance(e, StepStarted)]
+    assert started == [("n1", "xcatinfo", 2)]
+    assert set(rig.performed().values()) == {1}
+    with pytest.raises(NothingToResume):
+        rig.resume(rig.only_plan())
+
+
+def test_without_retry_what_failed_stays_failed() -> None:
+    rig = Rig()
+    rig.world.node("n1").failing.add(REPOINT)
+    rig.run(plan(["n1"]))
+    rig.world.node("n1").failing.clear()
+    executor = rig.executor()
+    told = list(executor.run(executor.claim(rig.only_plan()), retry=False))
+    assert outcome(told) is Outcome.PARTIAL
+    assert not rig.performed()
+
+
+def test_a_dead_node_fails_at_once_and_is_resumed_when_it_is_back() -> None:
+    rig = Rig()
+    rig.world.node("n1").is_down = True
+    told = rig.run(plan(["n1", "n2"]))
+    assert results(told) == {"database": "moved", "n1": "unmoved", "n2": "moved"}
+    failed = ended(told, "n1", "repoint")
+    assert (failed.text, failed.code) == ("its agent cannot be connected", 407)
+    assert "intent n1/repoint" not in words(rig)
+    rig.world.node("n1").is_down = False
+    assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
+
+
+def test_a_lane_is_reached_through_its_relay() -> None:
+    rig = Rig()
+    rig.world.node("n1").is_cut_off = True
+    told = rig.run(plan(["n1"], lanes=[DATABASE, lane("n1", via="sn2")]))
+    assert outcome(told) is Outcome.OK
+
+
+def test_an_agent_that_need_not_be_there_is_skipped() -> None:
+    rig = Rig()
+    rig.world.node("n1").is_down = True
+    skipping = lane("n1", if_unreachable="skip", skip_note="takes it at the next network boot")
+    told = rig.run(plan(["n1"], lanes=[DATABASE, skipping]))
+    assert outcome(told) is Outcome.OK
+    assert results(told)["n1"] == "skipped"
+    (end,) = [each for each in told if isinstance(each, LaneEnded) and each.lane.id == "n1"]
+    assert end.text == "takes it at the next network boot"
+
+
+def test_an_agent_that_went_away_in_the_middle_is_not_skipped() -> None:
+    rig = Rig()
+
+    def go_down(name: str, call: str) -> None:
+        if call == "acknowledge":
+            rig.world.node(name).is_down = True
+
+    rig.world.on_call = go_down
+    told = rig.run(plan(["n1"], lanes=[DATABASE, lane("n1", if_unreachable="skip")]))
+    assert outcome(told) is Outcome.PARTIAL
+    assert results(told)["n1"] == "mixed"
+
+
+def test_an_agent_that_refuses_is_a_failure_even_if_it_need_not_be_there() -> None:
+    rig = Rig()
+    lanes = [DATABASE, replace(lane("n1", if_unreachable="skip"), target=None)]
+    told = rig.run(plan(["n1"], lanes=lanes))
+    assert ended(told, "n1", "repoint").text == "cannot be sent to an agent: its lane names none"
+    assert results(told)["n1"] == "unmoved"
+
+
+def test_lanes_wait_for_what_they_need_and_are_held_without_it() -> None:
+    rig = Rig()
+    last = Lane("last", steps("n3", 1), target="n3", needs=("n1", "n2"))
+    after = Lane("after", steps("n4", 1), target="n4", needs=("last",))
+    wanted = plan(["n1", "n2", "n3", "n4"], lanes=[DATABASE, lane("n1"), lane("n2"), last, after])
+    rig.world.node("n2").failing.add(REPOINT)
+    told = rig.run(wanted)
+    assert results(told) == {
+        "database": "moved", "n1": "moved", "n2": "unmoved", "last": "unmoved", "after": "unmoved",
+    }  # fmt: skip
+    texts = {each.lane.id: each.text for each in told if isinstance(each, LaneEnded)}
+    assert texts["last"] == texts["after"] == "n2 was not done"
+    assert words(rig)[-3:] == ["held last/repoint", "held after/repoint", "closed"]
+    rig.world.node("n2").failing.clear()
+    assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
+    assert set(rig.performed().values()) == {1}
+
+
+def test_a_changed_row_stops_everything_and_is_named() -> None:
+    rig = Rig()
+    with rig.db.transaction("noderes") as transaction:
+        transaction.update("noderes", {"node": "n2"}, {"servicenode": "sn9"})
+    told = rig.run(plan(["n1", "n2"]))
+    assert outcome(told) is Outcome.FAILED
+    text = ended(told, "database", "write").text
+    assert "noderes node=n2 servicenode: read 'sn1,sn2', now 'sn9'" in text
+    assert rig.servicenodes()["n1"] == "sn1,sn2"
+    assert not rig.world.calls
+    assert results(told) == {"database": "unmoved", "n1": "unmoved", "n2": "unmoved"}
+    with rig.db.transaction("noderes") as transaction:
+        transaction.update("noderes", {"node": "n2"}, {"servicenode": "sn1,sn2"})
+    assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
+
+
+def test_the_real_database_is_written_exactly(tmp_path: Path) -> None:
+    rig = Rig(db=sqlite(tmp_path, ["n1", "n2", "n3"]))
+    assert outcome(rig.run(plan(["n1", "n2"]))) is Outcome.OK
+    assert rig.servicenodes() == {"n1": "sn2,sn1", "n2": "sn2,sn1", "n3": "sn1,sn2"}
+    with rig.db.transaction("noderes") as transaction:
+        transaction.update("noderes", {"node": "n3"}, {"servicenode": "x"})
+    told = rig.run(plan(["n3"]))
+    assert outcome(told) is Outcome.FAILED
+    assert "node=n3 servicenode: read 'sn1,sn2', now 'x'" in ended(told, "database", "write").text
+    rig.db.close()
+
+
+# Time
+
+
+def test_a_hung_node_holds_up_nobody_and_is_in_doubt() -> None:
+    rig = Rig(fanout=2)
+    rig.world.node("n1").hanging.add(REPOINT)
+    nodes = [f"n{number}" for number in range(1, 10)]
+    told = rig.run(plan(nodes), clock=SystemClock(), timeout=0.4)
+    lost = ended(told, "n1", "repoint")
+    assert lost.state is StepState.UNKNOWN
+    assert lost.text == "no result within the time limit; its job may go on at the agent"
+    ends = [each.lane.id for each in told if isinstance(each, LaneEnded)]
+    assert ends[-1] == "n1"
+    assert set(results(told).values()) == {"moved", "mixed"}
+    assert outcome(told) is Outcome.PARTIAL
+    # The job ends after all; the resumed move takes its result and starts no second one.
+    node = rig.world.node("n1")
+    node.hanging.clear()
+    finish_job(rig, "n1")
+    assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
+    assert node.performed[REPOINT] == 0
+    assert len([job for job in node.jobs if "repoint" in job]) == 1
+
+
+def finish_job(rig: Rig, name: str) -> None:
+    from xcat_aix_proto.jobs import JobState
+    from xcat_aix_proto.jobs import Outcome as JobOutcome
+
+    (job,) = rig.world.node(name).jobs.values()
+    job.state, job.outcome = JobState.EXITED, JobOutcome(ok=True)
+
+
+def test_no_step_is_begun_after_the_time_limit() -> None:
+    rig = Rig()
+
+    def pass_time(name: str, call: str) -> None:
+        if (name, call) == ("n1", "follow"):
+            rig.clock.advance(601)
+
+    rig.world.on_call = pass_time
+    told = rig.run(plan(["n1"]), grace=10_000.0)
+    assert ended(told, "n1", "repoint").state is StepState.DONE
+    late = ended(told, "n1", "xcatinfo")
+    assert late.text == "the time limit of 600 s was over before this step"
+    assert results(told)["n1"] == "mixed"
+    assert rig.performed() == {("n1", REPOINT): 1}
+
+
+class Stuck:
+    """A handler that does not come back: what must not be, and is survived."""
+
+    kind = "test.stuck@1"
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.tried_to_report: list[BaseException] = []
+
+    def probe(self, task: Task) -> Probe:
+        return Probe(Verdict.NOT_DONE)
+
+    def effect(self, task: Task) -> Mapping[str, Any]:
+        self.release.wait(30)
+        try:
+            task.report("too late")
+        except BaseException as problem:
+            self.tried_to_report.append(problem)
+            raise
+        return {}
+
+
+def test_a_worker_that_never_returns_is_given_up() -> None:
+    rig, stuck = Rig(fanout=1), Stuck()
+    lanes = [
+        Lane("stuck", (Step("s", stuck.kind),)),
+        Lane("n1", steps("n1"), target="n1"),
+    ]
+    executor = Executor(
+        rig.journal(),
+        Registry([stuck, *kinds(rig)]),
+        SystemClock(),
+        rig.world.connect,
+        fanout=1,
+        timeout=0.3,
+        grace=0.1,
+    )
+    before = set(threading.enumerate())
+    told = list(executor.run(executor.open(plan(["n1"], lanes=lanes))))
+    assert results(told) == {"stuck": "mixed", "n1": "moved"}
+    assert ended(told, "stuck", "s").text == "gave no sign of life for 0.3 s"
+    stuck.release.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+    assert len(stuck.tried_to_report) == 1
+    assert "progress stuck/s" not in words(rig)
+
+
+def kinds(rig: Rig) -> list[AnyKind]:
+    registry = rig.executor().registry
+    return [registry[name] for name in registry.kinds]
+
+
+# Stopping
+
+
+def test_stopped_on_request_it_stays_open_and_goes_on_later() -> None:
+    rig, stop = Rig(fanout=1), threading.Event()
+
+    def press(name: str, call: str) -> None:
+        if (name, call) == ("n2", "submit"):
+            stop.set()
+
+    rig.world.on_call = press
+    nodes = ["n1", "n2", "n3"]
+    told = rig.run(plan(nodes), stop=stop)
+    assert outcome(told) is None
+    assert results(told)["n1"] == "moved" and results(told)["n3"] == "unmoved"
+    (summary,) = rig.journal().list()
+    assert summary.is_interrupted
+    with pytest.raises(Overlap, match="was interrupted"):
+        rig.run(plan(["n1"]))
+    rig.world.on_call = lambda *_: None
+    assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
+    assert set(rig.performed().values()) == {1}
+
+
+def test_a_hung_step_is_left_soon_when_stopped() -> None:
+    rig, stop = Rig(), threading.Event()
+    rig.world.node("n1").hanging.add(REPOINT)
+    rig.world.hold.set()
+
+    def press(name: str, call: str) -> None:
+        if call == "follow":
+            stop.set()
+
+    rig.world.on_call = press
+    told = rig.run(plan(["n1"]), stop=stop)
+    assert outcome(told) is None
+    assert ended(told, "n1", "repoint").text.startswith("not waited for any longer")
+
+
+def test_a_caller_who_goes_away_leaves_a_plan_to_resume() -> None:
+    rig = Rig()
+    executor = rig.executor()
+    told = executor.run(executor.open(plan(["n1", "n2", "n3"])))
+    for each in told:
+        if isinstance(each, StepSaid):
+            break
+    told.close()
+    (summary,) = rig.journal().list()
+    assert summary.is_interrupted
+    assert words(rig)[-1] == "released"
+    assert outcome(rig.resume(summary.id)) is Outcome.OK
+    assert set(rig.performed().values()) == {1}
+
+
+def test_a_caller_may_go_away_after_the_last_word() -> None:
+    rig = Rig()
+    executor = rig.executor()
+    told = executor.run(executor.open(plan(["n1"])))
+    for each in told:
+        if isinstance(each, PlanEnded):
+            told.close()
+    assert rig.journal().list()[0].outcome is Outcome.OK
+
+
+# Trouble
+
+
+class Buggy:
+    kind = "test.buggy@1"
+
+    def probe(self, task: Task) -> Probe:
+        raise ZeroDivisionError("a fault of the program")
+
+    def effect(self, task: Task) -> Mapping[str, Any]:
+        raise AssertionError
+
+
+def test_a_fault_of_the_program_is_raised_and_the_plan_can_be_resumed() -> None:
+    rig = Rig(fanout=2)
+    lanes = [Lane("bad", (Step("s", Buggy.kind),)), Lane("n1", steps("n1"), target="n1")]
+    executor = replace(rig.executor(), registry=Registry([Buggy(), *kinds(rig)]))
+    with pytest.raises(ZeroDivisionError):
+        list(executor.run(executor.open(plan(["n1"], lanes=lanes))))
+    stored = rig.journal().load(rig.only_plan())
+    assert stored.summary.is_interrupted
+    assert stored.state.record("bad", "s").state is StepState.UNKNOWN
+    assert stored.events[-1].word is Word.RELEASED
+
+
+def test_an_executor_that_lost_its_claim_stops_without_another_effect() -> None:
+    rig = Rig(fanout=1)
+
+    def steal(name: str, call: str) -> None:
+        if call == "submit":
+            rig.journal().claim(rig.only_plan())
+
+    rig.world.on_call = steal
+    with pytest.raises(LeaseLost):
+        rig.run(plan(["n1", "n2"]))
+    assert sum(rig.performed().values()) == 1
+    rig.world.on_call = lambda *_: None
+    assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
+    assert set(rig.performed().values()) == {1}
+
+
+def test_no_thread_is_left_behind() -> None:
+    before = threading.active_count()
+    rig = Rig(fanout=8)
+    rig.run(plan([f"n{number}" for number in range(1, 10)]))
+    with pytest.raises(Killed):
+        Rig().run(plan(), crash=_kill_in_the_middle)
+    assert threading.active_count() == before
+
+
+def _kill_in_the_middle(point: str, lane: str, step: str) -> None:
+    if point == "after-effect":
+        raise Killed
+
+
+def test_an_unknown_kind_is_refused_before_anything_is_stored() -> None:
+    rig = Rig()
+    with pytest.raises(Parked, match=r"knows no step kind test\.stuck@1"):
+        rig.run(plan(lanes=[Lane("a", (Step("s", Stuck.kind),))]))
+    assert rig.journal().list() == ()
+
+
+def test_a_stored_plan_of_an_unknown_kind_is_left_alone() -> None:
+    rig = Rig()
+    rig.journal().open_plan(plan(lanes=[Lane("a", (Step("s", Stuck.kind),))]))
+    with pytest.raises(Parked, match=f"cannot execute {rig.only_plan()}"):
+        rig.resume(rig.only_plan())
+    assert words(rig) == ["opened"]
+
+
+class Talkative:
+    kind = "test.talk@1"
+
+    def probe(self, task: Task) -> Probe:
+        return Probe(Verdict.NOT_DONE)
+
+    def effect(self, task: Task) -> Mapping[str, Any]:
+        for number in range(1000):
+            task.report(f"line {number}")
+        raise StepFailed("said enough")
+
+
+def test_all_progress_is_told_and_little_of_it_is_kept() -> None:
+    rig = Rig()
+    executor = replace(rig.executor(), registry=Registry([Talkative()]))
+    wanted = plan(lanes=[Lane("a", (Step("s", Talkative.kind),))])
+    told = list(executor.run(executor.open(wanted)))
+    said = [each.text for each in told if isinstance(each, StepSaid)]
+    assert said == [f"line {number}" for number in range(1000)]
+    assert words(rig).count("progress a/s") == executor_module.PROGRESS_ROWS
+
+
+def test_an_empty_plan_is_done_at_once() -> None:
+    assert outcome(Rig().run(plan([], lanes=[]))) is Outcome.OK
+
+
+# Many
+
+
+def test_memory_and_commits_are_bounded_by_the_fanout() -> None:
+    nodes = [f"n{number}" for number in range(300)]
+    db = MemoryDatabase({"noderes": noderes(nodes)})
+    rig = Rig(db=db, fanout=32)
+    told = rig.run(plan(nodes, count=5))
+    assert outcome(told) is Outcome.OK
+    assert rig.world.most_connections <= 32
+    assert len(rig.performed()) == 1500
+    # 3000 intents and outcomes; each wait for a commit is shared by the lanes that run.
+    assert db.commits < 600
