@@ -133,8 +133,12 @@ class Connection:
         :class:`xcatd.wire.tree.MalformedError` for what is no request.
         """
         found: list[Incoming] = []
-        while len(found) < _ENOUGH and (data := self._read()) is not None:
-            found += self._reader.feed(data)
+        try:
+            while len(found) < _ENOUGH and (data := self._read()) is not None:
+                found += self._reader.feed(data)
+        except PeerGoneError:
+            if not found:  # else it is told next time: what was said before still counts
+                raise
         return found
 
     def _read(self) -> bytes | None:

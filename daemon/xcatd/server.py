@@ -441,10 +441,9 @@ class Server:
         try:
             requests = connection.receive()
         except PeerGoneError as error:
-            peer.is_deaf = True
+            peer.is_deaf = peer.is_last = True  # it may still read: sending tells whether it does
             if not connection.is_answered:
                 _log.info("%s has gone, its command goes on: %s", connection, error)
-            connection.lose()
             return
         except MalformedError as error:
             _log.error("%s spoke while its command ran: %s", connection, error)

@@ -80,6 +80,7 @@ def make_context(settings: Settings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.num_tickets = 0  # no client resumes sessions
     set_versions(context, versions(settings.tls_policy, settings.tls_version))
     _set_ciphers(context, settings.tls_ciphers)
     try:

@@ -26,7 +26,7 @@ from xcatd.db.location import Location
 from xcatd.main import Daemon, Machine
 from xcatd.messages import Contents, NodeReply
 from xcatd.plugins import PluginHost
-from xcatd.server import Times
+from xcatd.server import Server, Times
 
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -250,10 +250,10 @@ class Cluster:
     directory: Path
     authority: Authority
     daemon: Daemon
+    server: Server
     sample: Sample
     port: int
     stop: Callable[[], None]
-    root: Path
     contexts: dict[str, ssl.SSLContext] = field(default_factory=dict)
 
     @property
@@ -271,7 +271,7 @@ class Cluster:
             context.check_hostname = False
             context.load_verify_locations(cadata=self.authority.pem.decode())
             if user is not None:
-                directory = issuer.client_directory(self.root / f"user-{key}", user)
+                directory = issuer.client_directory(self.directory / f"user-{key}", user)
                 context.load_cert_chain(directory / "client-cred.pem")
             self.contexts[key] = context
         return self.contexts[key]
@@ -349,51 +349,72 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture
-def prepared(tmp_path: Path, authority: Authority, filled: Path) -> Path:
-    """The files a daemon starts with."""
-    cert = tmp_path / "etc" / "cert"
+def _prepare(directory: Path, authority: Authority, filled: Path) -> Path:
+    cert = directory / "etc" / "cert"
     cert.mkdir(parents=True)
     (cert / "server-cred.pem").write_bytes(authority.credentials("mn"))
     (cert / "ca.pem").write_bytes(authority.pem)
-    shutil.copytree(filled, tmp_path / "db")
-    database = Database.open(Location("SQLite", tmp_path / "db"))
+    shutil.copytree(filled, directory / "db")
+    database = Database.open(Location("SQLite", directory / "db"))
     with database.transaction("site") as transaction:
-        transaction.update("site", {"key": "xcatconfdir"}, {"value": str(tmp_path / "etc")})
+        transaction.update("site", {"key": "xcatconfdir"}, {"value": str(directory / "etc")})
     database.close()
-    (tmp_path / "mn" / "etc").mkdir(parents=True)
-    (tmp_path / "mn" / "etc" / "xCATMN").touch()
-    return tmp_path
+    (directory / "mn" / "etc").mkdir(parents=True)
+    (directory / "mn" / "etc" / "xCATMN").touch()
+    return directory
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, authority: Authority, filled: Path) -> Path:
+    """The files a daemon starts with."""
+    return _prepare(tmp_path, authority, filled)
+
+
+def _start(directory: Path, authority: Authority, times: Times, max_peers: int) -> Cluster:
+    """A daemon in a thread of this process."""
+    sample = Sample()
+    machine = Machine("mn", {"XCATCFG": f"SQLite:{directory / 'db'}"}, directory / "mn")
+    daemon = Daemon(machine, plugins=PluginHost({"sample": sample}))
+    sock = socket.create_server(("127.0.0.1", 0), backlog=512)
+    sock.setblocking(False)
+    port = sock.getsockname()[1]
+    server = daemon.server([sock], times, max_peers)
+    thread = threading.Thread(target=server.run, name="server")
+    thread.start()
+
+    def stop() -> None:
+        sample.release.set()
+        server.stop()
+        thread.join(20)
+        daemon.close()
+
+    return Cluster(directory, authority, daemon, server, sample, port, stop)
 
 
 @pytest.fixture
 def start(prepared: Path, authority: Authority) -> Iterator[Callable[..., Cluster]]:
-    """Start a daemon in a thread of this process."""
-    running: list[Callable[[], None]] = []
+    """Start daemons."""
+    running: list[Cluster] = []
 
     def starter(times: Times = FAST, max_peers: int = 1024) -> Cluster:
-        sample = Sample()
-        machine = Machine("mn", {"XCATCFG": f"SQLite:{prepared / 'db'}"}, prepared / "mn")
-        daemon = Daemon(machine, plugins=PluginHost({"sample": sample}))
-        sock = socket.create_server(("127.0.0.1", 0), backlog=512)
-        sock.setblocking(False)
-        port = sock.getsockname()[1]
-        server = daemon.server([sock], times, max_peers)
-        thread = threading.Thread(target=server.run, name="server")
-        thread.start()
-
-        def stop() -> None:
-            sample.release.set()
-            server.stop()
-            thread.join(20)
-            daemon.close()
-
-        running.append(stop)
-        return Cluster(prepared, authority, daemon, sample, port, stop, prepared)
+        cluster = _start(prepared, authority, times, max_peers)
+        running.append(cluster)
+        return cluster
 
     yield starter
-    for stop in running:
-        stop()
+    for cluster in running:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def standing(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, filled: Path
+) -> Iterator[Cluster]:
+    """One daemon for many tests that change nothing."""
+    directory = _prepare(tmp_path_factory.mktemp("standing") / "top", authority, filled)
+    cluster = _start(directory, authority, Times(), 1024)
+    yield cluster
+    cluster.stop()
 
 
 @pytest.fixture

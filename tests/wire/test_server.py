@@ -282,6 +282,69 @@ def test_a_peer_that_does_not_read_does_not_fill_the_memory(
         assert received.count(b"<info>") == lines
 
 
+def test_a_peer_that_only_says_goodbye_is_still_answered(
+    cluster: Cluster, make_request: Callable[..., str], answer: Callable[..., str]
+) -> None:
+    with cluster.tls() as sock:
+        sock.sendall(make_request("wait").encode())
+        assert cluster.sample.started.wait(10)
+        assert b"waiting" in sock.recv(65536)
+        sock.settimeout(0.01)
+        with contextlib.suppress(ssl.SSLError, TimeoutError):
+            sock.unwrap()  # our goodbye; the daemon's comes after its answer
+        sock.settimeout(20)
+        threading.Timer(0.1, cluster.sample.release.set).start()
+        assert "released" in answer(sock)
+    assert not cluster.sample.cancelled.is_set()
+
+
+def test_a_request_counts_even_if_the_peer_leaves_at_once(
+    cluster: Cluster, make_request: Callable[..., str]
+) -> None:
+    with cluster.tls() as sock:
+        sock.sendall(make_request("echo", "left").encode())
+    _until(lambda: bool(cluster.sample.requests))
+
+
+def test_an_abort_counts_even_if_the_peer_leaves_at_once(
+    cluster: Cluster, make_request: Callable[..., str]
+) -> None:
+    with cluster.tls() as sock:
+        sock.sendall(make_request("wait").encode())
+        assert cluster.sample.started.wait(10)
+        sock.sendall(b"<xcatrequest><abortcommand>1</abortcommand></xcatrequest>")
+    assert cluster.sample.cancelled.wait(10)
+
+
+def test_stopping_is_bounded(
+    start: Callable[..., Cluster],
+    make_request: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = start(Times(finish=0.2, cancelled=0.2))
+    stuck = threading.Event()
+    monkeypatch.setattr(cluster.sample, "_wait", lambda context: iter(lambda: stuck.wait(20), True))
+    with cluster.tls() as sock:
+        sock.sendall(make_request("wait").encode())
+        _until(lambda: bool(cluster.sample.requests))
+        started = time.monotonic()
+        cluster.stop()
+        assert 0.3 < time.monotonic() - started < 5
+    stuck.set()
+
+
+def test_cancelled_commands_may_end_themselves(
+    start: Callable[..., Cluster], make_request: Callable[..., str], answer: Callable[..., str]
+) -> None:
+    cluster = start(Times(finish=0.2, cancelled=10))
+    with cluster.tls() as sock:
+        sock.sendall(make_request("wait").encode())
+        assert cluster.sample.started.wait(10)
+        cluster.server.stop()
+        assert "serverdone" in answer(sock)
+    assert cluster.sample.cancelled.wait(10)
+
+
 def test_stopping_lets_running_commands_finish(
     cluster: Cluster, make_request: Callable[..., str], answer: Callable[..., str]
 ) -> None:

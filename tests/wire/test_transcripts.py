@@ -43,8 +43,8 @@ def _same_signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def test_the_daemon_answers_as_recorded(cluster: Cluster, transcript: Transcript) -> None:
-    assert cluster.ask(transcript["request"]) == transcript["response"]
+def test_the_daemon_answers_as_recorded(standing: Cluster, transcript: Transcript) -> None:
+    assert standing.ask(transcript["request"]) == transcript["response"]
 
 
 def test_the_client_sends_what_the_perl_client_sent(
