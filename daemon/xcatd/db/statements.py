@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement, quoted_name
 
+from .errors import DatabaseError
+
 Where: TypeAlias = Mapping[str, Any]
 
 #: Name of the bind with the key's value in an UPDATE; no column is called so.
@@ -27,12 +29,13 @@ def target(name: str, columns: Iterable[str], namespace: str | None = None) -> s
 
 
 def column(table: sa.TableClause, name: str) -> sa.ColumnClause[Any]:
-    """One column; raises KeyError when the table on disk does not have it."""
+    """One column; raises DatabaseError when the table on disk does not have it."""
     try:
         return table.c[name]
     except KeyError:
-        raise KeyError(
-            f"table {table.name} has no column {name!r} on disk: restart xcatd to add it"
+        raise DatabaseError(
+            f"cannot use column {name!r}: table {table.name} has no such column on disk; "
+            "restart xcatd to have it added"
         ) from None
 
 

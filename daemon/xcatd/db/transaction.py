@@ -158,7 +158,8 @@ class Transaction:
         columns = dict.fromkeys((key_column, *(item.column for item in wanted)))
         if "disable" in target.c:
             columns["disable"] = None
-        statement = statements.select(target, list(columns), order=schema.table(table).keys)
+        keys = [key for key in schema.table(table).keys if key in target.c]
+        statement = statements.select(target, list(columns), order=keys)
         sheet = Sheet(columns, _fetch(self._connection, statement))
         found: dict[str, Mapping[str, str | None]] = {}
         for cells in (*sheet.live, *sheet.cells):  # a live row speaks before a disabled one
