@@ -15,6 +15,8 @@ from typing import Dict
 
 from xcat_aix_proto.errors import AgentError, ErrorCode
 
+_LAST_READS, _LAST_BYTES = 4, 65536
+
 
 class Peer:
     """One connection; its socket object is exchanged when TLS begins."""
@@ -42,6 +44,16 @@ class Peer:
         # Not SSLSocket.shutdown, which takes the TLS state away under the thread that uses it.
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    def let_read(self, seconds: float) -> None:
+        """Wait until the peer has read our last words: a close over unread bytes would reset them."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self.sock, socket.SHUT_WR)
+            self.sock.settimeout(seconds)
+            for _ in range(_LAST_READS):
+                # Not SSLSocket.recv: there is no TLS any more.
+                if not socket.socket.recv(self.sock, _LAST_BYTES):
+                    return
 
     def close(self) -> None:
         """Give the descriptor back."""

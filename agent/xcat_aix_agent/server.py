@@ -38,6 +38,9 @@ _log = logging.getLogger(__name__)
 
 _BACKLOG = 128
 
+#: Seconds a refused peer gets to read why (the TLS alert).
+_LAST_WORDS = 0.5
+
 
 class AgentServer:
     """One agent.
@@ -192,7 +195,11 @@ class AgentServer:
             sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
         )
         peer.replace(secure)
-        secure.do_handshake()
+        try:
+            secure.do_handshake()
+        except ssl.SSLError:
+            peer.let_read(_LAST_WORDS)
+            raise
         return secure
 
     def _let_in(self, peer: Peer) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import ssl
 import time
+import zlib
 from typing import Any
 
 from xcat_aix_proto import OBJECT_ID, messages
@@ -65,13 +66,13 @@ class Link:
             raise LinkLostError("no answer in time") from None
         except (errors.CommunicationError, OSError) as error:
             raise _explained(error) from None
-        except errors.PyroError as error:
+        except (errors.PyroError, zlib.error) as error:
             raise AgentError(ErrorCode.BAD_MESSAGE, f"no message of an agent: {error}") from None
         if answer.flags & ~protocol.FLAGS_CORR_ID:
             raise AgentError(ErrorCode.BAD_MESSAGE, "the agent answered outside of the protocol")
         try:
             return messages.unwrap(json.loads(bytes(answer.data)))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise AgentError(ErrorCode.BAD_MESSAGE, "the agent's answer is not JSON") from None
 
     def close(self) -> None:

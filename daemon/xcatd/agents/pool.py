@@ -59,14 +59,13 @@ class AgentPool:
         from .link import Link, LinkLostError  # noqa: PLC0415 - loads Pyro5
 
         stream = dial(target, self._credentials, timeout)
-        link = Link(stream)
         try:
-            welcome = greet(link, self._version)
+            link = Link(stream)
+            return link, greet(link, self._version)
         except LinkLostError as error:
-            link.close()
+            stream.close()
             text = f"no agent answered at {target.address}:{target.port}: {error.message}"
             raise AgentError(ErrorCode.UNREACHABLE, text) from None
-        except AgentError:
-            link.close()
+        except BaseException:
+            stream.close()
             raise
-        return link, welcome
