@@ -51,7 +51,15 @@ def number_column(table: str) -> str | None:
 def values_all(
     snapshot: Snapshot, table: str, wanted: Iterable[str], nodes: Sequence[str]
 ) -> Mapping[str, Sequence[Mapping[str, Value]]]:
-    """Every effective row of each node; none at all for tables that are not about nodes."""
-    if schema.TABLES[table].node_column is None:
+    """Every effective row of each node; none at all for tables that are not about nodes.
+
+    The node column is the node's own name, wherever the other values come from.
+    """
+    key = schema.TABLES[table].node_column
+    if key is None:
         return dict.fromkeys(nodes, ())
-    return snapshot.values_all(table, wanted, nodes)
+    found = snapshot.values_all(table, wanted, nodes)
+    return {
+        node: [{**row, key: Value(node, (), node)} if key in row else row for row in rows]
+        for node, rows in found.items()
+    }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from xcatd import conditions, descriptions, objects
+from xcatd import conditions, descriptions, objects, perlre
 from xcatd.api import Context, Reply, Request, error, info, warning
 from xcatd.objects_reader import Found, ObjectReader, Values, texts
 
@@ -35,7 +35,12 @@ class Lsdef:
         """List objects, or explain types."""
 
         def expand(text: str, verify: bool) -> tuple[str, ...]:
-            return context.expand(text, verify=verify).nodes
+            try:
+                return context.expand(text, verify=verify).nodes
+            except (
+                ValueError
+            ) as bad:  # no noderange at all: unbalanced, or larger than anybody means
+                raise Refused(str(bad)) from None
 
         try:
             question = lsdef_arguments.parse(request.words, expand)
@@ -88,20 +93,17 @@ class _Listing:
 
     def __init__(self, question: Question, context: Context) -> None:
         self._question = question
-        self._snapshot = context.db.read(_tables(question))
+        self._left_out = objects.LOG_TYPES if question.is_all else frozenset[str]()
+        self._snapshot = context.db.read(_tables(question, self._left_out))
         self._reader = ObjectReader(self._snapshot)
         self._context = context
 
     def replies(self) -> Iterator[Reply]:
         question = self._question
         names = {kind: self._names(kind) for kind in question.types}
-        if not any(names.values()):
-            yield info("Could not find any object definitions to display.")
-            return
         found = {kind: self._objects(kind, kind_names) for kind, kind_names in names.items()}
         if not any(found.values()):
-            if not question.is_all and question.types != ("pdu",):
-                yield error("Could not get xCAT object definitions.")
+            yield from self._nothing(is_none_named=not any(names.values()))
             return
         pieces = _Pieces([lsdef_text.STANZA_HEADER] if question.is_stanza else [])
         for kind in question.types:
@@ -112,7 +114,17 @@ class _Listing:
         if not pieces.has_said and pieces.seen:
             yield info("No object definitions have been found")
 
+    def _nothing(self, *, is_none_named: bool) -> Iterator[Reply]:
+        """No object is readable: there is none, or it is of a type of which nothing can be."""
+        types = self._question.types
+        if self._question.needs_values and all(map(objects.can_vanish, types)):
+            yield error("Could not get xCAT object definitions.")
+        elif is_none_named:
+            yield info("Could not find any object definitions to display.")
+
     def _names(self, kind: str) -> tuple[str, ...]:
+        if kind in self._left_out:
+            return ()
         if self._question.names is None:
             return self._reader.names(kind)
         # Names given by the user are of the first type, whatever other types there are.
@@ -219,7 +231,10 @@ class _Listing:
         complaints = []
         if kind == "dynamic" and not _are_conditions(where):
             complaints.append(error("The '-w' option has an incorrect attr*val pair."))
-        return self._reader.members(group.name, kind, where), complaints
+        try:
+            return self._reader.members(group.name, kind, where), complaints
+        except perlre.BadPattern as bad:
+            return (), [error(f"cannot list the members of group {group.name}: {bad}")]
 
 
 def _are_conditions(where: str) -> bool:
@@ -230,15 +245,18 @@ def _are_conditions(where: str) -> bool:
         conditions.parse(parts)
     except conditions.BadCondition:
         return False
+    except perlre.BadPattern:
+        return True  # said when the members are looked for
     return True
 
 
-def _tables(question: Question) -> frozenset[str]:
+def _tables(question: Question, left_out: frozenset[str]) -> frozenset[str]:
+    kinds = [kind for kind in question.types if kind not in left_out]
     if not question.needs_values:
-        names = {table for kind in question.types for table in objects.name_tables(kind)}
+        names = {table for kind in kinds for table in objects.name_tables(kind)}
         return frozenset(names | {"nodelist"})
     wanted = question.attributes if question.types == ("node",) else None
-    needed = objects.tables(question.types, wanted)
+    needed = objects.tables(kinds, wanted)
     if "node" in question.types:
         needed |= {"postscripts"}
         if question.with_osimage:

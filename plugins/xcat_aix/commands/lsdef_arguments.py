@@ -263,7 +263,8 @@ def _types(kinds: str, operand: _Operand) -> tuple[str, ...]:
 
 def _wanted(arguments: Arguments) -> Wanted | None:
     text = NIC_ATTRIBUTES if arguments.has("nics") else arguments.value("i")
-    return Wanted.parse(text) if text else None
+    wanted = Wanted.parse(text)
+    return wanted if wanted.names else None
 
 
 def _question(
@@ -280,7 +281,7 @@ def _question(
     named = bool(arguments.value("o") or operand.names)
     if names is not None and not names:
         raise Refused("No object names were provided.")
-    is_long = arguments.has("l") or named or wanted is not None or arguments.has("z")
+    is_long = named or any(arguments.has(name) for name in ("l", "i", "nics", "z"))
     return Question(
         types=tuple(objects.TYPES) if is_all else types,
         names=names,

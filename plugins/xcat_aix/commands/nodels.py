@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xcatd import selection, tables
+from xcatd import perlre, selection, tables
 from xcatd.api import Contents, Context, NodeReply, Reply, Request, data, error
 from xcatd.selection import Condition
 from xcatd.tables import Snapshot, Value
@@ -91,6 +91,9 @@ def _columns(nodes: Sequence[str], arguments: Arguments, context: Context) -> It
             answers = _Table.answers(request, snapshot, shown)
         except _TwoCriteria as two:
             yield Reply(errors=(str(two),))
+            return
+        except perlre.BadPattern as bad:
+            yield error(f"cannot use the criterion: {bad}")
             return
     for batch in batches(answers, NODES_PER_REPLY):
         yield Reply(nodes=batch)
