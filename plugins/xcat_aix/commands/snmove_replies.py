@@ -87,13 +87,13 @@ class Narrator:
         if self._is_verbose:
             yield info(f"This move is {self._id}.")
         if DATABASE_LANE in done:
-            yield from self._headings()
+            yield from self._headings(done)
         else:
             yield info(SETTING)
 
-    def _headings(self) -> Iterator[Reply]:
+    def _headings(self, done: frozenset[str] = frozenset()) -> Iterator[Reply]:
         """What begins once the database is written; the lanes run side by side."""
-        if CONSERVER_LANE in self._lanes:
+        if CONSERVER_LANE in self._lanes and CONSERVER_LANE not in done:
             yield data(f"Running makeconservercf {','.join(self._plan.summary['conserver'])}")
         if not self._total:
             return

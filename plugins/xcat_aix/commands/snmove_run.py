@@ -59,7 +59,7 @@ class AgentLinks:
         try:
             return self._connect(target, address, Relay(via, self._address(via), self.port))
         except AgentError as problem:
-            text = f"{direct.message}; by way of {via}: {problem.message}"
+            text = f"{direct.message}; {problem.message}"
             raise AgentError(ErrorCode.UNREACHABLE, text, problem.detail) from None
 
     def _connect(self, target: str, address: str, via: Relay | None) -> Connection:

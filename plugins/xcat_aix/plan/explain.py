@@ -73,14 +73,18 @@ def _value(text: str | None) -> str:
 
 
 def _database(cells: Sequence[Cell]) -> Iterator[str]:
+    """Cells with the same change are one line, and lines about the same nodes stand together."""
     yield f"Database: {count(len(cells), 'cell')} in one transaction"
-    groups: dict[tuple[str, str, str, str], list[str]] = {}
+    nodes_of: dict[str, list[str]] = {}
     for cell in cells:
-        key = (cell.table, cell.column, _before(cell), _value(cell.after))
-        groups.setdefault(key, []).append(cell.key)
-    for (table, column, before, after), nodes in groups.items():
-        yield f"  {table}.{column}: {before} -> {after}"
-        yield f"      {fold(nodes)}"
+        line = f"{cell.table}.{cell.column}: {_before(cell)} -> {_value(cell.after)}"
+        nodes_of.setdefault(line, []).append(cell.key)
+    lines_of: dict[tuple[str, ...], list[str]] = {}
+    for line, nodes in nodes_of.items():
+        lines_of.setdefault(tuple(nodes), []).append(line)
+    for nodes, lines in lines_of.items():
+        yield f"  {fold(nodes)}"
+        yield from (f"      {line}" for line in lines)
 
 
 def _before(cell: Cell) -> str:
