@@ -7,7 +7,7 @@ read or write sockets.  Facts: specs/wire-protocol.md, sections 3.2 and 3.4.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from xcatd.wire.tree import Tree, Value
@@ -17,7 +17,10 @@ _CLEAR_LINE = "\r\x1b[K"
 
 def _text(values: Sequence[Value]) -> str:
     """The first of a list as text; a nested element has none."""
-    value = values[0] if values else None
+    return _plain(values[0]) if values else ""
+
+
+def _plain(value: Value) -> str:
     return value if isinstance(value, str) else ""
 
 
@@ -60,16 +63,14 @@ class Printer:
             self.status |= _code(code)
         self._failures(response, source, "error", "Error: ", "NoErrorPrefix")
         self._failures(response, source, "warning", "Warning: ", "NoWarnPrefix")
-        for item in response.get("info", ()):
-            text = _text((item,))
-            self._say(shown + text if _says(text) else text)
+        self._say(
+            shown + text if _says(text) else text for text in map(_plain, response.get("info", ()))
+        )
         for item in response.get("sinfo", ()):
-            self._progress(_text((item,)))
+            self._progress(_plain(item))
         self._nodes(response, source, shown)
-        for item in response.get("data", ()):
-            text = _data_text(item)
-            if _says(text):
-                self._say(shown + text)
+        texts = map(_data_text, response.get("data", ()))
+        self._say(shown + text for text in texts if _says(text))
 
     def _is_shown(self, response: Tree, source: str) -> str:
         """The prefix of informational lines."""
@@ -79,12 +80,13 @@ class Printer:
     def _failures(self, response: Tree, source: str, name: str, word: str, flag: str) -> None:
         word = "" if flag in response else word
         for item in response.get(name, ()):
-            text = _text((item,))
+            text = _plain(item)
             where = f"[{source}]: " if _says(source) and _says(text) else ""
             self._complain(f"{word}{where}{text}")
 
     def _nodes(self, response: Tree, source: str, shown: str) -> None:
         is_failing = False  # for the rest of the document
+        lines: list[str] = []
         for node in response.get("node", ()):
             if not isinstance(node, dict):
                 continue
@@ -94,13 +96,18 @@ class Printer:
             line = _node_line(node, source, shown)
             if _says(line) and line != f"[{source}]":
                 if is_failing:
+                    self._say(lines)
+                    lines = []
                     self._complain(line)
                 else:
-                    self._say(line)
+                    lines.append(line)
+        self._say(lines)
 
-    def _say(self, line: str) -> None:
-        self.clear_progress()
-        self._out.write(encode(line + "\n"))
+    def _say(self, lines: Iterable[str]) -> None:
+        """Many lines at once are the usual case."""
+        if ended := [line + "\n" for line in lines]:
+            self.clear_progress()
+            self._out.write(encode("".join(ended)))
 
     def _complain(self, line: str) -> None:
         self.clear_progress()

@@ -8,11 +8,11 @@ Facts: specs/wire-protocol.md, sections 3.1 to 3.3.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from xcatd.messages import Contents, NodeReply, Reply
 
-from .tree import escape
+from .tree import MARKUP, escape
 
 #: Other control characters kill the client's parser; other characters would be printed as Latin-1.
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x1b\x20-\x7f]")
@@ -28,6 +28,14 @@ def clean(text: str) -> str:
 
 def _leaf(name: str, text: str) -> str:
     return f"<{name}>{escape(clean(text))}</{name}>"
+
+
+def _leaves(name: str, texts: Sequence[str]) -> str:
+    """One element per text; long lists of plain lines are the usual case, and checked as a whole."""
+    everything = "".join(texts)
+    if everything.isascii() and everything.isprintable() and MARKUP.search(everything) is None:
+        return f"<{name}>" + f"</{name}><{name}>".join(texts) + f"</{name}>"
+    return "".join(_leaf(name, text) for text in texts)
 
 
 def _checked(name: str) -> str:
@@ -57,7 +65,7 @@ def _node(node: NodeReply) -> Iterator[str]:
 
 
 def _elements(reply: Reply) -> Iterator[str]:
-    named: tuple[tuple[str, Iterable[str]], ...] = (
+    named: tuple[tuple[str, Sequence[str]], ...] = (
         ("error", reply.errors),
         ("warning", reply.warnings),
         ("info", reply.info),
@@ -65,8 +73,8 @@ def _elements(reply: Reply) -> Iterator[str]:
         *((_checked(name), texts) for name, texts in reply.extra.items()),
     )
     for name, texts in named:
-        for text in texts:
-            yield _leaf(name, text)
+        if texts:
+            yield _leaves(name, texts)
     for node in reply.nodes:
         yield from _node(node)
     for item in reply.data:

@@ -40,7 +40,6 @@ class TreeBuilder:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._names: list[str] = []
         self._trees: list[Tree | None] = []
         self._text: list[str] = []
         self._elements = 0
@@ -69,27 +68,33 @@ class TreeBuilder:
         if attributes:
             raise MalformedError(f"element {name[:40]!r} has attributes")
         self._elements += 1
-        if len(self._names) >= self._limits.depth:
+        trees = self._trees
+        if len(trees) >= self._limits.depth:
             raise TooLargeError(f"more than {self._limits.depth} elements inside each other")
         if self._elements > self._limits.elements:
             raise TooLargeError(f"more than {self._limits.elements} elements")
-        self._names.append(name)
-        self._trees.append(None)
+        trees.append(None)
         self._text.clear()
 
     def _end(self, name: str) -> None:
-        self._names.pop()
-        value: Value = self._trees.pop() or self._leaf()
+        trees = self._trees
+        value: Value = trees.pop() or self._leaf()
         self._text.clear()
-        if self._trees:
-            if (parent := self._trees[-1]) is None:
-                parent = self._trees[-1] = {}
-            parent.setdefault(name, []).append(value)
-        self.closed(len(self._names), name, value)
+        if trees:
+            parent = trees[-1]
+            if parent is None:
+                trees[-1] = {name: [value]}
+            elif name in parent:
+                parent[name].append(value)
+            else:
+                parent[name] = [value]
+        if len(trees) <= 1:
+            self.closed(len(trees), name, value)
 
     def _leaf(self) -> str | None:
-        text = "".join(self._text)
-        return text if text.strip() else None
+        pieces = self._text
+        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
+        return None if not text or text.isspace() else text
 
     def forget(self) -> None:
         """One document of a stream is over: count anew and keep nothing of it."""
@@ -97,7 +102,7 @@ class TreeBuilder:
         self._trees[-1] = None
 
     def closed(self, depth: int, name: str, value: Value) -> None:
-        """Hook: the element ``name`` below ``depth`` open ones is complete."""
+        """Hook: an outermost (``depth`` 0) element or a child of one (1) is complete."""
 
 
 class _Document(TreeBuilder):
@@ -125,15 +130,15 @@ def parse(document: bytes, root: str, limits: Limits) -> Tree:
     return value or {}
 
 
-_MARKUP = re.compile(r'[&<>"]')
+MARKUP = re.compile(r'[&<>"]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
 def escape(text: str) -> str:
     """Text as element content, escaped as the existing clients do."""
-    if _MARKUP.search(text) is None:
+    if MARKUP.search(text) is None:
         return text
-    return _MARKUP.sub(lambda match: _ESCAPES[match.group()], text)
+    return MARKUP.sub(lambda match: _ESCAPES[match.group()], text)
 
 
 def layout(root: str, tree: Mapping[str, Sequence[Value]]) -> str:
