@@ -82,8 +82,8 @@ def _database(cells: Sequence[Cell]) -> Iterator[str]:
     lines_of: dict[tuple[str, ...], list[str]] = {}
     for line, nodes in nodes_of.items():
         lines_of.setdefault(tuple(nodes), []).append(line)
-    for nodes, lines in lines_of.items():
-        yield f"  {fold(nodes)}"
+    for same, lines in lines_of.items():
+        yield f"  {fold(same)}"
         yield from (f"      {line}" for line in lines)
 
 
