@@ -220,3 +220,24 @@ def test_writers_in_several_threads_take_turns(tmp_path):
         thread.join()
     snapshot = database.read(["site", "policy"])
     assert len(snapshot.rows("site")) == len(snapshot.rows("policy")) == 20
+
+
+def test_a_reader_never_sees_half_a_transaction(tmp_path):
+    database = Database.open(Location("SQLite", tmp_path), busy_timeout=20)
+    database.create_missing_tables(["site", "policy", "nodelist"])
+
+    def write() -> None:
+        for turn in range(15):
+            with database.transaction("site", "policy") as transaction:
+                transaction.insert("policy", [{"priority": str(turn)}])
+                transaction.insert("site", [{"key": str(turn), "value": "x"}])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    counts = []
+    while writer.is_alive():
+        snapshot = database.read(["policy", "site"])
+        counts.append((len(snapshot.rows("policy")), len(snapshot.rows("site"))))
+    writer.join()
+    assert counts
+    assert all(policies == sites for policies, sites in counts)
