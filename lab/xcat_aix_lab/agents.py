@@ -43,9 +43,10 @@ def program(lab: LabDirectory, node: str) -> Program:
     return Program(program_name(node), argv, _environment(), log, _READY)
 
 
-def hosting_program(lab: LabDirectory, name: str) -> Program:
+def hosting_program(lab: LabDirectory, name: str, *, memory: bool = False) -> Program:
     """One process that hosts the agents of all nodes."""
     argv = [sys.executable, "-m", "xcat_aix_lab.hosting", str(lab.path)]
+    argv += ["--memory"] if memory else []
     return Program(name, argv, _environment(), lab.logs / "agents.log", _READY)
 
 

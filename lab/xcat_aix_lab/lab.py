@@ -58,16 +58,18 @@ class Lab:
         records.fill(directory.database, directory.cluster.tables)
         directory.finish()
 
-    def up(self, *, in_process: bool = False) -> None:
+    def up(self, *, in_process: bool = False, memory: bool = False) -> None:
         """Start what does not run; raises ``NotReady``.
 
         ``in_process`` hosts all agents in one process; a lab that does so already goes on so.
+        ``memory`` lets that process keep hosts and NIM databases to itself: for measurements, as
+        what the nodes do then shows in their files only.
         """
         alive = [n.name for n in self.directory.cluster.with_agent if not self.is_down(n.name)]
         if in_process and any(self.launcher.is_running(agents.program_name(n)) for n in alive):
             raise LabError("the agents run as processes: end them first with 'xcat-aix-lab down'")
         if in_process or self.launcher.is_running(_ALL_AGENTS):
-            programs = [agents.hosting_program(self.directory, _ALL_AGENTS)]
+            programs = [agents.hosting_program(self.directory, _ALL_AGENTS, memory=memory)]
         else:
             programs = [agents.program(self.directory, node) for node in alive]
         self.launcher.start([self._daemon(), *programs], _START)

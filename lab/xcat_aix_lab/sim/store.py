@@ -158,6 +158,8 @@ class DirectoryStore:
         self.directory = directory
         self._cache: dict[str, tuple[tuple[int, int, int], Any]] = {}
         self._depth = threading.RLock()
+        self._lock_of_locks = threading.Lock()
+        self._nim_locks: dict[str, threading.Lock] = {}
         self.topology: Topology = self._load(
             os.path.join(directory, "topology.json"), Topology.from_json
         )
@@ -182,12 +184,23 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def nim_lock(self, node: str, patience: float) -> Iterator[bool]:
-        """NIM's global lock on one master, tried again and again for ``patience`` seconds."""
+        """NIM's global lock on one master, waited for at most ``patience`` seconds.
+
+        Threads of this process wait for each other first; only one of them looks at the file again
+        and again, as there is no waiting with a limit for it.
+        """
+        with self._lock_of_locks:
+            own = self._nim_locks.setdefault(node, threading.Lock())
+        end = time.monotonic() + patience
+        if not own.acquire(timeout=patience):
+            yield False
+            return
         file = os.open(self.path(node, "nim.lock"), os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            yield _try_lock(file, patience)
+            yield _try_lock(file, end)
         finally:
             os.close(file)
+            own.release()
 
     def host(self, node: str) -> Host:
         """The host's state."""
@@ -253,8 +266,7 @@ def _locked(path: str) -> Iterator[None]:
         os.close(file)
 
 
-def _try_lock(file: int, patience: float) -> bool:
-    end = time.monotonic() + patience
+def _try_lock(file: int, end: float) -> bool:
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
