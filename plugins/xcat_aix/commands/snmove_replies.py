@@ -193,7 +193,10 @@ class Narrator:
         if failed:
             nodes = sum(1 for lane in failed if lane.target)
             what = f"{nodes} of {count(self._total, 'node')}" if nodes else "a part"
-            return error(f"{what} not finished; to try again: snmove --resume {ended.plan_id}")
+            return error(
+                f"{what} not finished, while the database has the new values; to try again:"
+                f" snmove --resume {ended.plan_id}"
+            )
         return info(f"This move can be taken back: snmove --undo {ended.plan_id}")
 
 
