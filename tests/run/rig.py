@@ -123,13 +123,14 @@ class Rig:
         kinds = [DatabaseWrite(self.db), *agent_steps((0.0, 0.0), late=0.0)]
         settings: dict[str, Any] = {
             "clock": self.clock,
+            "connect": self.world.connect,
             "fanout": self.fanout,
             "crash": crash,
             **self.settings,
             **more,
         }
         registry = Registry([self.wrap(kind) for kind in kinds])
-        return Executor(self.journal(), registry, connect=self.world.connect, **settings)
+        return Executor(self.journal(), registry, **settings)
 
     def run(self, plan: Plan, **more: Any) -> list[Progress]:
         executor = self.executor(**more)

@@ -238,7 +238,9 @@ def test_a_dead_job_that_had_done_its_work_is_done() -> None:
 def test_a_dead_job_that_had_not_is_a_failure(kind: str) -> None:
     desk = Desk()
     getattr(desk.node, kind).add(REPOINT)
-    with pytest.raises(StepFailed, match=r"died before it was done: (nothing|half) of it") as caught:
+    with pytest.raises(
+        StepFailed, match=r"died before it was done: (nothing|half) of it"
+    ) as caught:
         STEP.effect(desk.task)
     assert type(caught.value) is StepFailed
 

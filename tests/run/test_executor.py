@@ -16,9 +16,10 @@ from xcat_aix.run.progress import LaneEnded, PlanEnded, StepEnded, StepSaid, Ste
 from xcat_aix.run.registry import AnyKind, Registry
 from xcat_aix.run.states import Outcome, StepState, Word
 from xcat_aix.run.task import Task
-from xcat_aix.run.testing import MemoryDatabase
+from xcat_aix.run.testing import FakeConnection, MemoryDatabase
+from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import Probe, Verdict
-from xcatd.api import SystemClock
+from xcatd.api import DatabaseError, SystemClock
 
 from .rig import (
     DATABASE,
@@ -192,6 +193,48 @@ def test_an_agent_that_refuses_is_a_failure_even_if_it_need_not_be_there() -> No
     told = rig.run(plan(["n1"], lanes=lanes))
     assert ended(told, "n1", "repoint").text == "cannot be sent to an agent: its lane names none"
     assert results(told)["n1"] == "unmoved"
+
+
+def test_a_peer_that_is_refused_is_a_failure_even_if_it_need_not_be_there() -> None:
+    def refuse(target: str, via: str | None) -> FakeConnection:
+        raise AgentError(ErrorCode.WRONG_PEER, "the peer is somebody else")
+
+    rig = Rig()
+    lanes = [DATABASE, lane("n1", if_unreachable="skip")]
+    told = rig.run(plan(["n1"], lanes=lanes), connect=refuse)
+    failed = ended(told, "n1", "repoint")
+    assert (failed.state, failed.text) == (StepState.FAILED, "the peer is somebody else")
+    assert results(told)["n1"] == "unmoved"
+
+
+def test_a_step_in_doubt_stays_so_while_its_agent_cannot_be_asked() -> None:
+    rig = Rig()
+    with pytest.raises(Killed):
+        rig.run(plan(["n1"]), crash=_kill_in_the_middle)
+    rig.world.node("n1").is_down = True
+    for _ in range(2):
+        told = rig.resume(rig.only_plan())
+        assert outcome(told) is Outcome.PARTIAL
+        doubt = ended(told, "n1", "repoint")
+        assert (doubt.state, doubt.text) == (StepState.UNKNOWN, "its agent cannot be connected")
+    rig.world.node("n1").is_down = False
+    assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
+    assert set(rig.performed().values()) == {1}
+
+
+def test_a_step_found_half_done_is_left_so_without_retry() -> None:
+    rig = Rig()
+    with pytest.raises(Killed):
+        rig.run(plan(["n1"]), crash=_kill_in_the_middle)
+    rig.world.node("n1").effects[REPOINT] = None
+    rig.world.node("n1").jobs.clear()
+    executor = rig.executor()
+    told = list(executor.run(executor.claim(rig.only_plan()), retry=False))
+    broken = ended(told, "n1", "repoint")
+    assert (broken.state, broken.text) == (StepState.FAILED, "half of it is there")
+    assert results(told)["n1"] == "mixed"
+    assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
+    assert rig.world.state()["n1"][REPOINT] == {"nim_name": "n1", "master": "sn2"}
 
 
 def test_lanes_wait_for_what_they_need_and_are_held_without_it() -> None:
@@ -406,6 +449,36 @@ def test_a_caller_may_go_away_after_the_last_word() -> None:
 
 
 # Trouble
+
+
+def test_a_database_that_fails_stops_everything_and_lets_go() -> None:
+    rig = Rig()
+    calls: list[int] = []
+
+    class Failing(MemoryDatabase):
+        def transaction(self, *tables: str) -> Any:
+            calls.append(1)
+            if len(calls) == 4:
+                raise DatabaseError("cannot write: the disk is full")
+            return rig.db.transaction(*tables)
+
+    executor = rig.executor()
+    journal = replace(executor.journal, db=Failing())
+    executor = replace(executor, journal=journal)
+    claimed = executor.open(plan(["n1", "n2"]))
+    with pytest.raises(DatabaseError, match="the disk is full"):
+        list(executor.run(claimed))
+    (summary,) = rig.journal(alive=True).list()
+    assert summary.is_interrupted
+    assert outcome(rig.resume(summary.id)) is Outcome.OK
+    assert set(rig.performed().values()) == {1}
+
+
+def test_a_stop_before_the_start_begins_nothing() -> None:
+    rig, stop = Rig(), threading.Event()
+    stop.set()
+    assert outcome(rig.run(plan(), stop=stop)) is None
+    assert words(rig) == ["opened", "released"]
 
 
 class Buggy:

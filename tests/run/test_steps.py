@@ -247,9 +247,8 @@ def test_the_board_starts_lanes_in_plan_order_and_holds_what_cannot_be() -> None
     assert board.ended("e", LaneResult.UNMOVED) == ()
     assert board.ended("a", LaneResult.SKIPPED) == ()
     assert [each.id for each in board.ready()] == ["b"]
-    assert not board.is_over
     assert [each.id for each in board.ended("b", LaneResult.MIXED)] == ["c", "d"]
-    assert board.is_over
+    assert board.ready() == ()
 
 
 def test_the_board_knows_what_was_moved_before() -> None:

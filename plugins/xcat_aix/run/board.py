@@ -22,11 +22,6 @@ class Board:
         for id_ in self._over:
             del self._waiting[id_]
 
-    @property
-    def is_over(self) -> bool:
-        """Whether every lane was ended or held."""
-        return not self._waiting and not self._started
-
     def ready(self) -> tuple[Lane, ...]:
         """The lanes that can start now; they count as started from here on."""
         found = [lane for lane in self._waiting.values() if self._over.issuperset(lane.needs)]

@@ -10,14 +10,16 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from xcat_aix.plan.model import Lane, Plan
+from xcatd.api import DatabaseError
 
 from . import rows
 from .board import Board
-from .errors import StepFailed
+from .errors import RunError, StepFailed
 from .journal import Claimed, Hold, Journal
 from .lane_runner import Circumstances, Crash, LaneRunner
 from .line import Finished, Line, Message, Said, Stopped, Wish, Write
@@ -46,6 +48,7 @@ BATCH = 256
 PROGRESS_ROWS = 20
 
 _TICK = 0.25
+_LOOK = 1.0
 _JOIN = 5.0
 
 
@@ -96,6 +99,10 @@ class Executor:
         except GeneratorExit:
             run.wind_down()
             raise
+        except Exception:
+            run.abandon()
+            run.let_go()
+            raise
         finally:
             run.abandon()
 
@@ -122,6 +129,7 @@ class _Run:
         self._later: list[Event] = []
         self._fault: Exception | None = None
         self._has_ended = False
+        self._next_look = 0.0
         self._board = Board(claimed.plan.lanes, claimed.state.results())
         self._around = Circumstances(
             plan_id=claimed.hold.plan_id,
@@ -138,6 +146,7 @@ class _Run:
 
     def go(self) -> Iterator[Progress]:
         """All of it, from the retries to the end."""
+        self._look_at_stop()
         if self._retry:
             self._record(self._retries())
         self._dispatch()
@@ -152,6 +161,12 @@ class _Run:
             self._turn()
         if not self._has_ended:
             self._end()
+
+    def let_go(self) -> None:
+        """Give the claim up after a failure, as far as that is still possible."""
+        if not self._has_ended:
+            with suppress(RunError, DatabaseError):
+                self._journal.release(self._hold)
 
     def abandon(self) -> None:
         """Let go of the worker threads; writes nothing."""
@@ -168,13 +183,16 @@ class _Run:
 
     def _turn(self) -> list[Progress]:
         """Settle what has come in.  Nothing is told before all of it is settled."""
-        if self._executor.stop.is_set():
-            self._halt.set()
+        self._look_at_stop()
         told = self._settle(self._collect())
         for line in self._late_lines():
             told += self._give_up(line)
         self._journal.renew_if_due(self._hold)
         return told
+
+    def _look_at_stop(self) -> None:
+        if self._executor.stop.is_set():
+            self._halt.set()
 
     def _collect(self) -> list[Message]:
         try:
@@ -277,8 +295,13 @@ class _Run:
                 yield Event(Word.HELD, lane.id, step, record.attempt, detail={"text": text})
 
     def _late_lines(self) -> list[Line]:
-        now = self._clock.monotonic() - self._executor.grace
-        return [line for line in self._active.values() if (line.deadline or now) < now]
+        """The lanes that are long past their time; looked for once in a while."""
+        now = self._clock.monotonic()
+        if now < self._next_look:
+            return []
+        self._next_look = now + min(_LOOK, self._executor.grace)
+        limit = now - self._executor.grace
+        return [line for line in self._active.values() if (line.deadline or limit) < limit]
 
     def _give_up(self, line: Line) -> list[Progress]:
         """Stop waiting for a worker that does not come back; its thread is left to itself."""
@@ -302,8 +325,8 @@ class _Run:
         ]
 
     def _end(self) -> PlanEnded:
-        self._has_ended = True
         outcome = self._close()
+        self._has_ended = True
         if self._fault is not None:
             raise self._fault
         return PlanEnded(self._hold.plan_id, outcome, self._state.results())
