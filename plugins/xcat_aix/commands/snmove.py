@@ -60,7 +60,7 @@ def _act(given: Given, request: Request, context: Context) -> Iterator[Reply]:
         case Action.UNDO:
             yield from _undo(given, request, context)
         case Action.MOVE:
-            if not given.is_json:
+            if not (given.is_json or given.asked.lite_only):
                 yield info(replies.MOVING)
             plan = plan_move(given.asked, given.noderange, context)
             yield from _show_or_do(plan, given, request, context)
