@@ -23,10 +23,12 @@ from .context import Clock, SystemClock
 from .db import location
 from .db.database import Database
 from .db.errors import DatabaseError
-from .peers import PeerNames
+from .listener import listen
+from .peer import Times
+from .peernames import PeerNames
 from .plugins import PluginHost
 from .pool import WorkerPool
-from .server import Server, Times, listen
+from .server import Server
 from .session import Services, Session
 from .site import MN_MARKER, SN_MARKER, Settings, SettingsError
 from .tls import CertificateError, Contexts

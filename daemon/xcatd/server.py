@@ -8,8 +8,6 @@ Must not: know XML, policy or plugins.  Facts: specs/wire-protocol.md, sections 
 
 from __future__ import annotations
 
-import enum
-import errno
 import logging
 import selectors
 import socket
@@ -17,54 +15,17 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 
 from .connection import Connection, PeerGoneError, Wants
 from .context import Clock
+from .peer import Peer, Stage, Times, events_for, overdue
 from .pool import WorkerPool
 from .tls import CertificateError
 from .wire.requests import Incoming
 from .wire.tree import MalformedError
 
 _log = logging.getLogger(__name__)
-
-BACKLOG = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """Limits in seconds."""
-
-    handshake: float = 10.0
-    request: float = 15.0
-    slow_request: float = 300.0  # for a known peer whose bytes keep coming
-    drain: float = 60.0
-    finish: float = 45.0  # running commands at the end, before they are cancelled
-    cancelled: float = 15.0  # and after
-
-
-class Stage(enum.Enum):
-    """Where a connection stands."""
-
-    GREETING = enum.auto()  # TLS is not up yet
-    READING = enum.auto()  # a request is awaited
-    RUNNING = enum.auto()  # a command works on it
-    CLOSING = enum.auto()  # the rest of the output is being sent
-
-
-@dataclass(slots=True, eq=False)
-class _Peer:
-    connection: Connection
-    deadline: float | None
-    stage: Stage = Stage.GREETING
-    wants: Wants = Wants.READ
-    is_in_front: bool = False
-    is_deaf: bool = False  # what it sends while its command runs is not read any more
-    is_last: bool = False
-    reading_since: float = 0.0
-    inbox: list[Incoming] = field(default_factory=list)
-    events: int = 0
 
 
 class Channel:
@@ -87,39 +48,6 @@ class Channel:
 
 
 Handle = Callable[[Channel, Incoming], bool]
-
-
-def listen(port: int) -> list[socket.socket]:
-    """Sockets on all addresses: one for both protocols, or IPv4 alone where IPv6 is off.
-
-    Raises OSError, ``EADDRINUSE`` if another daemon has the port.
-    """
-    if socket.has_dualstack_ipv6():
-        try:
-            return [_bound(socket.AF_INET6, port)]
-        except OSError as error:
-            if isinstance(error, PermissionError) or _is_taken(error):
-                raise
-    return [_bound(socket.AF_INET, port)]
-
-
-def _is_taken(error: OSError) -> bool:
-    return error.errno == errno.EADDRINUSE
-
-
-def _bound(family: socket.AddressFamily, port: int) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind(("", port))
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 class Server:
@@ -147,7 +75,7 @@ class Server:
         self._on_accept = on_accept
         self._times = times or Times()
         self._max_peers = max_peers
-        self._peers: dict[Connection, _Peer] = {}
+        self._peers: dict[Connection, Peer] = {}
         self._calls: deque[Callable[[], None]] = deque()
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -281,7 +209,7 @@ class Server:
         host = address[0].removeprefix("::ffff:")
         connection = Connection(sock, host, address[1], self._clock)
         deadline = self._clock.monotonic() + self._times.handshake
-        self._peers[connection] = _Peer(connection, deadline)
+        self._peers[connection] = Peer(connection, deadline)
         self._on_accept(host)
 
     def _make_room(self) -> bool:
@@ -307,10 +235,10 @@ class Server:
         for peer in list(self._peers.values()):
             self._look_after(peer, now)
 
-    def _look_after(self, peer: _Peer, now: float) -> None:
+    def _look_after(self, peer: Peer, now: float) -> None:
         connection = peer.connection
         if peer.deadline is not None and now >= peer.deadline and not peer.is_in_front:
-            _log.info("%s is dropped: %s", connection, _overdue(peer.stage))
+            _log.info("%s is dropped: %s", connection, overdue(peer.stage))
             self._drop(peer)
             return
         if connection.flush_at is not None and now >= connection.flush_at:
@@ -318,9 +246,9 @@ class Server:
         if peer.stage is Stage.CLOSING and not connection.has_output:
             self._drop(peer)
             return
-        self._watch(peer, _events(peer))
+        self._watch(peer, events_for(peer))
 
-    def _watch(self, peer: _Peer, events: int) -> None:
+    def _watch(self, peer: Peer, events: int) -> None:
         if events == peer.events:
             return
         sock = peer.connection.socket
@@ -332,7 +260,7 @@ class Server:
             self._selector.register(sock, events, partial(self._ready, peer))
         peer.events = events
 
-    def _ready(self, peer: _Peer) -> None:
+    def _ready(self, peer: Peer) -> None:
         connection = peer.connection
         if connection not in self._peers:
             return
@@ -346,14 +274,14 @@ class Server:
             case _:
                 pass
 
-    def _to_front(self, peer: _Peer) -> None:
+    def _to_front(self, peer: Peer) -> None:
         self._watch(peer, 0)
         peer.is_in_front = True
         if not self._front.submit(partial(self._advance, peer)):
             _log.error("%s is dropped: too many connections at once", peer.connection)
             self._drop(peer)
 
-    def _drop(self, peer: _Peer) -> None:
+    def _drop(self, peer: Peer) -> None:
         if self._peers.pop(peer.connection, None) is None:
             return
         if peer.events:
@@ -362,7 +290,7 @@ class Server:
 
     # -- in the front pool -----------------------------------------------------------------------
 
-    def _advance(self, peer: _Peer) -> None:
+    def _advance(self, peer: Peer) -> None:
         """One step of a connection that became ready."""
         try:
             requests = self._step(peer)
@@ -378,7 +306,7 @@ class Server:
         else:
             self.call(partial(self._stepped, peer, requests))
 
-    def _log_departure(self, peer: _Peer, error: PeerGoneError) -> None:
+    def _log_departure(self, peer: Peer, error: PeerGoneError) -> None:
         if peer.stage is Stage.GREETING:
             _log.error("%s is dropped before TLS was up: %s", peer.connection, error)
         elif peer.connection.is_between:
@@ -386,7 +314,7 @@ class Server:
         else:
             _log.info("%s has gone within a request: %s", peer.connection, error)
 
-    def _step(self, peer: _Peer) -> list[Incoming]:
+    def _step(self, peer: Peer) -> list[Incoming]:
         connection = peer.connection
         if peer.stage is Stage.GREETING:
             if not connection.has_started:
@@ -406,7 +334,7 @@ class Server:
 
     # -- in the serving thread again ---------------------------------------------------------------
 
-    def _stepped(self, peer: _Peer, requests: list[Incoming]) -> None:
+    def _stepped(self, peer: Peer, requests: list[Incoming]) -> None:
         peer.is_in_front = False
         if peer.connection not in self._peers:
             return
@@ -415,7 +343,7 @@ class Server:
         elif self._stopping:
             self._drop(peer)
 
-    def _take(self, peer: _Peer, requests: list[Incoming]) -> None:
+    def _take(self, peer: Peer, requests: list[Incoming]) -> None:
         connection = peer.connection
         if any(request.abort for request in requests):
             _log.info("%s aborts before its command has started", connection)
@@ -435,7 +363,7 @@ class Server:
                 _log.error("%s is dropped: too many commands are waiting", connection)
                 self._drop(peer)
 
-    def _hear(self, peer: _Peer) -> None:
+    def _hear(self, peer: Peer) -> None:
         """The peer says something while its command runs."""
         connection = peer.connection
         try:
@@ -452,7 +380,7 @@ class Server:
         for request in requests:
             self._interrupt(peer, request)
 
-    def _interrupt(self, peer: _Peer, request: Incoming) -> None:
+    def _interrupt(self, peer: Peer, request: Incoming) -> None:
         connection = peer.connection
         if request.abort:
             _log.info("%s aborts its command", connection)
@@ -466,7 +394,7 @@ class Server:
             _log.error("%s sent a request before the answer to the first", connection)
             peer.is_deaf = peer.is_last = True
 
-    def _run(self, peer: _Peer, request: Incoming) -> None:
+    def _run(self, peer: Peer, request: Incoming) -> None:
         """In the command pool."""
         keep = False
         try:
@@ -474,7 +402,7 @@ class Server:
         finally:
             self.call(partial(self._finished, peer, keep=keep))
 
-    def _finished(self, peer: _Peer, *, keep: bool) -> None:
+    def _finished(self, peer: Peer, *, keep: bool) -> None:
         self._running -= 1
         connection = peer.connection
         if connection not in self._peers:
@@ -495,30 +423,3 @@ class Server:
             self._take(peer, requests)
         elif not connection.is_between:
             self._to_front(peer)
-
-
-def _overdue(stage: Stage) -> str:
-    match stage:
-        case Stage.GREETING:
-            return "no TLS handshake in time"
-        case Stage.READING:
-            return "no request in time"
-        case _:
-            return "it does not read its replies"
-
-
-def _events(peer: _Peer) -> int:
-    """What to wait for on behalf of this peer."""
-    if peer.is_in_front:
-        return 0
-    connection = peer.connection
-    output = selectors.EVENT_WRITE if connection.has_output and connection.flush_at is None else 0
-    match peer.stage:
-        case Stage.GREETING:
-            return selectors.EVENT_WRITE if peer.wants is Wants.WRITE else selectors.EVENT_READ
-        case Stage.READING:
-            return selectors.EVENT_READ | output
-        case Stage.RUNNING:
-            return output if peer.is_deaf else selectors.EVENT_READ | output
-        case Stage.CLOSING:
-            return output

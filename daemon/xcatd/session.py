@@ -19,7 +19,7 @@ from .db.errors import DatabaseError
 from .logs import request_id
 from .messages import Reply, Request
 from .noderange import NoderangeError
-from .peers import PeerName
+from .peernames import PeerName
 from .plugins import PluginHost
 from .site import Settings
 from .wire import replies

@@ -16,8 +16,9 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from xcatd.connection import OUTBOX_LIMIT
+from xcatd.listener import listen
+from xcatd.peer import Times
 from xcatd.pool import WorkerPool
-from xcatd.server import Times, listen
 from xcatd.site import Settings
 from xcatd.tls import Contexts, user_of, versions
 
