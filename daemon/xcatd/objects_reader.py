@@ -9,23 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import groupby
-from typing import NamedTuple
 
 from . import objects, selection
 from .db import schema
 from .db.snapshot import Snapshot
-from .objects import Entry, ObjectType
+from .objects import Entry, Guard
 
+#: One object: attribute name to text; attributes without a value are left out.
+Values = dict[str, str]
 
-class Found(NamedTuple):
-    """One attribute of one object: its text, and the entry it came from (None for free types)."""
-
-    text: str
-    entry: Entry | None
-
-
-#: One object: attribute name to value; attributes without a value are left out.
-Values = dict[str, Found]
+#: Where the attributes of objects came from: object to attribute to entry.
+Places = dict[str, dict[str, Entry]]
 
 
 class ObjectReader:
@@ -52,34 +46,36 @@ class ObjectReader:
         return tuple(dict.fromkeys(key for row in rows if (key := row[definition.key_column])))
 
     def read(
-        self, kind: str, names: Iterable[str], wanted: Collection[str] | None = None
+        self,
+        kind: str,
+        names: Iterable[str],
+        wanted: Collection[str] | None = None,
+        *,
+        places: Places | None = None,
     ) -> dict[str, Values]:
         """The objects of these names with these attributes (all by default).
 
         Names that do not exist come back as well, without own values; objects of which nothing is
         readable at all are left out.  Values of nodes are effective, those of others as stored.
+        ``places`` is filled with where each value came from.
         """
         if kind in objects.FREE_TYPES:
             return self._read_free(kind, names)
         definition = objects.TYPES[kind]
         found: dict[str, Values] = {name: {} for name in names}
         if found:
-            _Filling(self._snapshot, definition, definition.readable(wanted), found).fill()
+            entries = definition.readable(wanted)
+            _Filling(self._snapshot, definition.name, entries, found, places).fill()
         return {
             name: values for name, values in found.items() if values or definition.always_exists
         }
 
     def _read_free(self, kind: str, names: Iterable[str]) -> dict[str, Values]:
         if kind == "site":
-            texts = {"": dict(self._snapshot.site)}
-        else:
-            texts = self._settings()
-        found = {name: texts.get("" if kind == "site" else name) for name in names}
-        return {
-            name: {key: Found(text, None) for key, text in settings.items()}
-            for name, settings in found.items()
-            if settings
-        }
+            site = dict(self._snapshot.site)
+            return {name: site for name in names if site}
+        settings = self._settings()
+        return {name: settings[name] for name in names if name in settings}
 
     def _settings(self) -> dict[str, dict[str, str]]:
         """Monitoring plug-ins' settings by plug-in."""
@@ -106,11 +102,6 @@ class ObjectReader:
         return attribute_lookup(self._snapshot)
 
 
-def texts(values: Values) -> dict[str, str]:
-    """An object's values as plain text."""
-    return {attribute: found.text for attribute, found in values.items()}
-
-
 def attribute_lookup(snapshot: Snapshot) -> Callable[[str, str], str | None]:
     """A function (node, attribute) -> effective value, for dynamic groups.
 
@@ -124,8 +115,7 @@ def attribute_lookup(snapshot: Snapshot) -> Callable[[str, str], str | None]:
             return node
         if name not in known:
             known[name] = reader.read("node", snapshot.nodes, (name,))
-        found = known[name].get(node, {}).get(name)
-        return found.text if found else None
+        return known[name].get(node, {}).get(name)
 
     return attribute
 
@@ -136,14 +126,16 @@ class _Filling:
     def __init__(
         self,
         snapshot: Snapshot,
-        definition: ObjectType,
-        entries: Iterable[Entry],
+        kind: str,
+        entries: tuple[Entry, ...],
         found: dict[str, Values],
+        places: Places | None,
     ) -> None:
         self._snapshot = snapshot
-        self._kind = definition.name
-        self._entries = tuple(entries)
+        self._kind = kind
+        self._entries = entries
         self._found = found
+        self._places = places
         self._rows: dict[tuple[object, ...], dict[str, dict[str, str]]] = {}
 
     def fill(self) -> None:
@@ -154,18 +146,30 @@ class _Filling:
                 self._take(entries, rows)
 
     def _take(self, entries: list[Entry], rows: Mapping[str, Mapping[str, str]]) -> None:
-        guard = entries[0].guard
-        by_column = {entry.column: entry for entry in entries}
-        for name, row in rows.items():
+        allowed = self._allowed(entries[0].guard, rows)
+        attributes = {entry.column: entry.attribute for entry in entries}
+        for name, row in allowed:
             values = self._found[name]
-            if guard is not None:
-                guarding = values.get(guard.attribute)
-                if guarding is None or not guard.allows(guarding.text):
-                    continue
             for column, text in row.items():
-                entry = by_column.get(column)
-                if entry is not None:
-                    values[entry.attribute] = Found(text, entry)
+                attribute = attributes.get(column)
+                if attribute is not None:
+                    values[attribute] = text
+        if self._places is not None:
+            for name, row in allowed:
+                places = self._places.setdefault(name, {})
+                places.update({e.attribute: e for e in entries if e.column in row})
+
+    def _allowed(
+        self, guard: Guard | None, rows: Mapping[str, Mapping[str, str]]
+    ) -> list[tuple[str, Mapping[str, str]]]:
+        if guard is None:
+            return list(rows.items())
+        attribute = guard.attribute
+        return [
+            (name, row)
+            for name, row in rows.items()
+            if guard.allows(self._found[name].get(attribute))
+        ]
 
     def _rows_of(self, entry: Entry) -> dict[str, dict[str, str]]:
         """The texts this entry's rows hold: object to column to text, objects without left out."""

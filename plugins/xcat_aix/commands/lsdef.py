@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from xcatd import conditions, descriptions, objects, perlre
 from xcatd.api import Context, Reply, Request, error, info, warning
-from xcatd.objects_reader import Found, ObjectReader, Values, texts
+from xcatd.objects_reader import ObjectReader, Places, Values
 
 from . import lsdef_arguments, lsdef_osimage, lsdef_text
 from .lsdef_arguments import HelpQuestion, Question, Refused, UsageQuestion, VersionQuestion
@@ -97,6 +97,7 @@ class _Listing:
         self._snapshot = context.db.read(_tables(question, self._left_out))
         self._reader = ObjectReader(self._snapshot)
         self._context = context
+        self._places: dict[str, Places] = {}
 
     def replies(self) -> Iterator[Reply]:
         question = self._question
@@ -133,32 +134,27 @@ class _Listing:
     def _objects(self, kind: str, names: Iterable[str]) -> dict[str, Values]:
         if not self._question.needs_values:
             return {name: {} for name in names}
-        found = self._reader.read(
-            kind, names, self._question.attributes if kind == "node" else None
-        )
+        wanted = self._question.attributes if kind == "node" else None
+        places = self._places.setdefault(kind, {}) if self._question.with_places else None
+        found = self._reader.read(kind, names, wanted, places=places)
         if kind == "node" and not self._question.is_stanza:
             self._add_default_scripts(found)
         return found
 
     def _add_default_scripts(self, found: dict[str, Values]) -> None:
-        defaults = self._default_scripts()
-        for attribute, script in defaults.items():
+        for attribute, scripts in self._default_scripts().items():
             for values in found.values():
                 own = values.get(attribute)
-                if own is None:
-                    values[attribute] = script
-                else:
-                    values[attribute] = Found(f"{script.text},{own.text}", own.entry)
+                values[attribute] = scripts if own is None else f"{scripts},{own}"
 
-    def _default_scripts(self) -> dict[str, Found]:
+    def _default_scripts(self) -> dict[str, str]:
         rows = self._snapshot.rows("postscripts")
         row = next(
             (r for r in rows if r["node"] == _DEFAULTS and r["disable"] in {None, "", "0"}), None
         )
-        if row is None:
-            return {}
-        places = {name: objects.TYPES["node"].places(name)[0] for name in _SCRIPT_ATTRIBUTES}
-        return {name: Found(text, places[name]) for name in places if (text := row[name])}
+        return {
+            name: text for name in _SCRIPT_ATTRIBUTES if row is not None and (text := row[name])
+        }
 
     def _kind(self, kind: str, found: dict[str, Values], pieces: _Pieces) -> Iterator[Reply]:
         if kind == "node" and not self._question.with_hidden:
@@ -174,7 +170,7 @@ class _Listing:
             if existing is not None and name not in existing:
                 yield error(f"Could not find an object named '{name}' of type '{kind}'.")
                 continue
-            yield from self._add(Shown(name, kind, found[name]), images, pieces)
+            yield from self._add(kind, name, found[name], images, pieces)
 
     def _without_hidden(self, found: dict[str, Values]) -> dict[str, Values]:
         hidden = self._snapshot.values("nodelist", ("hidden",), found)
@@ -202,21 +198,27 @@ class _Listing:
 
     def _is_wanted(self, values: Values, kind: str) -> bool:
         tests = self._question.conditions
-        return not tests or conditions.match_all(tests, {**texts(values), "objtype": kind})
+        return not tests or conditions.match_all(tests, {**values, "objtype": kind})
 
     def _add(
-        self, shown: Shown, images: lsdef_osimage.Images | None, pieces: _Pieces
+        self,
+        kind: str,
+        name: str,
+        values: Values,
+        images: lsdef_osimage.Images | None,
+        pieces: _Pieces,
     ) -> Iterator[Reply]:
         if not self._question.shows_details:
-            pieces.lines.append(lsdef_text.name_line(self._question, shown.name, shown.kind))
+            pieces.lines.append(lsdef_text.name_line(self._question, name, kind))
         else:
             members: tuple[str, ...] = ()
-            if shown.kind == "group" and self._shows_members():
-                members, complaints = self._members(shown)
+            if kind == "group" and self._shows_members():
+                members, complaints = self._members(name, values)
                 yield from complaints
-            image = images.by_node.get(shown.name) if images else None
-            full = Shown(shown.name, shown.kind, shown.values, members, image)
-            pieces.lines += lsdef_text.details(self._question, full)
+            image = images.by_node.get(name) if images else None
+            places = self._places.get(kind, {}).get(name, {})
+            shown = Shown(name, kind, values, members, image, places)
+            pieces.lines += lsdef_text.details(self._question, shown)
         pieces.objects += 1
         if pieces.objects >= OBJECTS_PER_REPLY:
             yield from pieces.take()
@@ -225,16 +227,15 @@ class _Listing:
         wanted = self._question.wanted
         return wanted is None or objects.MEMBERS in wanted.names
 
-    def _members(self, group: Shown) -> tuple[tuple[str, ...], list[Reply]]:
-        values = texts(group.values)
+    def _members(self, group: str, values: Values) -> tuple[tuple[str, ...], list[Reply]]:
         kind, where = values.get("grouptype"), values.get("wherevals", "")
         complaints = []
         if kind == "dynamic" and not _are_conditions(where):
             complaints.append(error("The '-w' option has an incorrect attr*val pair."))
         try:
-            return self._reader.members(group.name, kind, where), complaints
+            return self._reader.members(group, kind, where), complaints
         except perlre.BadPattern as bad:
-            return (), [error(f"cannot list the members of group {group.name}: {bad}")]
+            return (), [error(f"cannot list the members of group {group}: {bad}")]
 
 
 def _are_conditions(where: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from xcatd.objects_reader import ObjectReader, Values, texts
+from xcatd.objects_reader import ObjectReader, Values
 
 #: Values of provmethod that are ways to install; any other value names an osimage.
 METHODS = frozenset(("install", "netboot", "statelite"))
@@ -27,11 +27,10 @@ class Images:
 
 def find(reader: ObjectReader, nodes: Mapping[str, Values], installdir: str) -> Images:
     """The osimage of every node, all definitions read at once."""
-    plain = {node: texts(values) for node, values in nodes.items()}
-    named = {node: name for node, values in plain.items() if (name := _image_name(values))}
+    named = {node: name for node, values in nodes.items() if (name := _image_name(values))}
     definitions = _definitions(reader, named.values())
     found = Images()
-    for node, values in plain.items():
+    for node, values in nodes.items():
         if node in named:
             found.by_node[node] = definitions[named[node]]
         elif all(values.get(attribute) for attribute in _NEEDED):
@@ -52,7 +51,7 @@ def _image_name(values: Mapping[str, str]) -> str:
 
 def _definitions(reader: ObjectReader, names: Iterable[str]) -> dict[str, dict[str, str]]:
     found = reader.read("osimage", set(names))
-    return {name: {"objtype": "osimage", **texts(values)} for name, values in found.items()}
+    return {name: {"objtype": "osimage", **values} for name, values in found.items()}
 
 
 def _derived(values: Mapping[str, str], installdir: str) -> dict[str, str]:

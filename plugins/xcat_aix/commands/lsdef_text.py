@@ -6,11 +6,12 @@ Facts: specs/object-commands.md, section 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from xcatd import nics, objects
-from xcatd.objects_reader import Found, Values
+from xcatd.objects import Entry
+from xcatd.objects_reader import Values
 
 from .lsdef_arguments import Question, Wanted
 
@@ -19,13 +20,18 @@ STANZA_HEADER = "# <xCAT data object stanza file>"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One object to show.  ``members`` are a group's nodes, ``image`` a node's osimage attributes."""
+    """One object to show.
+
+    ``members`` are a group's nodes, ``image`` a node's osimage attributes, ``places`` say where values came
+    from (only looked at with -V).
+    """
 
     name: str
     kind: str
     values: Values
     members: Sequence[str] = ()
     image: Mapping[str, str] | None = None
+    places: Mapping[str, Entry] = field(default_factory=dict)
 
 
 def name_line(question: Question, name: str, kind: str) -> str:
@@ -38,8 +44,17 @@ def name_line(question: Question, name: str, kind: str) -> str:
 def details(question: Question, shown: Shown) -> Iterator[str]:
     """The lines of the long form."""
     yield from _heading(question, shown)
+    prefix = f"{shown.name}: " if question.is_compressed else "    "
     for attribute in sorted(_attributes(question, shown)):
-        yield from _attribute(question, shown, attribute)
+        text = shown.values.get(attribute, "")
+        if attribute == objects.MEMBERS and shown.kind == "group":
+            yield f"    {attribute}={','.join(shown.members)}"  # never compressed
+        elif nics.is_nic_attribute(attribute):
+            yield from _nic_lines(question.wanted, shown, attribute, text, prefix)
+        elif question.with_places:
+            yield f"{prefix}{attribute}={text}{_place(shown, attribute)}"
+        else:
+            yield f"{prefix}{attribute}={text}"
     for attribute, text in sorted((shown.image or {}).items()):
         yield f"    {attribute}={text}"
 
@@ -54,47 +69,36 @@ def _heading(question: Question, shown: Shown) -> Iterator[str]:
         yield f"Object name: {shown.name}"
 
 
-def _attributes(question: Question, shown: Shown) -> set[str]:
+def _attributes(question: Question, shown: Shown) -> Collection[str]:
+    known = shown.values
     if shown.kind in objects.FREE_TYPES:
-        known = set(shown.values)
-        return known if question.wanted is None else known & set(question.wanted.names)
-    has_members = shown.kind == "group"
-    if question.wanted is None:
-        return {*shown.values, *((objects.MEMBERS,) if has_members else ())}
-    return set(question.wanted.names) & set(objects.TYPES[shown.kind].attributes)
-
-
-def _attribute(question: Question, shown: Shown, attribute: str) -> Iterator[str]:
-    prefix = f"{shown.name}: " if question.is_compressed else "    "
-    if shown.kind == "group" and attribute == objects.MEMBERS:
-        yield f"    {attribute}={','.join(shown.members)}"  # never compressed
-        return
-    found = shown.values.get(attribute)
-    text = found.text if found else ""
-    place = _place(shown.kind, attribute, found) if question.with_places and found else ""
-    if not nics.is_nic_attribute(attribute):
-        yield f"{prefix}{attribute}={text}{place}"
-        return
-    lines = _nic_lines(question.wanted, shown, attribute, text, prefix)
-    if lines:
-        yield "\n".join(lines) + place
+        return known if question.wanted is None else known.keys() & set(question.wanted.names)
+    if question.wanted is not None:
+        return set(question.wanted.names) & set(objects.TYPES[shown.kind].attributes)
+    return {*known, objects.MEMBERS} if shown.kind == "group" else known
 
 
 def _nic_lines(
     wanted: Wanted | None, shown: Shown, attribute: str, text: str, prefix: str
-) -> list[str]:
+) -> Iterator[str]:
+    """The adapters' lines, as one text."""
     adapters = wanted.adapters.get(attribute) if wanted else None
     node = None if shown.kind == "group" else shown.name
-    return [
+    lines = [
         f"{prefix}{attribute}.{adapter}={value}"
         for adapter, value in nics.items(text, node)
         if adapters is None or adapter in adapters
     ]
+    if lines:
+        yield "\n".join(lines)
 
 
-def _place(kind: str, attribute: str, found: Found) -> str:
-    if found.entry is None:
-        table = "site" if kind == "site" else "monsetting"
-        return f"\t(Table:{table} - Key:{attribute})" if kind == "site" else f"\t(Table:{table})"
-    entry = found.entry
+def _place(shown: Shown, attribute: str) -> str:
+    if shown.kind == "site":
+        return f"\t(Table:site - Key:{attribute})"
+    if shown.kind == "monitoring":
+        return "\t(Table:monsetting)"
+    entry = shown.places.get(attribute)
+    if entry is None:
+        return ""
     return f"\t(Table:{entry.table} - Key:{' '.join(entry.row_columns)} - Column:{entry.column})"
