@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import socket
 import ssl
@@ -297,3 +298,31 @@ def test_the_start_is_light() -> None:
         text=True,
     )
     assert done.stdout == "[]\n"
+
+
+def test_on_a_terminal_progress_is_asked_for_and_drawn_over(
+    scripted: Callable[[bytes], Scripted],
+) -> None:
+    documents = (
+        b"<xcatresponse><sinfo>1 of 2</sinfo></xcatresponse>\n"
+        b"<xcatresponse><info>done</info></xcatresponse>\n"
+    )
+    server = scripted(documents + DONE)
+    terminal, inner = pty.openpty()
+    try:
+        done = subprocess.run(
+            [*CLIENT, "tabdump"],
+            env=server.environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=inner,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=30,
+        )
+        os.close(inner)
+        shown = os.read(terminal, 4096)
+    finally:
+        os.close(terminal)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert shown == b"\r\x1b[K1 of 2\r\x1b[Kdone\r\n"
+    assert b"<XCAT_PROGRESS>1</XCAT_PROGRESS>" in server.received[0]
