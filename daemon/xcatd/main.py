@@ -234,6 +234,7 @@ def _start(options: process.Options, machine: Machine, launch: process.Launch) -
         return 1
     port = sockets[0].getsockname()[1]
     server = daemon.server(sockets, max_peers=min(_MOST_PEERS, descriptors // 2))
+    process.calm_garbage_collection()
     is_complete = _serve(server, port, launch, pidfile)
     if not is_complete:
         _log.error("some commands did not end in time and are cut off")

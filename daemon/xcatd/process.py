@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import logging
 import os
 import resource
@@ -59,6 +60,17 @@ def allow_many_descriptors() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
     return soft
+
+
+def calm_garbage_collection() -> None:
+    """Leave what was loaded out of the collector's rounds, and have fewer of them.
+
+    A command over 10 000 nodes makes 100 000 rows and cells that hold no cycles; looking through them again
+    and again took a quarter of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 class PidFile:
