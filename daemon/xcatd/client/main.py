@@ -47,7 +47,7 @@ def main(program: str | None = None) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     name = program or os.path.basename(sys.argv[0])  # noqa: PTH119 - start-up time
     args = [os.fsencode(arg).decode("utf-8", "surrogateescape") for arg in sys.argv[1:]]
-    if _PROGRAM in name:
+    if _PROGRAM in name or name == commands.Kind.OBJECTS.value:
         if not args:
             print(f"Usage: {_PROGRAM} COMMAND [ARGUMENT...]", file=sys.stderr)  # noqa: T201
             return 1
