@@ -37,7 +37,7 @@ def apply(store: Store, node: str, words: Sequence[str]) -> str:
     if not words:
         raise BadFault(USAGE)
     action, *args = words
-    with store.lock():
+    with store.fault_lock(node):
         faults = store.faults(node)
         if action == "show":
             return describe(faults)

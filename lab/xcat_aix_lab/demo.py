@@ -99,11 +99,10 @@ class _Demo:
 
     def _truth(self) -> _Truth:
         store = self.lab.directory.store
-        with store.lock():
-            routes = {
-                node: next((r[1] for r in store.host(node).routes if r[0] == "default"), "")
-                for node in store.topology.kinds
-            }
+        routes = {
+            node: next((r[1] for r in store.host(node).routes if r[0] == "default"), "")
+            for node in store.topology.kinds
+        }
         return _Truth(self.lab.own_masters(), routes, records.served(self.lab.directory.database))
 
     def _nodes_of(self, service_node: str, nimtype: str) -> list[str]:
@@ -219,9 +218,8 @@ class _Demo:
         """All that a move does on a diskful node, and that the new master may push to it."""
         store = self.lab.directory.store
         address = self.lab.directory.cluster.nodes[server].facing_nodes.address
-        with store.lock():
-            database = store.nim(server)
-            bootlists = {node: store.host(node).bootlist for node in nodes}
+        database = store.nim(server)
+        bootlists = {node: store.host(node).bootlist for node in nodes}
         for node in nodes:
             machine = database.objects.get(node) if database else None
             control = machine.attributes.get("control", "") if machine else "push_off"

@@ -59,12 +59,11 @@ class Hosting:
 
     def follow_faults(self) -> None:
         """Start and kill agents as the nodes are up or down by now."""
-        with self._store.lock():
-            up = [
-                node.name
-                for node in self._lab.cluster.with_agent
-                if not self._store.faults(node.name).down
-            ]
+        up = [
+            node.name
+            for node in self._lab.cluster.with_agent
+            if not self._store.faults(node.name).down
+        ]
         for name in [name for name in self._servers if name not in up]:
             self.kill(name)
         self.start(name for name in up if name not in self._servers)

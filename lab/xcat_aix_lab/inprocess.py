@@ -75,7 +75,7 @@ class ModelCommands:
         """Note what it was run with, as the scripts of a lab with processes do."""
         name = argv[0].rpartition("/")[2]
         line = f"{name} {' '.join(argv[1:])} MASTER={env.get('MASTER', '')}"
-        with self._store.lock():
+        with self._store.lock(self._node):
             files = self._store.files(self._node)
             files.write(_LOG, f"{files.read(_LOG) or ''}{line} NODE={env.get('NODE', '')}\n")
         return Result(0, "", "")

@@ -100,12 +100,11 @@ class Lab:
 
     def is_down(self, node: str) -> bool:
         """Tell whether a node was killed."""
-        with self.directory.store.lock():
-            return self.directory.store.faults(node).down
+        return self.directory.store.faults(node).down
 
     def _mark(self, node: str, *, down: bool) -> None:
         store = self.directory.store
-        with store.lock():
+        with store.fault_lock(node):
             faults = store.faults(node)
             faults.down = down
             store.save_faults(node, faults)
@@ -231,5 +230,4 @@ class Lab:
 
     def own_masters(self) -> Mapping[str, str]:
         """The NIM master of each node, by the node's own /etc/niminfo."""
-        with self.directory.store.lock():
-            return report.own_masters(self.directory.store)
+        return report.own_masters(self.directory.store)

@@ -22,7 +22,7 @@ def netboot(store: Store, node: str, address: str, server: str) -> None:
     if found is None:
         raise CannotBoot(f"cannot boot {node}: nobody knows a server {server!r}")
     master, master_address = found
-    with store.lock():
+    with store.lock(node):
         values = _boot_information(store, node, address, master)
         files = store.files(node)
         files.write(niminfo.PATH, niminfo.text(_own(values, node)))

@@ -46,20 +46,19 @@ def _node_of(store: Store, name: str) -> str:
 def views(cluster: Cluster, store: Store, served: Mapping[str, Served]) -> list[View]:
     """All compute nodes."""
     found = []
-    with store.lock():
-        masters = own_masters(store)
-        for node in cluster.of_kind("cn"):
-            routes = [r[1] for r in store.host(node.name).routes if r[0] == "default"]
-            found.append(
-                View(
-                    node.name,
-                    node.nimtype,
-                    served.get(node.name, Served("", "")),
-                    masters.get(node.name, ""),
-                    _node_of(store, routes[0]) if routes else "",
-                    store.faults(node.name).down,
-                )
+    masters = own_masters(store)
+    for node in cluster.of_kind("cn"):
+        routes = [r[1] for r in store.host(node.name).routes if r[0] == "default"]
+        found.append(
+            View(
+                node.name,
+                node.nimtype,
+                served.get(node.name, Served("", "")),
+                masters.get(node.name, ""),
+                _node_of(store, routes[0]) if routes else "",
+                store.faults(node.name).down,
             )
+        )
     return found
 
 
@@ -95,9 +94,8 @@ def _agent(node: str, running: Collection[str]) -> str:
 
 def servers(cluster: Cluster, store: Store, running: Collection[str]) -> str:
     """One line per service node: whom it serves by the nodes' own word, and whether it lives."""
-    with store.lock():
-        masters = own_masters(store)
-        down = {name for name in store.topology.kinds if store.faults(name).down}
+    masters = own_masters(store)
+    down = {name for name in store.topology.kinds if store.faults(name).down}
     clients = {node.name for node in cluster.of_kind("cn")}
     lines = []
     for server in cluster.of_kind("sn"):

@@ -138,8 +138,7 @@ def _identified(database: NimDatabase, name: str, host: Host) -> NimObject:
 
 def _set_push(world: World, *, allowed: bool) -> str:
     master, values = _master(world)
-    database = world.edit_nim("nimclient", master)
-    machine = database.get(values["NIM_NAME"])
+    machine = world.nim("nimclient", master).get(values["NIM_NAME"])
     wanted = {"cpuid": world.host.cpuid, **machine.attributes}
     if wanted.get("control") == "master":
         if not allowed:
@@ -152,7 +151,7 @@ def _set_push(world: World, *, allowed: bool) -> str:
         elif machine.allocations:
             wanted["control"] = machine.name
     if wanted != machine.attributes:
-        attributes = database.edit(machine.name).attributes
+        attributes = world.edit_nim("nimclient", master).edit(machine.name).attributes
         attributes.pop("control", None)
         attributes.update(wanted)
     return ""

@@ -53,7 +53,7 @@ def execute(
         while True:
             world = World(store, node, name, operation, passed=passed, locks=locks)
             try:
-                with store.lock():
+                with store.lock(node):
                     return _attempt(command, list(argv[1:]), world)
             except Pause as pause:
                 _wait(pause, store, sleep)
@@ -68,19 +68,13 @@ def _attempt(command: commands.Command, args: list[str], world: World) -> Result
         stdout = command(args, world)
         world.commit()
     except messages.CommandError as error:
-        world.rollback()
         return Result(error.rc, error.stdout, error.stderr)
     except messages.NimError as error:
-        world.rollback()
         return Result(messages.exit_code(error.number), "", _described(error, world))
     except DiskFull as error:
-        world.rollback()
         text = f"cannot create {error}: There is not enough space in the file system."
         full = messages.NimError(messages.UNEXPECTED, world.command, text)
         return Result(messages.exit_code(full.number), "", _described(full, world))
-    except (Pause, NimLockNeeded):
-        world.rollback()
-        raise
     return Result(0, stdout, "")
 
 
@@ -99,6 +93,5 @@ def _wait(pause: Pause, store: Store, sleep: Callable[[float], None]) -> None:
     while waited < pause.seconds:
         sleep(_POLL)
         waited += _POLL
-        with store.lock():
-            if not any(rule.action == "hang" for rule in store.faults(pause.node).rules):
-                return
+        if not any(rule.action == "hang" for rule in store.faults(pause.node).rules):
+            return

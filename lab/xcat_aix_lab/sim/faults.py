@@ -69,6 +69,14 @@ class Faults:
         self.rules = rules or []
         self.quirks = quirks or {}
 
+    def copy(self) -> Faults:
+        """An independent copy."""
+        return (
+            Faults.from_json(self.to_json())
+            if self.rules or self.quirks
+            else Faults(down=self.down, disk_full=self.disk_full)
+        )
+
     def quirk(self, name: str) -> bool:
         """How this node behaves where sources differ."""
         return self.quirks.get(name, QUIRKS[name])
@@ -90,11 +98,11 @@ class Faults:
             "down": self.down,
             "disk_full": self.disk_full,
             "rules": [rule.to_json() for rule in self.rules],
-            "quirks": self.quirks,
+            "quirks": dict(self.quirks),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Faults:
         """The inverse of :meth:`to_json`."""
-        rules = [Rule(**rule) for rule in data.pop("rules", ())]
-        return cls(rules=rules, **data)
+        rules = [Rule(**rule) for rule in data["rules"]]
+        return cls(**{**data, "rules": rules})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,10 +86,16 @@ class DirectoryFiles:
                 os.rmdir(os.path.join(base, name))
 
 
-def replace(path: str, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new one, never a part."""
-    temporary = f"{path}.{os.getpid()}.new"
+def replace(path: str, text: str) -> os.stat_result:
+    """Write a file so that a reader sees the old text or the new one, never a part.
+
+    Returns the new file's state.
+    """
+    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(temporary, "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        state = os.fstat(file.fileno())
     os.replace(temporary, path)
+    return state

@@ -54,14 +54,25 @@ class NimObject:
 
 
 class NimDatabase:
-    """The objects of one master, with all changes since :meth:`commit` taken back on demand."""
+    """The objects of one master.
+
+    What a store hands out is never changed in place: :meth:`draft` makes a copy that shares all
+    objects but those that are edited, so readers need no lock.
+    """
 
     def __init__(self, objects: list[NimObject]) -> None:
         self.objects = {obj.name: obj for obj in objects}
-        self._before: dict[str, NimObject | None] = {}
+        self._own: set[str] = set()
+        self.changed = False
 
     def __iter__(self) -> Iterator[NimObject]:
         return iter(list(self.objects.values()))
+
+    def draft(self) -> NimDatabase:
+        """A copy to be changed."""
+        copy = NimDatabase([])
+        copy.objects = dict(self.objects)
+        return copy
 
     def of_class(self, cls: str) -> list[NimObject]:
         """The objects of one class, in order of definition."""
@@ -75,42 +86,30 @@ class NimDatabase:
             raise messages.no_object(method, name) from None
 
     def edit(self, name: str, method: str = "nim") -> NimObject:
-        """The object ``name`` for changing; raises message 053."""
+        """The object ``name`` of a draft for changing; raises message 053."""
         obj = self.get(name, method)
-        self._before.setdefault(name, obj.copy())
+        if name not in self._own:
+            self._note(name)
+            obj = self.objects[name] = obj.copy()
         return obj
 
     def add(self, obj: NimObject) -> None:
         """Add a new object; the caller has made sure that the name is free."""
-        self._before.setdefault(obj.name, None)
+        self._note(obj.name)
         self.objects[obj.name] = obj
 
     def delete(self, name: str) -> None:
         """Take an object away."""
-        self.edit(name)
+        self._note(name)
         del self.objects[name]
+
+    def _note(self, name: str) -> None:
+        self._own.add(name)
+        self.changed = True
 
     def users(self, resource: str) -> list[NimObject]:
         """The machines that ``resource`` is allocated to."""
         return [obj for obj in self.of_class(MACHINES) if obj.uses(resource)]
-
-    @property
-    def changed(self) -> bool:
-        """Tell whether there is something to commit."""
-        return bool(self._before)
-
-    def commit(self) -> None:
-        """Keep all changes."""
-        self._before.clear()
-
-    def rollback(self) -> None:
-        """Take all changes since the last commit back."""
-        for name, before in self._before.items():
-            if before is None:
-                self.objects.pop(name, None)
-            else:
-                self.objects[name] = before
-        self._before.clear()
 
     def to_json(self) -> list[Any]:
         """Plain data for :meth:`from_json`."""

@@ -25,15 +25,23 @@ if TYPE_CHECKING:
     from .files import Files
 
     class Store(Protocol):
-        """All nodes' state.  Everything but the locks is called with :meth:`lock` held."""
+        """All nodes' state.
+
+        What is read is a value that nobody changes any more, so reading needs no lock.  To change
+        something: read, change a copy and save with the lock held that it belongs to.  No lock but
+        :meth:`nim_lock` is ever held while another one is waited for.
+        """
 
         topology: Topology
 
-        def lock(self) -> contextlib.AbstractContextManager[None]:
-            """Keep every other command of the whole lab out for a moment."""
+        def lock(self, node: str) -> contextlib.AbstractContextManager[None]:
+            """For the node's host state and the files a command reads and writes again."""
+
+        def fault_lock(self, node: str) -> contextlib.AbstractContextManager[None]:
+            """For the node's faults."""
 
         def nim_lock(self, node: str, patience: float) -> contextlib.AbstractContextManager[bool]:
-            """NIM's global lock on one master; False if it was not free within ``patience`` s."""
+            """NIM's global lock on one master, for its database; False if not free in ``patience`` s."""
 
         def host(self, node: str) -> Host:
             """The host's state; not to be changed in place."""
@@ -87,33 +95,42 @@ class Topology:
         return cls(names, data["kinds"])
 
 
+_NOTHING = Faults()
+
+
 class MemoryStore:
     """State in this process only."""
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        self._lock = threading.RLock()
         self._hosts: dict[str, Host] = {}
         self._nims: dict[str, NimDatabase | None] = {}
         self._files: dict[str, Files] = {}
         self._faults: dict[str, Faults] = {}
-        self._nim_locks = {node: threading.Lock() for node in topology.kinds}
+        self._locks = {
+            (kind, node): threading.Lock()
+            for node in topology.kinds
+            for kind in ("host", "fault", "nim")
+        }
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep every other command out."""
-        with self._lock:
-            yield
+    def lock(self, node: str) -> contextlib.AbstractContextManager[Any]:
+        """For the node's host state."""
+        return self._locks["host", node]
+
+    def fault_lock(self, node: str) -> contextlib.AbstractContextManager[Any]:
+        """For the node's faults."""
+        return self._locks["fault", node]
 
     @contextlib.contextmanager
     def nim_lock(self, node: str, patience: float) -> Iterator[bool]:
         """NIM's global lock on one master."""
-        held = self._nim_locks[node].acquire(timeout=patience)
+        lock = self._locks["nim", node]
+        held = lock.acquire(timeout=patience)
         try:
             yield held
         finally:
             if held:
-                self._nim_locks[node].release()
+                lock.release()
 
     def host(self, node: str) -> Host:
         """The host's state."""
@@ -140,8 +157,8 @@ class MemoryStore:
         self._files[node] = DirectoryFiles(root)
 
     def faults(self, node: str) -> Faults:
-        """What is broken there."""
-        return self._faults.setdefault(node, Faults())
+        """What is broken there; a copy."""
+        return self._faults.get(node, _NOTHING).copy()
 
     def save_faults(self, node: str, faults: Faults) -> None:
         """Keep changed faults."""
@@ -157,7 +174,6 @@ class DirectoryStore:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self._cache: dict[str, tuple[tuple[int, int, int], Any]] = {}
-        self._depth = threading.RLock()
         self._lock_of_locks = threading.Lock()
         self._nim_locks: dict[str, threading.Lock] = {}
         self.topology: Topology = self._load(
@@ -176,11 +192,13 @@ class DirectoryStore:
             raise KeyError(node)
         return os.path.join(self.directory, "nodes", node, *names)
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep every other command of the lab out."""
-        with self._depth, _locked(os.path.join(self.directory, "state.lock")):
-            yield
+    def lock(self, node: str) -> contextlib.AbstractContextManager[None]:
+        """For the node's host state."""
+        return _locked(self.path(node, "host.lock"))
+
+    def fault_lock(self, node: str) -> contextlib.AbstractContextManager[None]:
+        """For the node's faults."""
+        return _locked(self.path(node, "faults.lock"))
 
     @contextlib.contextmanager
     def nim_lock(self, node: str, patience: float) -> Iterator[bool]:
@@ -209,7 +227,7 @@ class DirectoryStore:
 
     def save_host(self, host: Host) -> None:
         """Keep a changed host."""
-        replace(self.path(host.name, "host.json"), json.dumps(host.to_json(), indent=1))
+        self._save(self.path(host.name, "host.json"), json.dumps(host.to_json()), host)
 
     def nim(self, node: str) -> NimDatabase | None:
         """The node's NIM database."""
@@ -225,19 +243,19 @@ class DirectoryStore:
         if database is None:
             os.unlink(path)
         else:
-            replace(path, json.dumps(database.to_json(), separators=(",", ":")))
+            self._save(path, json.dumps(database.to_json(), separators=(",", ":")), database)
 
     def files(self, node: str) -> Files:
         """The node's files."""
         return DirectoryFiles(self.path(node, "root"))
 
     def faults(self, node: str) -> Faults:
-        """What is broken there; read anew each time, the caller may change it."""
+        """What is broken there; a copy."""
         try:
-            with open(self.path(node, "faults.json"), encoding="utf-8") as file:
-                return Faults.from_json(json.load(file))
+            faults: Faults = self._load(self.path(node, "faults.json"), Faults.from_json)
         except FileNotFoundError:
             return Faults()
+        return faults.copy()
 
     def save_faults(self, node: str, faults: Faults) -> None:
         """Keep changed faults."""
@@ -246,14 +264,20 @@ class DirectoryStore:
     def _load(self, path: str, decode: Callable[[Any], Any]) -> Any:
         """Decode a file, or take what was decoded from it if nobody has replaced it since."""
         with open(path, encoding="utf-8") as file:
-            stat = os.fstat(file.fileno())
-            stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            stamp = _stamp(os.fstat(file.fileno()))
             cached = self._cache.get(path)
             if cached is not None and cached[0] == stamp:
                 return cached[1]
             value = decode(json.load(file))
         self._cache[path] = (stamp, value)
         return value
+
+    def _save(self, path: str, text: str, value: Any) -> None:
+        self._cache[path] = (_stamp(replace(path, text)), value)
+
+
+def _stamp(state: os.stat_result) -> tuple[int, int, int]:
+    return state.st_ino, state.st_mtime_ns, state.st_size
 
 
 @contextlib.contextmanager

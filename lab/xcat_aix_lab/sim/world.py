@@ -39,7 +39,7 @@ class DiskFull(Exception):  # noqa: N818  (the name of the condition)
 
 
 class World:
-    """One attempt to run one command on ``node``; changes are kept by :meth:`commit` only."""
+    """One attempt to run one command on ``node``; changes are copies until :meth:`commit`."""
 
     def __init__(
         self,
@@ -122,14 +122,12 @@ class World:
     def nim(self, method: str, node: str | None = None) -> NimDatabase:
         """A node's NIM database for reading; raises message 012 where there is none."""
         owner = node or self.node
-        if owner not in self._nims:
-            database = self.store.nim(owner)
-            if database is None:
-                raise messages.NimError(
-                    messages.NOT_MASTER, method, "this command may only be executed on a NIM master"
-                )
-            self._nims[owner] = database
-        return self._nims[owner]
+        database = self._nims.get(owner) or self.store.nim(owner)
+        if database is None:
+            raise messages.NimError(
+                messages.NOT_MASTER, method, "this command may only be executed on a NIM master"
+            )
+        return database
 
     def edit_nim(self, method: str, node: str | None = None) -> NimDatabase:
         """A node's NIM database for changing, with its global lock held; raises message 013."""
@@ -142,7 +140,9 @@ class World:
                 messages.BUSY, method, "unable to acquire the NIM global lock: NIM is busy"
             )
         self.obey_faults(owner)  # here, so that a slow operation keeps the lock
-        return database
+        if owner not in self._nims:
+            self._nims[owner] = database.draft()
+        return self._nims[owner]
 
     def start_nim(self, database: NimDatabase) -> None:
         """Make the own host a master."""
@@ -159,13 +159,16 @@ class World:
         """Wait, hang or fail as the faults of ``node`` ask for this command."""
         if node in self._passed:
             return
-        found = self.store.faults(node)
-        rule = found.take(self.command, self.operation)
         self._passed.add(node)
+        if not self.store.faults(node).rules:
+            return
+        with self.store.fault_lock(node):
+            found = self.store.faults(node)
+            rule = found.take(self.command, self.operation)
+            if rule is not None and rule.times is not None:
+                self.store.save_faults(node, found)
         if rule is None:
             return
-        if rule.times is not None:
-            self.store.save_faults(node, found)
         if rule.action == kinds.FAIL:
             text = rule.text or "failure injected by the lab"
             raise messages.NimError(rule.number or messages.UNEXPECTED, self.command, text)
@@ -181,12 +184,6 @@ class World:
             self.store.save_host(host)
         for node, database in self._nims.items():
             if database.changed:
-                database.commit()
                 self.store.save_nim(node, database)
         for node in self._ended:
             self.store.save_nim(node, None)
-
-    def rollback(self) -> None:
-        """Take back what the command changed."""
-        for database in self._nims.values():
-            database.rollback()
