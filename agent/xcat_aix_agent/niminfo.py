@@ -52,11 +52,11 @@ def is_half_done(host: Host) -> bool:
 
 def set_aside(host: Host) -> None:
     """Keep a copy and remove the file; raises ``NO_SPACE``, and then the file is where it was."""
-    path, copy = host.file(FILE), host.file(COPY)
+    path, kept = host.file(FILE), host.file(COPY)
     with files.disk_errors(f"keep a copy of {FILE}"):
         text = files.read(path)
         mode = path.stat().st_mode & 0o7777 if text is not None else 0o644
-        files.replace(copy, text or "", mode=mode, sync=host.sync)
+        files.replace(kept, text or "", mode=mode, sync=host.sync)
         if text is not None:
             path.unlink()
         _flush(host)
@@ -64,25 +64,25 @@ def set_aside(host: Host) -> None:
 
 def put_back(host: Host) -> None:
     """Make the file what it was before :func:`set_aside`."""
-    path, copy = host.file(FILE), host.file(COPY)
+    path, kept = host.file(FILE), host.file(COPY)
     with files.disk_errors(f"put {FILE} back from {COPY}"):
-        if files.read(copy):
-            copy.replace(path)
+        if files.read(kept):
+            kept.replace(path)
         else:
             if path.exists():
                 path.unlink()
-            copy.unlink()
+            kept.unlink()
         _flush(host)
 
 
 def keep_previous(host: Host) -> None:
     """The new registration is good: the copy becomes the previous one."""
-    copy = host.file(COPY)
+    kept = host.file(COPY)
     with files.disk_errors(f"rename {COPY}"):
-        if files.read(copy):
-            copy.replace(host.file(PREVIOUS))
+        if files.read(kept):
+            kept.replace(host.file(PREVIOUS))
         else:
-            copy.unlink()
+            kept.unlink()
         _flush(host)
 
 

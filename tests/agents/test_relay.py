@@ -1,0 +1,176 @@
+"""Through a service node's agent to a compute node's: end to end, and never an open proxy."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from xcat_aix_proto import operations as proto
+from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.identity import Identity, Role
+from xcatd.agents import Relay
+
+LISTING = "master machines master\nn1 machines standalone\nsp resources spot\n"
+
+
+def nim(host="n1"):
+    def lsnim(argv):
+        if len(argv) == 1:
+            return LISTING
+        assert list(argv) == ["lsnim", "-l", "n1"]
+        return f"n1:\n   class = machines\n   if1 = master_net {host} 0 ent0\n"
+
+    return lsnim
+
+
+@pytest.fixture
+def node(cluster):
+    return cluster.start("n1", Role.CN)
+
+
+@pytest.fixture
+def service_node(cluster, programs, node):
+    programs.programs["lsnim"] = nim()
+    server = cluster.start("sn1", commands=programs, relay_ports=(node.addresses[0][1],))
+    (server.config.root / "etc/hosts").write_text("127.0.0.1 n1\n")
+    return server
+
+
+def through(server) -> Relay:
+    return Relay(server.config.node, *server.addresses[0])
+
+
+def failure(action) -> AgentError:
+    with pytest.raises(AgentError) as caught:
+        action()
+    return caught.value
+
+
+def test_job_through_a_relay(cluster, service_node, node, programs):
+    with cluster.connect(node, via=through(service_node)) as agent:
+        assert (agent.welcome.node, agent.welcome.role) == ("n1", "cn")
+        assert agent.run("j", proto.SetXcatServer("10.0.0.2"), 30).ok
+    assert (node.config.root / "etc/xcatinfo").read_text() == "XCATSERVER=10.0.0.2\n"
+    assert not (service_node.config.root / "etc/xcatinfo").exists()
+
+
+def test_many_through_one_relay_ask_nim_once(cluster, service_node, node, programs):
+    agents = [cluster.connect(node, via=through(service_node)) for _ in range(8)]
+    assert all(agent.jobs() == [] for agent in agents)
+    for agent in agents:
+        agent.close()
+    assert len(programs.ran) == 3  # lsnim for the kinds, then one snapshot of all machines
+
+
+def test_large_answer_through_a_relay(cluster, service_node, node):
+    big = "x" * 5_000_000
+    node.service.host.commands.programs["lsnim"] = lambda argv: (
+        "o resources spot\n" if len(argv) == 1 else f"o:\n   comments = {big}\n"
+    )
+    with cluster.connect(node, via=through(service_node)) as agent:
+        (found,) = agent.query(proto.NimSnapshot()).objects
+    assert found.get("comments") == big
+
+
+def test_both_ends_are_checked(cluster, service_node, node):
+    wrong = Relay("sn9", *service_node.addresses[0])
+    error = failure(lambda: cluster.connect(node, via=wrong))
+    assert error.code is ErrorCode.WRONG_PEER
+    assert error.message.startswith("through sn9:")
+    # The service node relays to where n1 should be; somebody else lives there.
+    issued = cluster.authority.issue(Identity(Role.CN, "n2"), _now(), 5)
+    node.config.certificate.write_bytes(issued.pem)
+    error = failure(lambda: cluster.connect(node, via=through(service_node)))
+    assert error.code is ErrorCode.WRONG_PEER
+    assert "xcat-aix:cn:n2, not xcat-aix:cn:n1" in error.message
+
+
+def _now():
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+def test_node_that_the_service_node_does_not_serve(cluster, service_node):
+    other = cluster.start("n5", Role.CN)
+    error = failure(lambda: cluster.connect(other, via=through(service_node)))
+    assert error.code is ErrorCode.NOT_ALLOWED
+
+
+def test_address_that_is_not_the_nodes(cluster, service_node, node):
+    (service_node.config.root / "etc/hosts").write_text("127.0.0.77 n1\n")
+    error = failure(lambda: cluster.connect(node, via=through(service_node)))
+    assert error.code is ErrorCode.NOT_ALLOWED
+    assert "127.0.0.1 is not an address of a machine n1 in NIM here" in error.message
+
+
+def test_port_that_is_no_agents(cluster, service_node, node):
+    port = service_node.addresses[0][1]
+    error = failure(
+        lambda: cluster.pool.connect("n1", Role.CN, "127.0.0.1", port, via=through(service_node))
+    )
+    assert error.code is ErrorCode.NOT_ALLOWED
+    assert f"port {port} is not relayed to" in error.message
+
+
+def test_the_master_itself_is_no_target(cluster, service_node, node):
+    error = failure(
+        lambda: cluster.pool.connect(
+            "master", Role.CN, *node.addresses[0], via=through(service_node)
+        )
+    )
+    assert error.code is ErrorCode.NOT_ALLOWED
+
+
+def test_reading_is_not_enough_to_relay(cluster, service_node, node):
+    cluster.policy.write_text("[xcat-aix:mn:mn1]\nallow = read\n")
+    error = failure(lambda: cluster.connect(node, via=through(service_node)))
+    assert error.code is ErrorCode.NOT_ALLOWED
+
+
+def test_no_agent_behind_the_relay(cluster, service_node, node):
+    address, port = node.addresses[0]
+    node.stop()
+    error = failure(
+        lambda: cluster.pool.connect("n1", Role.CN, address, port, via=through(service_node))
+    )
+    assert error.code is ErrorCode.UNREACHABLE
+    assert error.message.startswith("through sn1: no agent answers there")
+
+
+def test_no_relay_there(cluster, service_node, node):
+    relay = through(service_node)
+    service_node.stop()
+    error = failure(lambda: cluster.connect(node, via=relay))
+    assert error.code is ErrorCode.UNREACHABLE
+    assert error.message.startswith("through sn1:")
+
+
+def test_tunnel_ends_with_either_end(cluster, service_node, node):
+    agent = cluster.connect(node, via=through(service_node))
+    agent.close()
+    with cluster.connect(node, via=through(service_node)) as again:
+        node.stop()
+        assert failure(again.jobs).code is ErrorCode.UNREACHABLE
+    service_node.stop(5)
+    assert not [t for t in threading.enumerate() if t.name.startswith("peer")]
+
+
+@pytest.mark.parametrize("line", [b"rubbish\n", b"[]\n", b"{}\n", b"x" * 5000, b'{"node": "n1"}\n'])
+def test_malformed_requests(cluster, service_node, line):
+    import socket
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_cert_chain(cluster.mn / "mn-cred.pem")
+    context.load_verify_locations(cluster.mn / "ca.pem")
+    context.set_alpn_protocols(["xcat-aix-relay/1"])
+    with (
+        socket.create_connection(service_node.addresses[0]) as sock,
+        context.wrap_socket(sock) as tls,
+    ):
+        tls.sendall(line)
+        assert b'"code": 101' in tls.recv(4096)
+        assert tls.recv(1) == b""
