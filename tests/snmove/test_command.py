@@ -351,3 +351,91 @@ def test_bad_port(world: World) -> None:
         transaction.insert("site", [{"key": "aixagentport", "value": "many"}])
     replies = world.snmove("n1")
     assert "site.aixagentport" in errors(replies)[0] and exit_status(replies) == 1
+
+
+def test_stopped_move_can_be_resumed(world: World) -> None:
+    world.cancelled.set()
+    replies = world.snmove("-s", "sn1")
+    assert exit_status(replies) == 1 and "stopped" in errors(replies)[-1]
+    assert "interrupted" in "\n".join(lines(world.snmove("--list")))
+    world.cancelled.clear()
+    assert exit_status(world.snmove("--resume", move_id(replies))) == 0
+    assert servers(world) == MOVED
+
+
+def test_linux_nodes_need_no_agent(tmp_path: Path) -> None:
+    tables = rows()
+    tables["nodetype"] = [{"node": "compute", "os": "rhels9.4", "provmethod": "netboot"}]
+    names = Names(ADDRESSES, {"sn2": ["10.0.0.12", "10.1.0.12"]})
+    world = open_world(tmp_path, tables, names, agents())
+    replies = world.snmove("-s", "sn1")
+    assert exit_status(replies) == 0 and servers(world) == MOVED
+    assert world.agents.asked == []
+    assert any("nodeset d1,n1,n2 netboot" in line for line in warnings(replies))
+
+
+def test_statelite_keys_are_noderanges(tmp_path: Path) -> None:
+    tables = rows()
+    tables["statelite"] = [
+        {"node": "n[1-2]", "statemnt": "sn1b:/data"},
+        {"node": "(", "statemnt": "sn1b:/x"},
+    ]
+    world = open_world(tmp_path, tables, Names(ADDRESSES), agents())
+    found = [line for line in warnings(world.snmove("-s", "sn1")) if "statelite row" in line]
+    assert len(found) == 1 and found[0].startswith("n1,n2: the statelite row n[1-2]")
+    assert stored(world.db, ["statelite"])["statelite"] == tables["statelite"]
+
+
+def test_disabled_row_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
+    tables = rows()
+    tables["noderes"][1]["disable"] = "1"
+    tables["noderes"].append({"node": "compute", "servicenode": "sn1,sn2", "xcatmaster": "sn1b"})
+    world = open_world(tmp_path, tables, Names(ADDRESSES), agents())
+    for args in (("compute", "--dry-run"), ("compute",)):
+        replies = world.snmove(*args)
+        assert exit_status(replies) == 1
+    assert errors(replies)[0].startswith("n2: cannot move: its row in table noderes is disabled")
+    assert servers(world)["n1"] == MOVED["n1"] and servers(world)["n2"] == UNMOVED["n2"]
+
+
+@pytest.mark.parametrize("relay_answers", [True, False])
+def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers: bool) -> None:
+    from xcat_aix.commands.snmove_run import AgentLinks
+
+    ways: list[Any] = []
+
+    class Relayed(Agents):
+        def connect(self, node: str, role: Any, address: str, port: int, **how: Any) -> Any:
+            ways.append(how["via"])
+            if how["via"] is None or not relay_answers:
+                raise AgentError(
+                    ErrorCode.UNREACHABLE, "no way" if how["via"] is None else "nor here"
+                )
+            return super().connect(node, role, address, port)
+
+    world.agents = Relayed()
+    links = AgentLinks(world, ADDRESSES, 3009)  # type: ignore[arg-type]
+    if relay_answers:
+        assert links("n1", "sn2") is not None
+    else:
+        with pytest.raises(AgentError, match="no way; nor here"):
+            links("n1", "sn2")
+    assert ways[0] is None and (ways[1].node, ways[1].address) == ("sn2", "10.0.0.12")
+    with pytest.raises(AgentError, match="no way"):
+        links("n1", None)
+    with pytest.raises(AgentError, match="n9 has no address"):
+        links("n9", "sn2")
+
+
+def test_refused_connection_is_not_tried_by_another_way(world: World) -> None:
+    from xcat_aix.commands.snmove_run import AgentLinks
+
+    class Refusing(Agents):
+        def connect(self, node: str, *_: Any, **__: Any) -> Any:
+            self.asked.append(node)
+            raise AgentError(ErrorCode.NOT_ALLOWED, "not allowed")
+
+    world.agents = Refusing()
+    with pytest.raises(AgentError, match="not allowed"):
+        AgentLinks(world, ADDRESSES, 3009)("n1", "sn2")  # type: ignore[arg-type]
+    assert world.agents.asked == ["n1"]
