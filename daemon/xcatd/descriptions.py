@@ -33,9 +33,12 @@ def _parse(text: str) -> Iterator[tuple[str, str]]:
 
 
 def column(table: str, name: str) -> str:
-    """A column's purpose: its own text, or the one all columns of this name share."""
+    """A column's purpose: its own text, or the one all columns of this name share.
+
+    Raises KeyError for a column of no table.
+    """
     texts = _columns()
-    return texts.get(f"{table}.{name}") or texts.get(name) or f"See the table {table}."
+    return texts.get(f"{table}.{name}") or texts[name]
 
 
 def labelled(name: str, text: str) -> str:
