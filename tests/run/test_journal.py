@@ -139,7 +139,7 @@ def test_an_interrupted_plan_keeps_its_nodes_and_says_so(shelf: Shelf) -> None:
 
 
 def test_an_id_in_use_is_not_used_again(shelf: Shelf) -> None:
-    tokens = iter(["aaaa", "o1", "aaaa", "bbbb", "o2"])
+    tokens = iter(["aaaa", *"1234", "aaaa", "bbbb", *"5678"])
     journal = Journal(shelf.db, shelf.clock, "mn1", lambda: next(tokens))
     assert journal.open_plan(plan(["n1"])).plan_id == "snmove-20261123-aaaa"
     assert journal.open_plan(plan(["n2"])).plan_id == "snmove-20261123-bbbb"

@@ -225,7 +225,8 @@ class Journal:
         return rows.stamp(self.clock.now())
 
     def _owner(self) -> Owner:
-        return Owner.here(self.host, self.token())
+        # Longer than a plan's suffix: that two claims get the same one must not happen.
+        return Owner.here(self.host, "".join(self.token() for _ in range(4)))
 
     def _new_hold(self, transaction: Transaction, plan: Plan) -> Hold:
         now = self.clock.now()
