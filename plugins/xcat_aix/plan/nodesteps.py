@@ -165,7 +165,7 @@ def _lane(move: Move, planner: _Planner) -> Lane:
         )
     except AgentError as error:
         raise MoveError(f"cannot plan the steps on node {move.node}: {error}") from None
-    is_optional = move.choice.kind is not Kind.DISKFUL
+    is_optional = move.choice.kind is Kind.DISKLESS
     return Lane(
         id=lane_id(move.node),
         steps=steps,

@@ -73,6 +73,8 @@ def _server_findings(
         nodes = [choice.node for chosen in group.by_image.values() for choice in chosen]
         yield _finding(f"{server} is not a NIM master: NIM is not configured there", nodes, None)
         return
+    for problem in nim.problems:
+        yield Note("warning", f"its NIM database could not be read wholly: {problem}", server)
     objects = nim.by_name()
     for image, chosen in group.by_image.items():
         row = images.get(image)
