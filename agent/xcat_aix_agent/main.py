@@ -25,6 +25,9 @@ from .store import JobStore, Limits, Place
 
 _log = logging.getLogger(__name__)
 
+#: Seconds between two looks after jobs that nobody asks about.
+_TICK = 2.0
+
 _LOG_BYTES, _LOG_FILES = 5 * 1024 * 1024, 3
 #: Seconds until a signal is noticed at the latest.
 _SIGNAL_PAUSE = 0.5

@@ -8,18 +8,21 @@ authenticate, or know what a method does.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import zlib
 from typing import Any, Dict
 
-import Pyro5
-from Pyro5 import core, errors, protocol, serializers, server, socketutil
-
 from xcat_aix_proto import MAX_REQUEST, OBJECT_ID, messages
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.hardening import SERIALIZER, harden
+from xcat_aix_proto.hardening import SERIALIZER, harden, ignore_environment
 
 from .service import Session
+
+ignore_environment(os.environ)
+
+import Pyro5  # noqa: E402 - the environment comes first
+from Pyro5 import core, errors, protocol, serializers, server, socketutil  # noqa: E402 - as above
 
 harden(Pyro5)
 

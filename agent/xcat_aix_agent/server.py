@@ -133,6 +133,10 @@ class AgentServer:
         """Where the agent listens (port 0 in the settings lets the system choose)."""
         return tuple(listener.getsockname()[:2] for listener in self._listeners)
 
+    def tick(self) -> None:
+        """Notice lost jobs that nobody asks about, and mend what they left; call it now and then."""
+        self.service.store.settle()
+
     def stop(self, wait: float = 5.0, *, abandon: bool = False) -> None:
         """Listen no more, end all connections; ``abandon`` also drops inline jobs, as a kill would."""
         for listener in self._listeners:

@@ -90,6 +90,11 @@ class JobStore:
                 if not self._job(job_id).is_started:
                     self._runner.start(self._job(job_id), spec)
 
+    def settle(self) -> None:
+        """Notice which jobs are over; what lost ones left half done is mended."""
+        with self._lock:
+            self._settle()
+
     # Operations of the protocol.
 
     def submit(self, job_id: str, operation: Operation, limit: float, by: str) -> JobStatus:
@@ -133,8 +138,7 @@ class JobStore:
         # The state first: events are complete once it is over.
         status = self.status(job_id)
         if status.state.is_over:
-            with self._lock:
-                self._settle()
+            self.settle()
         events = job.events(after_seq)
         return JobUpdate(status, events)
 

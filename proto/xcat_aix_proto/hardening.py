@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import zlib
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, MutableMapping, NoReturn
 
 from . import MAX_MESSAGE
 
@@ -27,6 +27,15 @@ class _NoCompression:
     @staticmethod
     def decompress(data: bytes) -> NoReturn:
         raise zlib.error(f"a compressed message ({len(data)} bytes) is not accepted")
+
+
+def ignore_environment(environ: MutableMapping[str, str]) -> None:
+    """Take Pyro5's settings out of ``environ``; to be called before Pyro5 is imported.
+
+    At import it obeys the ones it knows and stops over the ones it does not.
+    """
+    for name in [name for name in environ if name.startswith("PYRO_")]:
+        del environ[name]
 
 
 def harden(pyro: Any) -> None:

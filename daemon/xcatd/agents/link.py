@@ -15,13 +15,12 @@ from typing import Any
 
 from xcat_aix_proto import OBJECT_ID, messages
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.hardening import harden
+from xcat_aix_proto.hardening import harden, ignore_environment
 
 from .dial import refused_by
 from .streams import Stream
 
-for _name in [name for name in os.environ if name.startswith("PYRO_")]:
-    del os.environ[_name]  # Pyro5 stops at import over an unknown one, and obeys the known ones
+ignore_environment(os.environ)
 
 import Pyro5  # noqa: E402 - the environment comes first
 from Pyro5 import client, errors, protocol  # noqa: E402 - as above
