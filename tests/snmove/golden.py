@@ -1,6 +1,6 @@
 """Golden cases of the planner: request + tables + world -> plan and its text, or the refusal.
 
-``python tests/snmove/golden.py`` writes the expectations anew: read the diff before you commit it.
+``python -m tests.snmove.golden`` writes the expectations anew: read the diff before you commit it.
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles import Agents, Names, World, errors, exit_status, lines, open_world, stored, warnings
 
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import NimDatabase, NimObject
 from xcat_aix_proto.operations import RepointClient, SetXcatServer
+
+from .doubles import Agents, Names, World, errors, exit_status, lines, open_world, stored, warnings
 
 NODES = ("n1", "n2", "d1")
 ADDRESSES = {

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import golden
 from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
+
+from . import golden
 
 CASES = golden.cases()
 

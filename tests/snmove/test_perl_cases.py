@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles import Names, errors, exit_status, lines, open_world, stored, warnings
 
 from xcatd.api import Reply
+
+from .doubles import Names, errors, exit_status, lines, open_world, stored, warnings
 
 DIRECTORY = Path(__file__).parent.parent / "golden" / "snmove_db"
 CASES = sorted(DIRECTORY.glob("*.json"))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import golden
 from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.moves import MoveError
@@ -14,6 +13,8 @@ from xcat_aix.plan.nodesteps import DATABASE_LANE
 from xcat_aix.plan.undo import undo
 from xcat_aix_proto import codec
 from xcat_aix_proto.operations import BY_KIND, ChangeDefaultRoute, Operation
+
+from . import golden
 
 PLANS = [
     path for path in golden.cases() if golden.load(path)["expect"].get("plan", {}).get("nodes")

@@ -1,0 +1,1 @@
+"""Tests of snmove: planner, explanation, undo, command."""
