@@ -10,11 +10,11 @@ import pytest
 
 from xcat_aix.run.agent_step import PAUSES, AgentStep, agent_steps
 from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
-from xcat_aix.run.task import LaneLink, Task
+from xcat_aix.run.task import BUSY_PAUSES, LaneLink, Task
 from xcat_aix.run.testing import FakeConnection, FakeWorld, ManualClock
 from xcat_aix_proto import operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobState, Outcome, Verdict
+from xcat_aix_proto.jobs import JobState, Outcome, Probe, Verdict
 
 from .rig import REPOINT, lane, plan
 
@@ -41,7 +41,7 @@ class Desk:
             "deadline": 100.0,
             "clock": self.clock,
             "stop": threading.Event(),
-            "link": LaneLink(here, self.world.connect),
+            "link": LaneLink(here, self.world.connect, threading.Event()),
             "report": self.said.append,
         }
         self.task = Task(**{**given, **task})
@@ -131,11 +131,73 @@ def test_a_peer_that_is_refused_was_sent_nothing() -> None:
         raise AgentError(ErrorCode.WRONG_PEER, "the peer is somebody else")
 
     here = lane("n1")
-    desk = Desk(link=LaneLink(here, refuse))
+    desk = Desk(link=LaneLink(here, refuse, threading.Event()))
     with pytest.raises(StepFailed, match="somebody else") as caught:
         STEP.effect(desk.task)
     assert type(caught.value) is StepFailed
     assert caught.value.code == 203
+
+
+class Pauses(threading.Event):
+    """A stop button nobody presses, and how long it was looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0.0)
+        return self.is_set()
+
+
+@pytest.mark.parametrize("busy", [1, 5, 6])
+def test_an_agent_with_too_many_connections_is_asked_again(busy: int) -> None:
+    left, pauses, world = [busy], Pauses(), FakeWorld()
+
+    def connect(target: str, via: str | None) -> FakeConnection:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise AgentError(ErrorCode.BUSY, "too many connections")
+        return world.connect(target, via)
+
+    link = LaneLink(lane("n1"), connect, pauses)
+    if busy > len(BUSY_PAUSES):
+        with pytest.raises(StepFailed, match="too many connections"):
+            link.get()
+    else:
+        assert link.get() is link.get()
+    assert pauses.seconds == list(BUSY_PAUSES[:busy])
+
+
+def test_a_busy_agent_is_not_waited_for_after_a_stop() -> None:
+    def connect(target: str, via: str | None) -> FakeConnection:
+        raise AgentError(ErrorCode.BUSY, "too many connections")
+
+    stop = Pauses()
+    stop.set()
+    with pytest.raises(StepFailed, match="too many connections"):
+        LaneLink(lane("n1"), connect, stop).get()
+    assert len(stop.seconds) == 1
+
+
+def test_the_probe_is_told_which_job_it_asks_about() -> None:
+    asked: list[str] = []
+
+    class Connection(FakeConnection):
+        def probe(self, op: operations.Operation, job_id: str = "") -> Probe:
+            asked.append(job_id)
+            return super().probe(op, job_id)
+
+    def connect(target: str, via: str | None) -> FakeConnection:
+        return Connection(desk.world, target, desk.node)
+
+    desk = Desk()
+    desk.task.link = LaneLink(lane("n1"), connect, threading.Event())
+    STEP.probe(desk.task)
+    desk.node.dying_after.add(REPOINT)
+    STEP.effect(desk.task)
+    STEP.probe(replace(desk.task, earlier_job="p.n1.repoint.7"))
+    assert asked == ["p.n1.repoint.1", "p.n1.repoint.1", "p.n1.repoint.7"]
 
 
 def test_a_refused_submit_is_a_failure() -> None:
@@ -176,18 +238,12 @@ def test_a_probe_survives_one_broken_line(code: ErrorCode) -> None:
 
 
 def test_the_pauses_are_waited_for_at_the_stop_button() -> None:
-    waits: list[float] = []
-
-    class Stop(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            waits.append(timeout or 0.0)
-            return False
-
-    desk = Desk(stop=Stop())
+    stop = Pauses()
+    desk = Desk(stop=stop)
     desk.drop_line_at("follow")
     with pytest.raises(StepLost):
         AgentStep(REPOINT).effect(desk.task)
-    assert waits == list(PAUSES)
+    assert stop.seconds == list(PAUSES)
 
 
 def test_no_pause_once_time_is_up_or_a_stop_is_asked_for() -> None:

@@ -56,7 +56,7 @@ class AgentStep:
             status = self._job(task, task.earlier_job)
             if status is not None and status.outcome is not None and status.outcome.ok:
                 return Probe(Verdict.DONE, "the interrupted attempt had completed it")
-        return self._ask(task, operation)
+        return self._ask(task, operation, task.earlier_job or task.job_id)
 
     def effect(self, task: Task) -> Mapping[str, Any]:
         """Run the job to its end."""
@@ -78,16 +78,18 @@ class AgentStep:
         status = job.look()
         return None if status is None else job.finish(status)
 
-    def _ask(self, task: Task, operation: Operation) -> Probe:
+    def _ask(self, task: Task, operation: Operation, job_id: str) -> Probe:
+        """Some effects are proved by nothing but the record of the job that brought them about."""
+
         def ask(connection: Connection) -> Probe:
-            return connection.probe(operation)
+            return connection.probe(operation, job_id)
 
         return _Caller(task, self._pauses).call(ask)
 
     def _after_loss(self, task: Task, operation: Operation) -> Mapping[str, Any]:
         """The job's process died without a result: only a look can tell."""
         try:
-            probe = self._ask(task, operation)
+            probe = self._ask(task, operation, task.job_id)
         except StepFailed as problem:
             raise StepLost(problem.message, problem.detail, problem.code) from problem
         if probe.verdict is Verdict.DONE:

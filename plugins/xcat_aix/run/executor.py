@@ -350,7 +350,7 @@ class _Run:
         if self._halt.is_set():
             return
         for lane in self._board.ready():
-            link = LaneLink(lane, self._executor.connect)
+            link = LaneLink(lane, self._executor.connect, self._halt)
             line = Line(lane, link, self._inbox, self._closed)
             self._active[lane.id] = line
             self._work.put(line)

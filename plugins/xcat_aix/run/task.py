@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Connection(Protocol):
     """The part of ``xcatd.agents.AgentConnection`` that steps use; every call may raise AgentError."""
 
-    def probe(self, op: Operation) -> Probe: ...
+    def probe(self, op: Operation, job_id: str = "") -> Probe: ...
     def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus: ...
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate: ...
     def acknowledge(self, job_id: str) -> None: ...
@@ -35,12 +35,20 @@ class Connection(Protocol):
 Connect = Callable[[str, str | None], Connection]
 
 
-class LaneLink:
-    """The lane's connection, opened at first use and opened again after it was dropped."""
+#: Seconds between attempts to connect to an agent that has too many connections.
+BUSY_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 
-    def __init__(self, lane: Lane, connect: Connect) -> None:
+
+class LaneLink:
+    """The lane's connection, opened at first use and opened again after it was dropped.
+
+    A busy agent is asked again a few times, unless ``stop`` is set.
+    """
+
+    def __init__(self, lane: Lane, connect: Connect, stop: threading.Event) -> None:
         self._lane = lane
         self._connect = connect
+        self._stop = stop
         self._connection: Connection | None = None
 
     def get(self) -> Connection:
@@ -49,11 +57,20 @@ class LaneLink:
             if self._lane.target is None:
                 raise StepFailed("cannot be sent to an agent: its lane names none")
             try:
-                self._connection = self._connect(self._lane.target, self._lane.via)
+                self._connection = self._dial(self._lane.target)
             except AgentError as problem:
                 kind = Unreachable if problem.code is ErrorCode.UNREACHABLE else StepFailed
                 raise kind(problem.message, problem.detail, int(problem.code)) from problem
         return self._connection
+
+    def _dial(self, target: str) -> Connection:
+        for pause in BUSY_PAUSES:
+            try:
+                return self._connect(target, self._lane.via)
+            except AgentError as problem:
+                if problem.code is not ErrorCode.BUSY or self._stop.wait(pause):
+                    raise
+        return self._connect(target, self._lane.via)
 
     def drop(self) -> None:
         """Close the connection, if there is one."""
