@@ -27,20 +27,32 @@ class NoFreeRange(Exception):  # noqa: N818  (the name of the condition)
 
 def claim(lab: Path, agentport: int) -> int:
     """The octet of ``lab``: the one it holds already, or a free one, kept from now on."""
-    mark = lab / _MARK
+    if (octet := renew(lab)) is not None:
+        return octet
     with _registry() as registry:
         held = _held(registry)
-        if mark.exists():
-            octet = int(mark.read_text(encoding="ascii"))
-            if held.get(octet, lab) == lab:
-                (registry / str(octet)).write_text(str(lab), encoding="utf-8")
-                return octet
         for octet in _candidates(lab):
             if octet not in held and _is_free(octet, agentport):
                 (registry / str(octet)).write_text(str(lab), encoding="utf-8")
-                mark.write_text(str(octet), encoding="ascii")
+                (lab / _MARK).write_text(str(octet), encoding="ascii")
                 return octet
     raise NoFreeRange("cannot find a free range 127.x: end some labs with 'xcat-aix-lab down'")
+
+
+def renew(lab: Path) -> int | None:
+    """The octet that ``lab`` was given, claimed again where the claim was lost (a reboot).
+
+    None if it was given none, or if another lab has it by now.
+    """
+    mark = lab / _MARK
+    if not mark.exists():
+        return None
+    octet = int(mark.read_text(encoding="ascii"))
+    with _registry() as registry:
+        if _held(registry).get(octet, lab) != lab:
+            return None
+        (registry / str(octet)).write_text(str(lab), encoding="utf-8")
+    return octet
 
 
 def _candidates(lab: Path) -> Iterator[int]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from signal import Signals
 
-from xcat_aix_lab import agents, certificates, records, report
+from xcat_aix_lab import agents, certificates, claims, records, report
 from xcat_aix_lab.breakage import BadFault
 from xcat_aix_lab.breakage import apply as apply_fault
 from xcat_aix_lab.cluster import DISKLESS
@@ -47,9 +47,12 @@ class Lab:
     # Up and down
 
     def make(self, size: Size) -> None:
-        """Make the directory, unless it is there."""
+        """Make the directory, unless it is there; raises :class:`LabError`."""
         directory = self.directory
         if directory.exists:
+            if claims.renew(directory.path) is None:
+                text = "another lab has its addresses by now: end that one, or make a new lab"
+                raise LabError(f"cannot use the lab in {directory.path}: {text}")
             return
         directory.create(size)
         now = datetime.now(UTC)

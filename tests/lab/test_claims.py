@@ -43,3 +43,17 @@ def test_a_range_that_somebody_uses_is_passed_over(
 ) -> None:
     monkeypatch.setattr(claims, "_is_free", lambda octet, port: octet == 77)
     assert claims.claim(labs / "a", 3009) == 77
+
+
+def test_a_lost_claim_is_renewed_unless_somebody_else_has_the_range(
+    labs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    octet = claims.claim(labs / "a", 3009)
+    registry = next(labs.glob("xcat-aix-lab-*"))
+    (registry / str(octet)).unlink()
+    assert claims.renew(labs / "a") == octet
+    assert claims.renew(labs / "b") is None
+    (registry / str(octet)).unlink()
+    monkeypatch.setattr(claims, "_candidates", lambda lab: iter([octet]))
+    assert claims.claim(labs / "b", 3009) == octet
+    assert claims.renew(labs / "a") is None
