@@ -9,6 +9,9 @@ import pytest
 from xcat_aix_lab import demo
 from xcat_aix_lab.lab import Lab
 
+# A dozen processes and several whole moves: more than a minute on a machine that has other work.
+pytestmark = pytest.mark.timeout(240)
+
 
 def test_the_story_from_nothing_to_the_end(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
