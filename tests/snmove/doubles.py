@@ -87,7 +87,7 @@ class Connection:
         assert isinstance(op, NimSnapshot)
         return nim
 
-    def probe(self, op: Operation) -> Probe:
+    def probe(self, op: Operation, job_id: str = "") -> Probe:
         is_done = (self._node, op) in self._agents.done
         return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE)
 
