@@ -25,12 +25,11 @@ from .store import JobStore, Limits, Place
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two looks after jobs that nobody asks about.
-_TICK = 2.0
+#: Seconds between two looks: after jobs that nobody asks about, and for a signal, which may arrive in
+#: another thread and then does not wake this one.
+_TICK = 0.5
 
 _LOG_BYTES, _LOG_FILES = 5 * 1024 * 1024, 3
-#: Seconds until a signal is noticed at the latest.
-_SIGNAL_PAUSE = 0.5
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -81,8 +80,8 @@ def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
     _say(sys.stdout, f"xcat-aix-agent: ready at {places}")
     # Not for ever at once: the system may hand a signal to another thread, and then only a main thread
     # that runs now and then gets to its handler.
-    while not ended.wait(_SIGNAL_PAUSE):
-        pass
+    while not ended.wait(_TICK):
+        server.tick()
     _log.info("stopping; running jobs go on by themselves")
     server.stop()
     return 0

@@ -22,7 +22,8 @@ def perform(
     spec: Spec, host: Host, report: Report, cancelled: Optional[threading.Event] = None
 ) -> Outcome:
     """Run the operation of ``spec``; every failure becomes part of the outcome."""
-    commands = LimitedCommands(host.commands, host.clock, spec.limit, cancelled, report)
+    left = spec.deadline - host.clock.now().timestamp()
+    commands = LimitedCommands(host.commands, host.clock, left, cancelled, report)
     limited = dataclasses.replace(host, commands=commands)
     try:
         result = operations.run(spec.decoded(), limited, report)

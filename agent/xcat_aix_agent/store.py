@@ -247,14 +247,20 @@ class JobStore:
     def _settle(self) -> None:
         """Drop jobs that are over from the open ones; mend what the lost ones left half done.
 
-        The caller holds the lock, so that no new job of that kind begins meanwhile.
+        The caller holds the lock, so that no new job of that kind begins meanwhile; where one works
+        already nothing is mended under its feet, it has done that itself.
         """
+        lost = []
         for job_id, spec in list(self._open.items()):
             state = self._state(self._job(job_id), spec)
             if state.is_over:
                 del self._open[job_id]
                 if state is JobState.LOST:
-                    self.on_lost(spec)
+                    lost.append(spec)
+        at_work = {spec.kind for spec in self._open.values()}
+        for spec in lost:
+            if spec.kind not in at_work:
+                self.on_lost(spec)
 
     def _check_limits(self, operation: Operation) -> None:
         for other in self._open.values():

@@ -227,7 +227,7 @@ def test_cancel_kills_the_command_and_records_it(client, slow, until):
 
 
 def test_time_limit_ends_the_command(client, slow):
-    client.call("submit", "j", slow["operation"], 0.4)
+    client.call("submit", "j", slow["operation"], 3)
     _, status = finish(client, "j")
     assert status["outcome"]["error"]["code"] == TIMED_OUT
 

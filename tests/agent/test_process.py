@@ -132,11 +132,22 @@ def test_repoint_whose_wrapper_and_agent_are_killed_gives_the_old_registration_b
     os.kill(job.wrapper, signal.SIGKILL)
     os.killpg(job.group, signal.SIGKILL)
     until(lambda: not job.lock_is_held())
-    client = site.greeted(programs(settings))
+    agent = programs(settings)
+    client = site.greeted(agent)
     until(niminfo.exists)  # the agent looks after it by itself
     assert niminfo.read_text() == old
     assert client.call("follow", "j", 0, 0)["ok"]["status"]["state"] == "lost"
     assert client.call("probe", operation, "j")["ok"]["verdict"] == "not_done"
+    # The lost job is still known when the agent starts in the middle of the next one.
+    begun.unlink()
+    assert "ok" in client.call("submit", "j2", operation, 60)
+    until(begun.exists)
+    agent.end(signal.SIGKILL)
+    client = site.greeted(programs(settings))
+    assert client.call("follow", "j2", 0, 0)["ok"]["status"]["state"] == "running"
+    assert not niminfo.exists()
+    assert client.call("cancel", "j2")["ok"]["outcome"]["error"]["code"] == 408
+    assert niminfo.read_text() == old
 
 
 def test_jobs_lists_what_is_kept(site, commands, until, capsys):
