@@ -3,6 +3,11 @@
 Owns the order of the command: one read of the tables the question needs, the choice of objects, replies in
 pieces of bounded size.  The arguments are :mod:`.lsdef_arguments`, the lines :mod:`.lsdef_text`.
 Facts: specs/object-commands.md, sections 1 and 2.
+
+Where this differs from xCAT, on purpose: names are compared, never matched as expressions; an object that exists
+in two types is listed in both; ``-a`` and ``--osimage`` have a fixed order; a monitoring setting that
+two plug-ins share is shown once; an unknown log record is an error; a bad expression is an error, not a crash;
+``--osimage`` does not search the file system for templates and lists; ``--template`` is not known.
 """
 
 from __future__ import annotations
