@@ -94,6 +94,22 @@ def test_a_failed_job_tells_its_reason() -> None:
     assert len(desk.task.afterwards) == 1
 
 
+def test_a_job_that_ends_at_once_is_heard_too() -> None:
+    desk = Desk()
+    desk.node.is_fast = True
+    assert STEP.effect(desk.task) == {"was": "done"}
+    assert desk.said == [f"working on {REPOINT}"]
+    assert desk.world.calls["follow"] == 1
+
+
+def test_what_a_job_said_is_not_worth_a_failure() -> None:
+    desk = Desk()
+    desk.node.is_fast = True
+    desk.drop_line_at("follow")
+    assert STEP.effect(desk.task) == {"was": "done"}
+    assert desk.said == []
+
+
 @pytest.mark.parametrize("lost", [1, 2])
 def test_lost_answers_are_asked_for_again_and_nothing_is_done_twice(lost: int) -> None:
     desk = Desk()

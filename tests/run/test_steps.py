@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,11 +15,12 @@ from xcat_aix.run.board import Board
 from xcat_aix.run.command_step import CommandRun
 from xcat_aix.run.database_step import DatabaseWrite
 from xcat_aix.run.errors import Parked, StepFailed
+from xcat_aix.run.line import Finished, Line, Stopped
 from xcat_aix.run.owner import Owner, is_running
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult
-from xcat_aix.run.task import Task
-from xcat_aix.run.testing import ManualClock, MemoryDatabase
+from xcat_aix.run.task import LaneLink, Task
+from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcat_aix_proto.names import job_id
 from xcatd import api
@@ -255,3 +258,46 @@ def test_the_board_knows_what_was_moved_before() -> None:
     lanes = [lane("a", needs=()), lane("b", needs=("a",))]
     board = Board(lanes, {"a": LaneResult.MOVED, "b": LaneResult.UNMOVED})
     assert [each.id for each in board.ready()] == ["b"]
+
+
+def test_a_worker_waits_for_room_and_is_told_when_nobody_reads_any_more() -> None:
+    inbox: queue.Queue[Any] = queue.Queue(maxsize=1)
+    closed = threading.Event()
+    here = lane("n1")
+    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed)
+    line.put(Finished(line))
+    got: list[str] = []
+
+    def work() -> None:
+        try:
+            line.put(Finished(line))
+            line.commit([])
+        except Stopped:
+            got.append("stopped")
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    while not got:
+        # The first wait for room and the one for the answer both see the end.
+        closed.set()
+        worker.join(0.1)
+    worker.join()
+    assert got == ["stopped"]
+
+
+@pytest.mark.parametrize("end", ["closed", "revoked"])
+def test_a_worker_whose_wish_is_not_answered_sees_the_end(end: str) -> None:
+    inbox: queue.Queue[Any] = queue.Queue()
+    closed = threading.Event()
+    here = lane("n1")
+    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed)
+
+    class Deaf(queue.Queue[Any]):
+        def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+            if end == "closed":
+                closed.set()
+            line.is_revoked = end == "revoked"
+
+    line.inbox = Deaf()
+    with pytest.raises(Stopped):
+        line.commit([])

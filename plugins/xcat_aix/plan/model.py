@@ -125,13 +125,18 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse.  Cells and guards are lists of their fields."""
+        cells = [list(cell) for cell in self.cells]
+        return self._body() | {"cells": cells, "guards": [list(guard) for guard in self.guards]}
+
+    def _body(self) -> dict[str, Any]:
+        """As :meth:`to_json`, the many cells and guards as they are: JSON writes a tuple as a list."""
         return {
             "format": FORMAT,
             "command": self.command,
             "nodes": list(self.nodes),
             "lanes": [_plain(lane) for lane in self.lanes],
-            "cells": [list(cell) for cell in self.cells],
-            "guards": [list(guard) for guard in self.guards],
+            "cells": self.cells,
+            "guards": self.guards,
             "notes": [_plain(note) for note in self.notes],
             "summary": _plain(self.summary),
             "undoes": self.undoes,

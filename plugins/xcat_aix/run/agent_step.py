@@ -7,6 +7,7 @@ arguments are those of one, and the agent's probe tells whether it is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from xcat_aix.plan.model import Step
@@ -190,6 +191,9 @@ class _Job:
             status = self._follow(max(0.0, min(FOLLOW_WAIT, time_left))).status
             if time_left <= 0 and not status.state.is_over:
                 raise StepLost("no result within the time limit; its job may go on at the agent")
+        if status.last_seq > self._seen:
+            with suppress(StepFailed):  # how it ended is known; only what it said is missing
+                self._follow(0.0)
         self._task.afterwards.append(self._acknowledge)
         return status
 

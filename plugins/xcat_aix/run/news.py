@@ -32,10 +32,8 @@ class Teller:
         }
 
     def tell(self, events: Iterable[Event]) -> Iterator[Progress]:
-        """What there is to say about these events; many say nothing."""
+        """What there is to say about these events of steps; many say nothing."""
         for event in events:
-            if event.word.is_about_plan:
-                continue
             lane, step = self._lanes[event.lane], self._steps[event.lane, event.step]
             if event.word is Word.INTENT:
                 yield StepStarted(lane, step, event.attempt)
