@@ -206,7 +206,7 @@ def _trouble_text(trouble: StepEnded) -> str:
     lines = [line.strip() for line in trouble.detail.splitlines() if line.strip()]
     shown = lines[:DETAIL_LINES]
     if len(lines) > DETAIL_LINES:
-        shown.append(f"… and {len(lines) - DETAIL_LINES} more lines")
+        shown.append(f"... and {len(lines) - DETAIL_LINES} more lines")
     return "\n    ".join([text, *shown])
 
 

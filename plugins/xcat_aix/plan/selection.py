@@ -114,10 +114,11 @@ def names_to_resolve(asked: Asked, tables: Tables, chosen: Chosen) -> frozenset[
         names.update(row[column].text for column in _FACING if column in row)
         if "servicenode" in row:
             lists.add(row["servicenode"].text)
-    names.update(entry for text in lists for entry in entries(text)[:2])
+    listed = {entry for text in lists for entry in entries(text)[:2]}
+    names.update(listed)
     names.update(row.get("gateway") for row in tables.rows("networks"))
-    if asked.dest and asked.dest not in tables.nodes:
-        names.update(_known_servers(tables))
+    if not ({asked.dest} if asked.dest else listed) <= frozenset(tables.nodes):
+        names.update(_possible_servers(tables))
     return frozenset(
         name for name in names if name and not name.startswith("<") and not is_address(name)
     )
@@ -152,19 +153,21 @@ def choose(
     return choices, tuple(_too_many(asked, choices, chosen))
 
 
-def _known_servers(tables: Tables) -> set[str]:
-    nodes = set(tables.nodes)
-    named = {row.get("node") or "" for row in tables.rows("servicenode")}
+def _possible_servers(tables: Tables) -> set[str]:
+    """The nodes that another name or an address may stand for: those whose address is defined."""
+    named = {
+        row.get("node") or "" for table in ("servicenode", "hosts") for row in tables.rows(table)
+    }
     for row in tables.rows("noderes"):
         named.update(entries(row.get("servicenode")))
-    return named & nodes
+    return named & set(tables.nodes)
 
 
 def _refuse(messages: Sequence[str]) -> None:
     if not messages:
         return
     if len(messages) > MOST_NAMED:
-        rest = f"… and {len(messages) - MOST_NAMED} more like this"
+        rest = f"... and {len(messages) - MOST_NAMED} more like this"
         raise MoveError(*messages[:MOST_NAMED], rest)
     raise MoveError(*messages)
 
@@ -226,7 +229,7 @@ def _other_name_of(
         return short
     if address is None:
         return None
-    known = sorted(_known_servers(tables))
+    known = sorted(_possible_servers(tables))
     return next((server for server in known if addresses.get(server) == address), None)
 
 

@@ -153,7 +153,7 @@ def _no_master(nodes: Sequence[str]) -> Iterator[str]:
     for node in nodes[:MOST_NAMED]:
         yield f"Could not determine an xcatmaster value for node {node}."
     if len(nodes) > MOST_NAMED:
-        yield f"… and {len(nodes) - MOST_NAMED} more like this"
+        yield f"... and {len(nodes) - MOST_NAMED} more like this"
 
 
 def _facing(world: World, server: str, network: Network) -> str | None:
