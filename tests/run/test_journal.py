@@ -373,6 +373,39 @@ def test_an_undo_marks_the_plan_that_it_takes_back(shelf: Shelf) -> None:
         journal.open_plan(replace(plan(), undoes=old.plan_id))
 
 
+def test_an_undo_that_did_nothing_leaves_the_plan_as_it_was(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    old = journal.open_plan(plan())
+    journal.close(old, Outcome.OK)
+    undo = journal.open_plan(replace(plan(), undoes=old.plan_id))
+    journal.close(undo, Outcome.FAILED)
+    found = journal.load(old.plan_id)
+    assert found.summary.phase is found.state.phase is Phase.CLOSED
+    assert (found.state.outcome, found.state.undone_by) == (Outcome.OK, "")
+    journal.open_plan(replace(plan(), undoes=old.plan_id))
+
+
+def test_a_second_undo_names_the_first(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    old = journal.open_plan(plan())
+    journal.close(old, Outcome.OK)
+    undo = journal.open_plan(replace(plan(), undoes=old.plan_id))
+    journal.close(undo, Outcome.PARTIAL)
+    with pytest.raises(NothingToResume, match=f"{undo.plan_id} is taking it back already"):
+        journal.open_plan(replace(plan(), undoes=old.plan_id))
+    journal.claim(undo.plan_id)
+
+
+def test_a_later_plan_that_did_nothing_is_no_reason_not_to_resume(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    first = journal.open_plan(plan())
+    journal.close(first, Outcome.PARTIAL)
+    shelf.clock.advance(1)
+    second = journal.open_plan(plan())
+    journal.close(second, Outcome.FAILED)
+    journal.claim(first.plan_id)
+
+
 def test_an_undo_gives_up_what_was_interrupted(shelf: Shelf) -> None:
     journal = shelf.journal()
     old = journal.open_plan(plan())

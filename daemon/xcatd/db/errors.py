@@ -14,7 +14,7 @@ class ChangedMeanwhile(DatabaseError):  # noqa: N818 - the name is part of the p
     """
 
     #: How many cells the message itself names; ``cells`` has all.
-    SHOWN = 20
+    SHOWN = 6
 
     def __init__(self, cells: tuple[str, ...]) -> None:
         self.cells = cells

@@ -23,7 +23,7 @@ from xcatd.api import Context, DatabaseError, Reply, Request, data, error, info
 from . import snmove_replies as replies
 from .snmove_options import USAGE, Action, Given, UsageError, parse_arguments
 from .snmove_run import begun_steps, execute, executor_of, journal_of
-from .snmove_world import plan_move
+from .snmove_world import plan_move, require_running
 
 
 class Snmove:
@@ -102,6 +102,8 @@ def _resume(given: Given, request: Request, context: Context) -> Iterator[Reply]
 def _undo(given: Given, request: Request, context: Context) -> Iterator[Reply]:
     stored = journal_of(context).load(given.move_id)
     plan = undo(stored.plan, begun_steps(stored), given.move_id)
+    if not given.asked.force:
+        require_running(plan, context)
     if not given.is_json:
         yield info(f"Taking back {given.move_id}.")
     yield from _show_or_do(plan, given, request, context)

@@ -21,7 +21,7 @@ USAGE = (
     "\t\t[-P|--postscripts script1,script2...|all] [-l|--liteonly]",
     "\tsnmove -s|--source sn1 [-S|--sourcen sn1n] [-d|--dest sn2] [-D|--destn sn2n] [-V] [-i] [-n] [-P ...] [-l]",
     "\t\t[--dry-run] [--json] [--strict] [--force] [--fanout N] [--timeout SECONDS]",
-    "\tsnmove --list [--json] | --resume MOVE | --undo MOVE [--dry-run]",
+    "\tsnmove --list [--json] | --resume MOVE | --undo MOVE [--dry-run] [--force]",
     "\tsnmove -h|--help | -v|--version",
     "Where:",
     "\tsn1, sn2 are the old and the new service node as the management node knows them;",
@@ -152,7 +152,8 @@ def _check_operands(arguments: Arguments, action: Action) -> None:
                 "A node range or the source service node must be specified.", shows_usage=True
             )
         return
-    if arguments.operands or any(arguments.has(name) for name in _MOVING):
+    allowed = {"force"} if action is Action.UNDO else set()
+    if arguments.operands or any(arguments.has(name) for name in _MOVING if name not in allowed):
         raise UsageError(
             f"--{action.value} takes no nodes and no options of a new move.", shows_usage=True
         )

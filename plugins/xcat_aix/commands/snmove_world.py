@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.moves import Asked, Choice, MoveError, ServiceNode, World
+from xcat_aix.plan.moves import Asked, Choice, Kind, MoveError, ServiceNode, World
 from xcat_aix.plan.selection import choose, chosen_nodes, names_to_resolve
 from xcat_aix.plan.snmove import TABLES, plan, servers_of, servers_to_ask
 from xcat_aix_proto import facts
@@ -58,6 +58,31 @@ def plan_move(asked: Asked, noderange: str | None, context: Context) -> Plan:
         _ranges(tables, context),
     )
     return plan(asked, tables, chosen, choices, world)
+
+
+def require_running(back: Plan, context: Context) -> None:
+    """Raise :class:`MoveError` unless the service nodes that get AIX nodes back answer (section 6)."""
+    servers = {
+        route["server"]
+        for route in back.summary["routes"]
+        if Kind(route["kind"]).is_aix and route["server"]
+    }
+    if back.summary["ignore_nodes"] or not servers:
+        return
+    tables = context.db.read(TABLES)
+    names: Names = context.resolver(tables)
+    port = agent_port(tables.site)
+    with ThreadPoolExecutor(min(len(servers), _MOST_AT_ONCE), "service-node") as pool:
+        found = pool.map(lambda name: _ask(name, names, port, context), sorted(servers))
+        silent = [answer for answer in found if answer.nim is None]
+    if silent:
+        raise MoveError(
+            *(
+                f"cannot move back to {answer.name}: the service node must be running, and its agent"
+                f" gives no answer: {answer.reason} (--force goes on without its answer)"
+                for answer in silent
+            )
+        )
 
 
 def agent_port(site: Mapping[str, str]) -> int:

@@ -35,6 +35,12 @@ LEASE = timedelta(seconds=30)
 #: How many closed plans are kept; one of 10 000 nodes takes about 7 MB.
 KEPT = 100
 
+#: What the end of an undo means for the plan it is about.
+_UNDO_ENDS = {
+    Outcome.OK: (Word.UNDONE, Phase.UNDONE),
+    Outcome.FAILED: (Word.UNDO_FAILED, Phase.CLOSED),
+}
+
 _CLOSED_PHASES = (Phase.CLOSED.value, Phase.UNDONE.value)
 
 
@@ -125,15 +131,15 @@ class Journal:
         return hold
 
     def close(self, hold: Hold, outcome: Outcome) -> Event:
-        """Close the plan; an undo that went well marks the plan it took back."""
+        """Close the plan; an undo that went well, or did nothing, marks the plan it was to take back."""
         event = Event(Word.CLOSED, detail={"outcome": outcome.value})
         with self._transaction() as transaction:
             self._check(transaction, hold)
             (event,) = self._close(transaction, hold.plan_id, event)
-            if hold.undoes is not None and outcome is Outcome.OK:
-                undone = Event(Word.UNDONE, detail={"by": hold.plan_id})
-                self._append(transaction, hold.undoes, [undone])
-                transaction.update(PLANS, {"id": hold.undoes}, {"state": Phase.UNDONE.value})
+            if hold.undoes is not None and outcome in _UNDO_ENDS:
+                word, phase = _UNDO_ENDS[outcome]
+                self._append(transaction, hold.undoes, [Event(word, detail={"by": hold.plan_id})])
+                transaction.update(PLANS, {"id": hold.undoes}, {"state": phase.value})
         return event
 
     def abandon(self, plan_id: str) -> None:
@@ -289,11 +295,22 @@ class Journal:
         row = self._row(transaction, plan_id)
         if row["state"] == Phase.UNDONE.value:
             raise NothingToResume(f"cannot undo {plan_id}: it was taken back already")
+        if row["state"] == Phase.UNDOING.value:
+            self._refuse_second_undo(transaction, plan_id)
         if row["state"] == Phase.OPEN.value:
             self._refuse_held(row)
             self._abandon(transaction, plan_id)
         transaction.update(PLANS, {"id": plan_id}, {"state": Phase.UNDOING.value})
         self._append(transaction, plan_id, [Event(Word.UNDO_INTENT, detail={"by": by})])
+
+    def _refuse_second_undo(self, transaction: Transaction, plan_id: str) -> None:
+        intents = {"plan": plan_id, "event": Word.UNDO_INTENT.value}
+        last = rows.read_event(transaction.select(EVENTS, intents, order=("seq",))[-1])
+        first = self._row(transaction, str(last.detail["by"]))
+        if first["outcome"] != Outcome.ABANDONED.value:
+            raise NothingToResume(
+                f"cannot undo {plan_id}: {first['id']} is taking it back already; resume that one"
+            )
 
     def _refuse_overlap(self, transaction: Transaction, nodes: Sequence[str]) -> None:
         wanted = frozenset(nodes)
@@ -326,9 +343,14 @@ class Journal:
 
     def _refuse_superseded(self, transaction: Transaction, row: Row) -> None:
         mine = frozenset(rows.nodes_from_text(row["nodes"]))
-        for other in transaction.select(PLANS, columns=("id", "nodes", "opened")):
+        for other in transaction.select(PLANS, columns=("id", "nodes", "opened", "outcome")):
             is_later = (other["opened"] or "") > (row["opened"] or "")
-            if is_later and not mine.isdisjoint(rows.nodes_from_text(other["nodes"])):
+            did_something = other["outcome"] != Outcome.FAILED.value
+            if (
+                is_later
+                and did_something
+                and not mine.isdisjoint(rows.nodes_from_text(other["nodes"]))
+            ):
                 raise NothingToResume(
                     f"cannot resume {row['id']}: {other['id']} has worked on some of its nodes since;"
                     " run the command again instead"

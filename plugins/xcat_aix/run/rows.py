@@ -185,7 +185,7 @@ def _capped(name: str, value: Any) -> Any:
 
 
 def _shortened(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 2] + " …"
+    return text if len(text) <= limit else text[: limit - 4] + " ..."
 
 
 def _json(value: Mapping[str, Any] | Sequence[Any]) -> str:

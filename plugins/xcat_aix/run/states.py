@@ -105,6 +105,7 @@ class Word(enum.Enum):
     RELEASED = "released"
     CLOSED = "closed"
     UNDO_INTENT = "undo-intent"
+    UNDO_FAILED = "undo-failed"
     UNDONE = "undone"
 
     INTENT = "intent"
@@ -133,6 +134,7 @@ _PLAN_WORDS = frozenset(
         Word.RELEASED,
         Word.CLOSED,
         Word.UNDO_INTENT,
+        Word.UNDO_FAILED,
         Word.UNDONE,
     }
 )
@@ -197,8 +199,9 @@ PLAN_TRANSITIONS: Mapping[tuple[Phase, Word], Phase] = {
     (Phase.OPEN, Word.CLOSED): Phase.CLOSED,
     (Phase.CLOSED, Word.CLAIMED): Phase.OPEN,
     (Phase.CLOSED, Word.UNDO_INTENT): Phase.UNDOING,
-    # An undo that did not get through is followed by another one.
+    # An undo that was given up is followed by another one; one that did nothing leaves no trace.
     (Phase.UNDOING, Word.UNDO_INTENT): Phase.UNDOING,
+    (Phase.UNDOING, Word.UNDO_FAILED): Phase.CLOSED,
     (Phase.UNDOING, Word.UNDONE): Phase.UNDONE,
 }
 
@@ -302,6 +305,8 @@ class PlanState:
                 self.outcome = None
             case Word.UNDO_INTENT | Word.UNDONE:
                 self.undone_by = str(event.detail.get("by", ""))
+            case Word.UNDO_FAILED:
+                self.undone_by = ""
             case _:
                 pass
         self.phase = phase
