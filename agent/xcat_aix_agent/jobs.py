@@ -77,11 +77,20 @@ class Job:
     def __init__(self, path: Path, *, sync: bool = True) -> None:
         self.path = path
         self.job_id = path.name
+        self._place = f"{path}{os.sep}"
         self._sync = sync
         self._lock: Optional[int] = None
         self._seq = 0
         self._written = 0
         self._log_is_closed = False
+
+    def _has(self, name: str) -> bool:
+        # A job is looked at many times a second: no Path is made for each look.
+        try:
+            os.stat(self._place + name)  # noqa: PTH116 - see above
+        except FileNotFoundError:
+            return False
+        return True
 
     # What is there.
 
@@ -96,22 +105,22 @@ class Job:
     @property
     def exists(self) -> bool:
         """Whether the job was accepted."""
-        return (self.path / _SPEC).exists()
+        return self._has(_SPEC)
 
     @property
     def is_started(self) -> bool:
         """Whether a wrapper began to work."""
-        return (self.path / _STARTED).exists()
+        return self._has(_STARTED)
 
     @property
     def is_exited(self) -> bool:
         """Whether the outcome is there."""
-        return (self.path / _RC).exists()
+        return self._has(_RC)
 
     @property
     def is_acknowledged(self) -> bool:
         """Whether the outcome may be forgotten."""
-        return (self.path / _ACKNOWLEDGED).exists()
+        return self._has(_ACKNOWLEDGED)
 
     @property
     def wrapper(self) -> Optional[int]:
@@ -142,7 +151,7 @@ class Job:
     def last_seq(self) -> int:
         """The number of the last event, 0 without one; reads only the end of the file."""
         try:
-            with open(self.path / _EVENTS, "rb") as file:
+            with open(self._place + _EVENTS, "rb") as file:
                 file.seek(max(0, self.size_of_events() - _TAIL))
                 lines = file.read().split(b"\n")
         except FileNotFoundError:
@@ -152,7 +161,7 @@ class Job:
     def size_of_events(self) -> int:
         """Bytes of events: a cheap way to see that there are new ones."""
         try:
-            return (self.path / _EVENTS).stat().st_size
+            return os.stat(self._place + _EVENTS).st_size  # noqa: PTH116 - see _has
         except FileNotFoundError:
             return 0
 
@@ -164,7 +173,7 @@ class Job:
         remove(unfinished)
         unfinished.mkdir(mode=0o700)
         try:
-            self._write(unfinished / _SPEC, json.dumps(codec.to_wire(spec), indent=1) + "\n")
+            self._write(unfinished / _SPEC, self._text(spec))
             unfinished.rename(self.path)
         except OSError:
             remove(unfinished)
@@ -180,7 +189,7 @@ class Job:
     def lock_is_held(self) -> bool:
         """Whether another process holds the lock.  Never ask in the process that holds it."""
         try:
-            descriptor = os.open(self.path / _LOCK, os.O_RDWR)
+            descriptor = os.open(self._place + _LOCK, os.O_RDWR)
         except FileNotFoundError:
             return False
         try:
@@ -233,7 +242,7 @@ class Job:
         line = f"{self._seq} {stamp(clock.now())} {text}\n"
         self._written += len(line)
         try:
-            with open(self.path / _EVENTS, "a", encoding="utf-8") as file:
+            with open(self._place + _EVENTS, "a", encoding="utf-8") as file:
                 file.write(line)
         except OSError:  # a full disk costs the rest of the story, not the job
             self._log_is_closed = True
@@ -241,9 +250,13 @@ class Job:
     def finish(self, outcome: Outcome) -> None:
         """Record the outcome.  Raises :class:`OSError`; the job is then lost and a probe decides."""
         rc = 0 if outcome.error is None else int(outcome.error.get("code", 1))
-        self._write(self.path / _RESULT, json.dumps(codec.to_wire(outcome), indent=1) + "\n")
+        self._write(self.path / _RESULT, self._text(outcome))
         # Until this file is there nobody reads the other.
         files.replace(self.path / _RC, f"{rc}\n", sync=self._sync, mode=0o600)
+
+    def _text(self, value: Any) -> str:
+        # Indented for people, which costs; where nothing is flushed nobody reads.
+        return json.dumps(codec.to_wire(value), indent=1 if self._sync else None) + "\n"
 
     def _write(self, path: Path, text: str) -> None:
         files.write(path, text, 0o600, sync=self._sync)
@@ -262,6 +275,8 @@ def remove(path: Path) -> None:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "?" for char in text.expandtabs())
 
 

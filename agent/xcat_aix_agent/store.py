@@ -24,6 +24,9 @@ from .runners import Runner
 #: Seconds between two looks for jobs that were kept long enough.
 _SWEEP = 3600.0
 
+#: Seconds that :meth:`JobStore.follow` waits for the end once there are news.
+_MOMENT = 0.02
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -135,6 +138,8 @@ class JobStore:
             return job.size_of_events() != seen or self._state(job, spec).is_over
 
         self._runner.wait(job, has_news, max(0.0, min(wait, MAX_FOLLOW)))
+        if wait > 0:  # a short job is over by now or soon: one answer instead of two
+            self._runner.wait(job, lambda: self._state(job, spec).is_over, _MOMENT)
         # The state first: events are complete once it is over.
         status = self.status(job_id)
         if status.state.is_over:

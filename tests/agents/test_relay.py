@@ -154,7 +154,10 @@ def test_tunnel_ends_with_either_end(cluster, service_node, node):
         node.stop()
         assert failure(again.jobs).code is ErrorCode.UNREACHABLE
     service_node.stop(5)
-    assert not [t for t in threading.enumerate() if t.name.startswith("peer")]
+    for thread in threading.enumerate():
+        if thread.name.startswith("peer"):
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("line", [b"rubbish\n", b"[]\n", b"{}\n", b"x" * 5000, b'{"node": "n1"}\n'])
