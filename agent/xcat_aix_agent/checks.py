@@ -250,8 +250,9 @@ def _addresses(place: Place) -> Seen:
 
 
 def _address_field(place: Place) -> Seen:
-    held = {entry.address for entry in netparse.interfaces(_output(place, nim.show_addresses()))}
-    held = {address for address in held if "." in address and not address.startswith("127.")}
+    found = netparse.interfaces(_output(place, nim.show_addresses()))
+    held = {entry.address for entry in found if not entry.name.startswith("lo")}
+    held = {address for address in held if ":" not in address}
     if not held:
         raise _unknown("this host has no address but loopback")
     text = _output(place, nim.show_interfaces())
@@ -406,6 +407,24 @@ CHECKS: Tuple[Check, ...] = (
         "niminit-rebuild",
         "nim-facts 5, open point",
         "niminit without niminfo writes it and registers nothing",
+        _only_by_changing,
+    ),
+    Check(
+        "nimclient-push",
+        "snmove 4 step 1 [S]",
+        "nimclient -p may be run again and only lets the master push",
+        _only_by_changing,
+    ),
+    Check(
+        "route-change",
+        "snmove 4 step 3 [P]",
+        "route change default GATEWAY replaces the default route",
+        _only_by_changing,
+    ),
+    Check(
+        "dump-discovery",
+        "snmove 4 step 5 [P]",
+        "c_disc_target -a operation=discover prints the name of the hdisk",
         _only_by_changing,
     ),
     Check(
