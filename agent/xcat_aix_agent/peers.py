@@ -107,8 +107,3 @@ class Peers:
             for peer in (*self._greeting, *self._established):
                 peer.hang_up()
             self._changed.wait_for(lambda: not self._greeting and not self._established, wait)
-
-    def counts(self) -> tuple[int, int]:
-        """How many are greeting and how many are established."""
-        with self._changed:
-            return len(self._greeting), len(self._established)
