@@ -32,6 +32,7 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 suite: $(STAMP)
+	tools/mariadb
 	$(BIN)/python -m pytest -n auto -q
 
 # The agent and proto on the oldest Python they promise, where this machine has one.

@@ -1,6 +1,7 @@
 """The existing xCAT database: snapshots of it, and guarded write transactions.
 
-Owns the choice of engine; what is special to one lies in its adapter (:mod:`.sqlite`).
+Owns the choice of engine; what is special to one lies in its adapter (:mod:`.sqlite`, :mod:`.postgres`,
+:mod:`.mysql`).
 """
 
 from __future__ import annotations
@@ -55,14 +56,11 @@ class Database:
     def open(cls, location: Location, *, busy_timeout: float = BUSY_TIMEOUT) -> Database:
         """Open the database; raises DatabaseError when it is not there or of another engine.
 
+        A server is looked for when it is first needed, so one that is still starting is waited for.
+
         ``busy_timeout`` is how long to wait for other programs' locks, in seconds.
         """
-        if location.engine == "SQLite" and location.directory is not None:
-            return cls(SqliteAdapter(location.directory, busy_timeout=busy_timeout), location)
-        raise DatabaseError(
-            f"cannot use the database {location.describe()}: {location.engine} is not supported yet "
-            "in this version, only SQLite is"
-        )
+        return cls(_adapter(location, busy_timeout), location)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -121,3 +119,20 @@ class Database:
                 order=order,
                 limit=limit,
             )
+
+
+def _adapter(location: Location, busy_timeout: float) -> Adapter:
+    if location.directory is not None and location.engine == "SQLite":
+        return SqliteAdapter(location.directory, busy_timeout=busy_timeout)
+    if location.engine == "Pg":
+        from .postgres import PostgresAdapter  # noqa: PLC0415 - with its driver, only where it is used
+
+        return PostgresAdapter(location, busy_timeout=busy_timeout)
+    if location.engine == "mysql":
+        from .mysql import MysqlAdapter  # noqa: PLC0415 - with its driver, only where it is used
+
+        return MysqlAdapter(location, busy_timeout=busy_timeout)
+    raise DatabaseError(
+        f"cannot use the database {location.describe()}: {location.engine} is not supported, only "
+        "SQLite, PostgreSQL (Pg:) and MariaDB or MySQL (mysql:) are"
+    )

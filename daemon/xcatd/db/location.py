@@ -23,7 +23,7 @@ class Location:
 
     engine: str
     directory: Path | None = None
-    dsn: str = ""
+    dsn: str = field(default="", repr=False)
     user: str = ""
     password: str = field(default="", repr=False)
 
@@ -31,7 +31,9 @@ class Location:
         """The setting as an administrator knows it, without the password."""
         if self.directory is not None:
             return f"{self.engine}:{self.directory}"
-        return f"{self.engine}:{self.dsn}" + (f" as {self.user}" if self.user else "")
+        return f"{self.engine}:{_without_secrets(self.dsn)}" + (
+            f" as {self.user}" if self.user else ""
+        )
 
 
 def find(environ: Mapping[str, str], *, root: Path = Path("/")) -> Location:
@@ -69,6 +71,12 @@ def parse(setting: str) -> Location:
     dsn, _, account = rest.partition("|")
     user, _, password = account.partition("|")
     return Location(engine, None, dsn, user, password)
+
+
+def _without_secrets(dsn: str) -> str:
+    """The DSN without pairs such as ``password=…`` that belong after the bar, but work there too."""
+    parts = dsn.split(";")
+    return ";".join(part for part in parts if "pass" not in part.partition("=")[0].lower())
 
 
 def _first_line(path: Path) -> str:

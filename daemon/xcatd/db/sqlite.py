@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from . import schema, statements
+from . import ddl, statements
 from .errors import DatabaseError
 from .schema import Table
 from .sheet import Cells, Sheet
@@ -36,25 +36,8 @@ BUSY_TIMEOUT = 30.0
 Targets = Mapping[str, sa.TableClause]
 
 
-def create_statement(table: Table, namespace: str = "main") -> str:
-    """CREATE TABLE as xCAT writes it; what SQLite stores of it is the same to the last blank."""
-    lines = [_definition(table, column) for column in table.columns]
-    if table.auto_key is None:
-        lines.append(f"PRIMARY KEY ({','.join(table.keys)})")
-    return f"CREATE TABLE {namespace}.{table.name} (\n  " + ",\n  ".join(lines) + "\n)"
-
-
-def _definition(table: Table, column: str) -> str:
-    return f"{column} {_type(table, column)}{' NOT NULL' if column in table.required else ''}"
-
-
-def _type(table: Table, column: str) -> str:
-    kind = table.types.get(column)
-    if kind == schema.AUTO:
-        return "INTEGER PRIMARY KEY AUTOINCREMENT"
-    if kind is None:
-        return "VARCHAR(128) " if column in table.keys else "TEXT"
-    return kind
+#: How SQLite spells xCAT's definitions; what it stores of them is the same to the last blank.
+SPELLING = ddl.Spelling(quote="", auto="INTEGER PRIMARY KEY AUTOINCREMENT", auto_is_key=True)
 
 
 class SqliteAdapter:
@@ -180,7 +163,10 @@ class SqliteAdapter:
             if engine is None:
                 uri = "file::memory:" if path is None else _uri(path)
                 engine = sa.create_engine(
-                    "sqlite://", creator=lambda: self._connect(uri), poolclass=NullPool
+                    "sqlite://",
+                    creator=lambda: self._connect(uri),
+                    poolclass=NullPool,
+                    hide_parameters=True,
                 )
                 self._engines[path or self._directory] = engine
         return engine
@@ -217,10 +203,9 @@ def _create_file(path: Path) -> None:
 
 
 def _create(connection: sa.Connection, table: Table, namespace: str) -> None:
-    connection.exec_driver_sql(create_statement(table, namespace))
+    connection.exec_driver_sql(SPELLING.create(table, f"{namespace}."))
     for column in table.indexed:
-        name = f"{table.name}_{column}"
-        connection.exec_driver_sql(f"CREATE INDEX {namespace}.{name} ON {table.name} ({column})")
+        connection.exec_driver_sql(SPELLING.index(table, column, f"{namespace}."))
 
 
 def _complete(connection: sa.Connection, table: Table) -> None:
@@ -230,7 +215,7 @@ def _complete(connection: sa.Connection, table: Table) -> None:
         return
     for column in table.columns:
         if column not in present:
-            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD {_definition(table, column)}")
+            connection.exec_driver_sql(SPELLING.add(table, column))
 
 
 def _columns(connection: sa.Connection, table: Table, namespace: str) -> dict[str, str]:

@@ -5,11 +5,13 @@ Builds statements from names that are known to exist; executes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement, quoted_name
+from sqlalchemy.types import TypeEngine
 
 from .errors import DatabaseError
 
@@ -19,11 +21,31 @@ Where: TypeAlias = Mapping[str, Any]
 KEY_BIND = "key__"
 
 
-def target(name: str, columns: Iterable[str], namespace: str | None = None) -> sa.TableClause:
-    """A table with these columns; every name is quoted, for xCAT uses reserved words."""
+class StoredText(sa.Text):
+    """Text of a column on disk; engines whose comparison is not by bytes have a type of their own."""
+
+    def in_byte_order(self, name: ColumnElement[Any]) -> ColumnElement[Any]:
+        """What to order by so that texts come in the order of their bytes."""
+        return name
+
+
+def target(
+    name: str,
+    columns: Iterable[str],
+    namespace: str | None = None,
+    types: Mapping[str, TypeEngine[Any]] = MappingProxyType({}),
+) -> sa.TableClause:
+    """A table with these columns; every name is quoted, for xCAT uses reserved words.
+
+    ``types`` has those of columns that are not compared as SQLite compares text.
+    """
+    text = StoredText()
     return sa.table(
         quoted_name(name, quote=True),
-        *(sa.column(quoted_name(column, quote=True), sa.Text()) for column in columns),
+        *(
+            sa.column(quoted_name(column, quote=True), types.get(column, text))
+            for column in columns
+        ),
         schema=None if namespace is None else quoted_name(namespace, quote=True),
     )
 
@@ -37,6 +59,10 @@ def column(table: sa.TableClause, name: str) -> sa.ColumnClause[Any]:
             f"cannot use column {name!r}: table {table.name} has no such column on disk; "
             "restart xcatd to have it added"
         ) from None
+
+
+def _columns(table: sa.TableClause, names: Iterable[str]) -> Iterator[sa.ColumnClause[Any]]:
+    return (column(table, name) for name in names)
 
 
 def condition(table: sa.TableClause, where: Where | None) -> list[ColumnElement[bool]]:
@@ -68,24 +94,29 @@ def select(
     for name, number in (above or {}).items():
         statement = statement.where(sa.cast(column(table, name), sa.Integer) > number)
     for name in order:
-        by = column(table, name.removeprefix("-"))
+        by = _sortable(column(table, name.removeprefix("-")))
         statement = statement.order_by(by.desc() if name.startswith("-") else by)
     return statement if limit is None else statement.limit(limit)
+
+
+def _sortable(name: sa.ColumnClause[Any]) -> ColumnElement[Any]:
+    return name.type.in_byte_order(name) if isinstance(name.type, StoredText) else name
 
 
 def insert(table: sa.TableClause, columns: Iterable[str]) -> sa.Insert:
     """INSERT with one bind per column, named as the column."""
     return sa.insert(table).values(
-        {column(table, name): sa.bindparam(name, type_=sa.Text()) for name in columns}
+        {place: sa.bindparam(place.name, type_=place.type) for place in _columns(table, columns)}
     )
 
 
 def update_each(table: sa.TableClause, key: str, columns: Iterable[str]) -> sa.Update:
     """UPDATE for many keys: a bind per column, named as the column, and :data:`KEY_BIND`."""
     statement = sa.update(table).values(
-        {column(table, name): sa.bindparam(name, type_=sa.Text()) for name in columns}
+        {place: sa.bindparam(place.name, type_=place.type) for place in _columns(table, columns)}
     )
-    return statement.where(column(table, key) == sa.bindparam(KEY_BIND, type_=sa.Text()))
+    name = column(table, key)
+    return statement.where(name == sa.bindparam(KEY_BIND, type_=name.type))
 
 
 def update_where(

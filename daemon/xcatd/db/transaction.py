@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from . import rows as keyed
 from . import schema, statements
 from .errors import ChangedMeanwhile, DatabaseError
 from .sheet import Cells, Row, Sheet
@@ -108,9 +109,12 @@ class Transaction:
         )
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows in bulk; those with different columns go in separate statements."""
+        """Insert rows in bulk; those with different columns go in separate statements.
+
+        Primary keys without a value get an empty one, as xCAT does (specs/database.md, section 6).
+        """
         target = self._target(table)
-        for columns, group in _by_columns(rows).items():
+        for columns, group in _by_columns(_with_keys(schema.table(table), rows)).items():
             self._connection.execute(
                 statements.insert(target, columns),
                 [{name: _text(row[name]) for name in columns} for row in group],
@@ -127,6 +131,34 @@ class Transaction:
         if not key:
             raise ValueError("a delete without a key would empty the table")
         return self._connection.execute(statements.delete(self._target(table), key)).rowcount
+
+    def write_rows(self, table: str, writes: Sequence[keyed.RowWrite]) -> None:
+        """Set values for keys: all stored rows with the key (even disabled ones), else a new row.
+
+        A row that would hold nothing beside its key is not inserted; primary key columns that are not
+        given become ''.  Each key may appear once.
+        """
+        target = self._target(table)
+        empty = dict.fromkeys(schema.table(table).keys, "")
+        groups: dict[tuple[str, ...], list[keyed.RowWrite]] = {}
+        for write in writes:
+            groups.setdefault(keyed.columns_of(write.key), []).append(write)
+        for columns, group in groups.items():
+            present = keyed.present(self._connection, target, columns)
+            known = [write for write in group if keyed.texts_of(write.key) in present]
+            keyed.update(self._connection, target, known)
+            self.insert(
+                table,
+                [
+                    {**empty, **dict(write.key), **write.values}
+                    for write in group
+                    if keyed.texts_of(write.key) not in present and any(write.values.values())
+                ],
+            )
+
+    def delete_rows(self, table: str, keys: Sequence[keyed.Key]) -> None:
+        """Delete all rows with any of these keys."""
+        keyed.delete(self._connection, self._target(table), keys)
 
     def write_cells(self, cells: Sequence[Write], guards: Sequence[Expectation]) -> None:
         """Compare every guard with the stored value, then write every cell.
@@ -178,11 +210,10 @@ class Transaction:
             rows.setdefault(cell.key, {})[cell.column] = cell.after
         present = [{key_column: key, **row} for key, row in rows.items() if key in stored]
         self._update_rows(table, key_column, present)
-        filled = dict.fromkeys(schema.table(table).keys, "")
         self.insert(
             table,
             [
-                {**filled, key_column: key, **row}
+                {key_column: key, **row}
                 for key, row in rows.items()
                 if key not in stored and any(row.values())
             ],
@@ -194,16 +225,34 @@ class Transaction:
         target = self._target(table)
         for columns, group in _by_columns(rows).items():
             written = [name for name in columns if name != key_column]
-            self._connection.execute(
-                statements.update_each(target, key_column, written),
-                [
-                    {statements.KEY_BIND: row[key_column]} | {name: row[name] for name in written}
-                    for row in group
-                ],
-            )
+            single = []
+            for values, keys in _by_values(written, key_column, group).items():
+                row = dict(zip(written, values, strict=True))
+                if len(keys) == 1:
+                    single.append({statements.KEY_BIND: keys[0], **row})
+                else:
+                    self._update_keys(target, key_column, keys, row)
+            if single:
+                self._connection.execute(
+                    statements.update_each(target, key_column, written), single
+                )
+
+    def _update_keys(
+        self,
+        target: sa.TableClause,
+        key_column: str,
+        keys: Sequence[str | None],
+        row: Mapping[str, str | None],
+    ) -> None:
+        for start in range(0, len(keys), _MOST_KEYS):
+            some = {key_column: keys[start : start + _MOST_KEYS]}
+            self._connection.execute(statements.update_where(target, some, row))
 
 
 _Place = tuple[str, str]  # table and key column
+
+#: How many keys one UPDATE names; engines bound the binds of a statement.
+_MOST_KEYS = 400
 
 
 def _by_place(
@@ -224,6 +273,25 @@ def _by_columns(
     for row in rows:
         groups.setdefault(tuple(row), []).append(row)
     return groups
+
+
+def _by_values(
+    columns: Sequence[str], key_column: str, rows: Iterable[Mapping[str, str | None]]
+) -> dict[tuple[str | None, ...], list[str | None]]:
+    """Keys by the values their rows get: most commands give many nodes the same ones."""
+    keys: dict[tuple[str | None, ...], list[str | None]] = {}
+    for row in rows:
+        keys.setdefault(tuple(row[name] for name in columns), []).append(row[key_column])
+    return keys
+
+
+def _with_keys(
+    table: schema.Table, rows: Sequence[Mapping[str, Any]]
+) -> Iterable[Mapping[str, Any]]:
+    if table.auto_key is not None:
+        return rows
+    empty = dict.fromkeys(table.keys, "")
+    return ({**empty, **row, **{k: "" for k in table.keys if row.get(k) is None}} for row in rows)
 
 
 def _cell(
