@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import queue
-import re
 import socket
 import threading
 import time
@@ -142,11 +141,13 @@ class Resolver:
         address = hosts.get("ip", "")
         if is_address(address):
             yield node, address
-            for alias in re.split(r"[,\s]+", hosts.get("hostnames", "")):
-                if alias:
-                    yield alias, address
-        yield from _other_interfaces(node, hosts.get("otherinterfaces", ""))
-        yield from _network_cards(node, self._nics_rows.get(node, {}))
+            for alias in hosts.get("hostnames", "").replace(",", " ").split():
+                yield alias, address
+        if "otherinterfaces" in hosts:
+            yield from _other_interfaces(node, hosts["otherinterfaces"])
+        cards = self._nics_rows.get(node, {})
+        if "nicips" in cards:
+            yield from _network_cards(node, cards)
 
     def _ask(self, names: list[str]) -> None:
         """Ask the system for these names at once; what it does not answer in time has no address."""
@@ -189,8 +190,16 @@ def _answer(
 
 def is_address(text: str) -> bool:
     """Whether ``text`` is an IPv4 or IPv6 address."""
+    try:  # the C library first: this is asked for every node of a cluster
+        socket.inet_pton(socket.AF_INET, text)
+    except (OSError, ValueError):
+        return ":" in text and _is_ipv6(text)
+    return True
+
+
+def _is_ipv6(text: str) -> bool:
     try:
-        ipaddress.ip_address(text)
+        ipaddress.IPv6Address(text)
     except ValueError:
         return False
     return True
@@ -214,7 +223,7 @@ def _network_cards(node: str, row: Mapping[str, str]) -> Iterator[tuple[str, str
     suffixes = _by_card(node, row.get("nichostnamesuffixes", ""))
     prefixes = _by_card(node, row.get("nichostnameprefixes", ""))
     aliases = _by_card(node, row.get("nicaliases", ""))
-    for card, addresses in _by_card(node, row.get("nicips", "")).items():
+    for card, addresses in _by_card(node, row["nicips"]).items():
         for place, address in enumerate(addresses):
             if is_address(address):
                 suffix = _at(suffixes, card, place) or f"-{card}"

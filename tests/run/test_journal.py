@@ -493,7 +493,7 @@ def test_long_texts_are_shortened(shelf: Shelf) -> None:
     detail = {"text": "t" * 5000, "detail": "d" * 9000, "result": {"r": "r" * 20000}, "code": 401}
     (event, _) = journal.record(hold, [replace(INTENT, detail=detail), DONE])
     assert len(event.detail["text"]) == rows.TEXT_LIMIT
-    assert event.detail["text"].endswith(" …")
+    assert event.detail["text"].endswith(" ...")
     assert len(event.detail["detail"]) == rows.DETAIL_LIMIT
     assert event.detail["result"] == {"omitted": "the result was too large for the journal"}
     assert journal.load(hold.plan_id).events[1].detail == event.detail

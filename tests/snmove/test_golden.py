@@ -9,6 +9,7 @@ import pytest
 
 from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
+from xcat_aix.plan.writes import _COLUMNS
 
 from . import golden
 
@@ -35,11 +36,14 @@ def test_plan_is_sound(path: Path) -> None:
     plan = golden.plan_of(golden.load(path))
     assert plan.problems() == ()
     assert Plan.from_json(json.loads(plan.text())) == plan
-    guarded = {guard[:4]: guard.value for guard in plan.guards}
-    assert len(guarded) == len(plan.guards)
-    for cell in plan.cells:
-        assert guarded[cell[:4]] == cell.before
-        assert cell.before != cell.after
+    read = [guard[:4] for guard in plan.guards]
+    written = [cell[:4] for cell in plan.cells]
+    assert len({*read, *written}) == len(read) + len(written)
+    for node in plan.nodes:
+        for table, columns in {**_COLUMNS, "nodelist": ("groups",)}.items():
+            for column in columns:
+                assert (table, "node", node, column) in {*read, *written}
+    assert all(cell.before != cell.after for cell in plan.cells)
     assert {cell.key for cell in plan.cells} == set(plan.nodes)
 
 

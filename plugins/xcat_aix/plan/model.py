@@ -26,8 +26,8 @@ class Cell(NamedTuple):
     """One cell of a table row that the plan writes.  (A tuple: a large move has 100 000 of them.)
 
     ``key`` is the value of the row's node (or other single key) column ``key_column``.  ``before`` is the
-    row's own stored value, None when the cell is NULL or the row does not exist; ``effective`` is
-    what readers saw before (with group inheritance), for people.
+    row's own stored value, None when the cell is NULL or the row does not exist, and guards the plan as
+    a :class:`Guard` does; ``effective`` is what readers saw before (with group inheritance), for people.
     """
 
     table: str
@@ -40,7 +40,7 @@ class Cell(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """A stored cell the plan was computed from: if it changed meanwhile, nothing is written.
+    """A stored cell the plan only read: if it changed meanwhile, nothing is written.
 
     ``value`` is the stored value, None for NULL or a missing row.
     """

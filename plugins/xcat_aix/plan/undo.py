@@ -1,7 +1,7 @@
 """The way back: from a plan and what was done of it to the plan that takes it back.
 
-Owns: which cells and node steps have a reverse, and the reverse.  Must not: look at the world; the guards of
-the new plan make sure that the cells still hold what the old plan wrote.
+Owns: which cells and node steps have a reverse, and the reverse.  Must not: look at the world; nothing is
+written unless the cells still hold what the old plan wrote.
 Facts: specs/snmove.md, section 1 (``--undo``) and section 4.
 """
 
@@ -24,7 +24,7 @@ from xcat_aix_proto.operations import (
 )
 
 from .fold import fold
-from .model import Cell, Guard, Lane, Note, Plan, Step
+from .model import Cell, Lane, Note, Plan, Step
 from .moves import Kind, MoveError
 from .nodesteps import DATABASE_LANE, operation_step
 from .snmove import CONSERVER_LANE, conserver_lane, database_lane
@@ -62,7 +62,6 @@ def undo(plan: Plan, done: Done, plan_id: str) -> Plan:
             *lanes,
         ),
         cells=cells,
-        guards=tuple(Guard(c.table, c.key_column, c.key, c.column, c.before) for c in cells),
         notes=tuple(_notes(stuck)),
         summary={
             **plan.summary,

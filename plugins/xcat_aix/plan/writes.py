@@ -107,10 +107,11 @@ class _Writer:
         found = self.effective[table].get(node, _NO_VALUES)
         for column in _COLUMNS[table]:
             before, after, value = row.get(column), wanted.get(column), found.get(column)
-            self.guards.append(Guard(table, "node", node, column, before))
             if after is not None and after != before:
                 effective = value.text if value else None
                 self.cells.append(Cell(table, "node", node, column, before, after, effective))
+            else:
+                self.guards.append(Guard(table, "node", node, column, before))
             if value and value.groups:
                 self._guard_groups(table, node, column, value.groups)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from xcat_aix.plan.model import Cell
+from xcat_aix.plan.model import Cell, Guard
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcatd.api import DatabaseError
 
@@ -44,9 +44,11 @@ class DatabaseWrite:
         return tuple(dict.fromkeys(tables))
 
     def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any]:
-        """Guards first; a value that changed since the plan was made stops it, named."""
+        """A value, written or only read, that changed since the plan was made stops it, named."""
+        cells = task.plan.cells
+        before = (Guard(c.table, c.key_column, c.key, c.column, c.before) for c in cells)
         try:
-            transaction.write_cells(task.plan.cells, task.plan.guards)
+            transaction.write_cells(cells, [*before, *task.plan.guards])
         except DatabaseError as problem:
             raise StepFailed(str(problem)) from problem
         return {"cells": len(task.plan.cells)}
