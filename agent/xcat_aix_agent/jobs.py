@@ -129,7 +129,10 @@ class Job:
 
     @property
     def group(self) -> Optional[int]:
-        """Process group of the command that runs, or ran when the wrapper was killed."""
+        """Process group of the command that runs, or ran when the wrapper was killed.
+
+        ``shell.STARTING`` if one was just being started.
+        """
         return _number(self.path / _GROUP)
 
     def changed_at(self) -> float:

@@ -74,7 +74,9 @@ class Detached:
             return True
         group = job.group
         in_time = self._clock.now().timestamp() < spec.deadline + CANCEL_GRACE
-        return group is not None and in_time and shell.group_is_alive(group)
+        if group is None or not in_time:
+            return False
+        return group == shell.STARTING or shell.group_is_alive(group)
 
     def wait(self, job: Job, done: Callable[[], bool], seconds: float) -> None:  # noqa: ARG002 - see Runner
         """See :meth:`Runner.wait`; looks again and again, at most ten times a second."""
@@ -96,7 +98,7 @@ class Detached:
             if job.lock_is_held() and not job.is_exited:
                 _signal(wrapper, signal.SIGKILL)
         group = job.group
-        if group is not None and not job.is_exited:
+        if group and not job.is_exited:  # STARTING is 0, and would be our own group
             shell.signal_group(group, signal.SIGKILL)
 
     def close(self, *, abandon: bool = False) -> None:

@@ -31,6 +31,9 @@ GRACE = 1.0
 #: pipe open.
 LINGER = 0.2
 
+#: Stands for the process group of a command that is being started.
+STARTING = 0
+
 _TICK = 0.1
 _CHUNK = 65536
 
@@ -89,7 +92,8 @@ class Subprocesses:
     """The real :class:`Commands`.
 
     Every command gets a session of its own, so that its whole process group can be killed;
-    ``on_group`` is told the group's id as soon as the command runs, and None when it is over.
+    ``on_group`` is told :data:`STARTING` before the command exists, the group's id as soon as it runs, and
+    None when it is over: whoever is killed in between leaves no command that nobody knows of.
     """
 
     def __init__(
@@ -108,7 +112,12 @@ class Subprocesses:
     ) -> Completed:
         """See :meth:`Commands.run`."""
         started = time.monotonic()
-        process = self._start(argv, env, with_input=input is not None)
+        self._on_group(STARTING)
+        try:
+            process = self._start(argv, env, with_input=input is not None)
+        except AgentError:
+            self._on_group(None)
+            raise
         self._on_group(process.pid)
         pipes = _Pipes(process, argv, (input or "").encode())
         try:

@@ -143,6 +143,7 @@ def test_wrapper_killed_but_its_command_lives_until_it_ends(site, client, slow, 
     client.call("submit", "j", slow["operation"], 60)
     until(lambda: lines_of(slow["ran"]) == 1)
     job = Job(site.path / "jobs/sn1/j")
+    until(lambda: job.group)
     os.kill(job.wrapper, signal.SIGKILL)
     until(lambda: not job.lock_is_held())
     # The command may still bring the effect about: not yet time to probe.
@@ -156,6 +157,7 @@ def test_wrapper_and_command_killed_is_lost_and_the_probe_decides(site, client, 
     client.call("submit", "j", slow["operation"], 60)
     until(lambda: lines_of(slow["ran"]) == 1)
     job = Job(site.path / "jobs/sn1/j")
+    until(lambda: job.group)
     os.kill(job.wrapper, signal.SIGKILL)
     os.killpg(job.group, signal.SIGKILL)
     _, status = finish(client, "j")
@@ -168,6 +170,21 @@ def test_wrapper_and_command_killed_is_lost_and_the_probe_decides(site, client, 
     assert client.call("probe", slow["operation"], "j2")["ok"]["verdict"] == "done"
     assert client.call("probe", slow["operation"], "")["ok"]["verdict"] == "not_done"
     assert client.call("probe", postscripts("x"), "j2")["ok"]["verdict"] == "not_done"
+
+
+def test_wrapper_killed_while_it_starts_a_command_counts_as_working_within_its_time(
+    site, client, slow, until
+):
+    client.call("submit", "j", slow["operation"], 4)
+    until(lambda: lines_of(slow["ran"]) == 1)
+    job = Job(site.path / "jobs/sn1/j")
+    until(lambda: job.group)
+    os.kill(job.wrapper, signal.SIGKILL)
+    job.record_group(0)
+    until(lambda: not job.lock_is_held())
+    assert client.call("follow", "j", 0, 0)["ok"]["status"]["state"] == "running"
+    assert client.call("cancel", "j")["ok"]["state"] == "running"  # there is nothing known to kill
+    slow["go"].touch()
 
 
 def test_accepted_but_never_started_is_started_by_the_next_agent(site, server, client):

@@ -128,6 +128,7 @@ def test_repoint_whose_wrapper_and_agent_are_killed_gives_the_old_registration_b
     until(begun.exists)
     assert not niminfo.exists()
     job = Job(site.path / "jobs/sn1/j")
+    until(lambda: job.group)
     agent.end(signal.SIGKILL)
     os.kill(job.wrapper, signal.SIGKILL)
     os.killpg(job.group, signal.SIGKILL)

@@ -100,7 +100,10 @@ def test_group_is_told_while_the_command_runs(tmp_path):
     told = []
     commands = Subprocesses(os.environ["PATH"], told.append)
     done = commands.run(["sh", "-c", "echo $$"], timeout=10)
-    assert told == [int(done.stdout), None]
+    assert told == [shell.STARTING, int(done.stdout), None]
+    with pytest.raises(AgentError):
+        commands.run(["no-such-program"], timeout=1)
+    assert told[3:] == [shell.STARTING, None]
 
 
 def test_limits_and_cancelling(commands):
