@@ -163,7 +163,7 @@ def kill_jobs(jobs: Path) -> None:
         if not job.lock_is_held():
             continue
         for group in (job.wrapper, job.group):
-            if group is not None:
+            if group:  # 0: a command is only being started
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(group, Signals.SIGKILL)
 
