@@ -13,6 +13,9 @@ from pathlib import Path
 
 import psutil
 
+from xcat_aix_lab.directory import Size
+from xcat_aix_lab.lab import Lab
+
 from . import clusters
 
 
@@ -43,6 +46,12 @@ def _good(site: clusters.Site, *words: str) -> None:
     done = site.client(*words)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(words)}: {done.returncode}: {done.stderr[-2000:]}")
+
+
+def _refused(site: clusters.Site, *words: str) -> None:
+    done = site.client(*words)
+    if done.returncode != 1:
+        raise RuntimeError(f"{' '.join(words)}: {done.returncode} instead of 1: {done.stderr}")
 
 
 def bench_noop(scratch: Path) -> Iterator[Figure]:
@@ -92,7 +101,56 @@ def bench_snmove(scratch: Path) -> Iterator[Figure]:
             yield Figure(f"  daemon's peak memory at {count}", f"{_peak_mb(pid):.0f} MB", "150 MB")
 
 
-BENCHES = {"noop": bench_noop, "lsdef": bench_lsdef, "snmove": bench_snmove}
+def bench_nodes(scratch: Path) -> Iterator[Figure]:
+    """All steps on 300 diskful nodes, whose agents live in one process."""
+    lab = Lab(scratch / "lab")
+    lab.make(Size(compute_nodes=300, service_nodes=2, diskful_percent=100))
+    lab.up(in_process=True, memory=True)
+    try:
+        site = clusters.Site(scratch, environment_of_lab=lab.environment())
+        _good(site, "snmove", "-s", "sn1")
+        agents, daemon = lab.launcher.pid("agents"), lab.launcher.pid("xcatd")
+        times = []
+        for old, new in (("sn2", "sn1"), ("sn1", "sn2"), ("sn2", "sn1")):
+            words = ("snmove", "-s", old, "-d", new)
+            times.append(_seconds(lambda w=words: _good(site, *w)))
+        yield Figure("300 diskful nodes, all steps", f"{statistics.median(times):.1f} s", "20 s")
+        yield Figure("  peak memory of the daemon", f"{_peak_mb(daemon or 0):.0f} MB", "150 MB")
+        yield Figure("  peak memory of the 302 agents", f"{_peak_mb(agents or 0):.0f} MB", "")
+    finally:
+        lab.down()
+
+
+def bench_silence(scratch: Path) -> Iterator[Figure]:
+    """A new service node that accepts connections and says nothing; a node that does so."""
+    lab = Lab(scratch / "lab")
+    lab.make(Size(compute_nodes=8, service_nodes=2, diskful_percent=100))
+    lab.up()
+    try:
+        site = clusters.Site(scratch, environment_of_lab=lab.environment())
+        lab.fault("sn2", ["freeze"])
+        took = _seconds(lambda: _refused(site, "snmove", "-s", "sn1"))
+        yield Figure("a new service node that is frozen: refused after", f"{took:.1f} s", "3 s")
+        lab.fault("sn2", ["thaw"])
+        lab.kill("sn2")
+        took = _seconds(lambda: _refused(site, "snmove", "-s", "sn1"))
+        yield Figure("a new service node that is dead: refused after", f"{took:.1f} s", "3 s")
+        lab.start("sn2")
+        lab.fault("n01", ["hang", "niminit"])
+        took = _seconds(lambda: _refused(site, "snmove", "-s", "sn1", "--timeout", "10"))
+        yield Figure("4 nodes, one hanging, --timeout 10", f"{took:.1f} s", "")
+    finally:
+        lab.fault("n01", ["clear"])
+        lab.down()
+
+
+BENCHES = {
+    "noop": bench_noop,
+    "lsdef": bench_lsdef,
+    "snmove": bench_snmove,
+    "nodes": bench_nodes,
+    "silence": bench_silence,
+}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,12 +24,15 @@ class Site:
     """A directory with database, certificates and, while it runs, a daemon."""
 
     top: Path
-    port: int
+    port: int = 0
+    environment_of_lab: Mapping[str, str] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """What daemon and client need to find each other."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("XCAT")}
+        if self.environment_of_lab is not None:
+            return {**kept, **self.environment_of_lab}
         return {
             **kept,
             "XCATCFG": f"SQLite:{self.top / 'db'}",
