@@ -41,6 +41,7 @@ class Server(ABC):
         self.port = _free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
+        self._shared: dict[str, Location] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.directory, nobody.pw_uid, nobody.pw_gid)
@@ -74,6 +75,12 @@ class Server(ABC):
         name = f"xcat{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return parse(self.setting(name))
+
+    def shared(self, purpose: str) -> Location:
+        """A database for several tests, which clean up after each other: making one takes a while."""
+        if purpose not in self._shared:
+            self._shared[purpose] = self.new()
+        return self._shared[purpose]
 
     def start(self) -> None:
         """Start and wait until it answers."""
