@@ -19,9 +19,10 @@ from xcatd import conditions, descriptions, objects, perlre
 from xcatd.api import Context, Reply, Request, error, info, warning
 from xcatd.objects_reader import ObjectReader, Places, Values
 
-from . import lsdef_arguments, lsdef_osimage, lsdef_text
-from .lsdef_arguments import HelpQuestion, Question, Refused, UsageQuestion, VersionQuestion
+from . import lsdef_arguments, lsdef_osimage, lsdef_text, object_help
+from .lsdef_arguments import HelpQuestion, Question, UsageQuestion, VersionQuestion
 from .lsdef_text import Shown
+from .object_arguments import Refused
 
 #: Objects per reply: small enough to stream, large enough not to cost.
 OBJECTS_PER_REPLY = 200
@@ -60,20 +61,9 @@ class Lsdef:
             case VersionQuestion():
                 yield info(f"lsdef - {context.version}")
             case HelpQuestion():
-                yield from _help(question)
+                yield from object_help.replies(question)
             case Question():
                 yield from _Listing(question, context).replies()
-
-
-def _help(question: HelpQuestion) -> Iterator[Reply]:
-    names = None if question.wanted is None else set(question.wanted.names)
-    for kind in question.types:
-        if kind == "site" and names is not None:
-            yield warning(
-                "It is not supported to list the description of some specific site attributes, "
-                "displaying the description for all site attributes instead."
-            )
-        yield info(*descriptions.type_help(kind, names))
 
 
 @dataclass(slots=True)

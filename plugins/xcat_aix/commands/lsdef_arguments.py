@@ -6,67 +6,17 @@ database (names are expanded by a function it is given).  Facts: specs/object-co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xcatd import conditions, objects, perlre
+from xcatd import objects
 from xcatd.selection import Condition
 
-from . import options
-from .options import Arguments, flag, value
+from . import object_arguments, options
+from .object_arguments import Expand, Refused
+from .options import Arguments
 
-#: A noderange and whether its names must exist, to names.
-Expand = Callable[[str, bool], Sequence[str]]
-
-OPTIONS = (
-    flag("a", "all"),
-    flag("c", "compress"),
-    flag("d", "dynamic"),
-    flag("f", "force"),
-    value("i"),
-    flag("h", "help", "?"),
-    flag("l", "long"),
-    flag("s", "short"),
-    flag("m", "minus"),
-    value("n"),
-    value("o"),
-    flag("p", "plus"),
-    value("t"),
-    flag("V", "verbose"),
-    flag("v", "version"),
-    value("w"),
-    flag("x", "xml"),
-    flag("z", "stanza"),
-    flag("nocache"),
-    flag("S"),
-    flag("osimage"),
-    flag("nics"),
-    flag("u"),
-    flag("C", "cleanup"),
-)
-
-#: What ``--nics`` asks for.
-NIC_ATTRIBUTES = (
-    "nicips,nichostnamesuffixes,nichostnameprefixes,nictypes,niccustomscripts,nicnetworks,"
-    "nicaliases,nicextraparams,nicdevices"
-)
-
-_EXCLUSIVE = (
-    ("i", "osimage"),
-    ("z", "osimage"),
-    ("a", "t"),
-    ("l", "s"),
-    ("i", "nics"),
-    ("i", "s"),
-)
-
-
-class Refused(ValueError):  # noqa: N818 - reads as what it is
-    """The request cannot be answered; ``with_usage`` says whether the usage is shown as well."""
-
-    def __init__(self, text: str, *, with_usage: bool = False) -> None:
-        super().__init__(text)
-        self.with_usage = with_usage
+OPTIONS = object_arguments.OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +31,7 @@ class Wanted:
         """Read ``mgt,nicips.eth0,…``."""
         names: list[str] = []
         adapters: dict[str, tuple[str, ...]] = {}
-        for item in _split(text):
+        for item in object_arguments.split(text):
             name, dot, adapter = item.partition(".")
             if dot and name.startswith("nic") and len(name) > len("nic"):
                 adapters[name] = (*adapters.get(name, ()), adapter)
@@ -155,7 +105,7 @@ def parse(words: Sequence[str], expand: Expand) -> AnyQuestion:
         arguments = options.parse(words, OPTIONS)
     except options.OptionError:
         raise Refused("Invalid option..", with_usage=True) from None
-    _check(arguments)
+    object_arguments.check(arguments, "lsdef")
     kinds = _kinds_text(arguments)
     operand = _Operand.read(arguments, kinds, expand)
     if arguments.has("h") and not arguments.value("t"):
@@ -167,36 +117,6 @@ def parse(words: Sequence[str], expand: Expand) -> AnyQuestion:
     if arguments.has("h"):
         return HelpQuestion(types, wanted)
     return _question(arguments, types, operand, wanted, expand)
-
-
-def _check(arguments: Arguments) -> None:
-    for text in _faults(arguments):
-        raise Refused(text, with_usage=True)
-
-
-def _faults(arguments: Arguments) -> Iterator[str]:
-    if arguments.has("u"):
-        yield "Option '-u' can not work with lsdef."
-    if arguments.has("C"):
-        yield "Option '-C' can not be used with lsdef."
-    if arguments.has("x"):
-        yield "The '-x' (XML format) option is not yet implemented."
-    for one, other in _EXCLUSIVE:
-        if _is_given(arguments, one) and _is_given(arguments, other):
-            yield f"The flags '{_dashed(one)}' and '{_dashed(other)}' cannot be used together."
-    if arguments.has("nics") and arguments.has("s"):
-        yield "The flags '-i' and '-s' cannot be used together."
-    if arguments.has("c") and not (_is_given(arguments, "i") or arguments.has("nics")):
-        yield "The flags '-c' and '-i' must be used together."
-
-
-def _is_given(arguments: Arguments, name: str) -> bool:
-    takes_value = name in {"i", "t"}
-    return bool(arguments.value(name)) if takes_value else arguments.has(name)
-
-
-def _dashed(name: str) -> str:
-    return f"-{name}" if len(name) == 1 else f"--{name}"
 
 
 def _kinds_text(arguments: Arguments) -> str:
@@ -217,52 +137,25 @@ class _Operand:
 
     @classmethod
     def read(cls, arguments: Arguments, kinds: str, expand: Expand) -> _Operand:
-        operands = _until_blank(arguments.operands)
+        operands = object_arguments.until_blank(arguments.operands)
         ranges = [operand for operand in operands if "=" not in operand]
         if len(ranges) > 1:
             raise Refused("noderange can not contain spaces.", with_usage=True)
         if not ranges:
             return cls(has_assignment=bool(operands))
         if kinds not in {"", "node"}:
-            names = _split(ranges[0])
+            names = object_arguments.split(ranges[0])
         else:
-            names = _expanded(ranges[0], expand)
+            names = object_arguments.expanded(ranges[0], expand)
         return cls(ranges[0], names, has_assignment=len(operands) > 1)
 
 
-def _until_blank(operands: Sequence[str]) -> list[str]:
-    """Up to an empty operand or one that is ``0``, where xCAT stops reading."""
-    end = next((i for i, operand in enumerate(operands) if operand in {"", "0"}), len(operands))
-    return list(operands[:end])
-
-
-def _expanded(text: str, expand: Expand) -> tuple[str, ...]:
-    is_pattern = text.startswith("/")
-    if is_pattern:
-        try:
-            perlre.compile_pattern(text)
-        except perlre.BadPattern:
-            raise Refused(
-                f"Invalid regular expression {text}, check the noderange syntax."
-            ) from None
-    names = tuple(expand(text, is_pattern))
-    if not names:
-        raise Refused(f"No node in '{text}', check the noderange syntax.")
-    return names
-
-
 def _types(kinds: str, operand: _Operand) -> tuple[str, ...]:
-    names = _split(kinds)
-    if len(names) > 1 and operand.has_assignment:
-        raise Refused("Cannot combine multiple types with 'att=val' pairs on the command line.")
-    for name in names:
-        if name not in objects.TYPES:
-            raise Refused(f"\nType '{name}' is not a valid xCAT object type.")
-    return names
+    return object_arguments.checked_kinds(kinds, has_assignment=operand.has_assignment)
 
 
 def _wanted(arguments: Arguments) -> Wanted | None:
-    text = NIC_ATTRIBUTES if arguments.has("nics") else arguments.value("i")
+    text = object_arguments.NIC_ATTRIBUTES if arguments.has("nics") else arguments.value("i")
     wanted = Wanted.parse(text)
     return wanted if wanted.names else None
 
@@ -289,7 +182,7 @@ def _question(
         shows_details=is_long and not arguments.has("s"),
         is_all=is_all,
         wanted=wanted,
-        conditions=_conditions(arguments.values("w")),
+        conditions=object_arguments.conditions_of(arguments.values("w")),
         is_compressed=arguments.has("c"),
         is_stanza=arguments.has("z"),
         with_hidden=arguments.has("S"),
@@ -307,20 +200,9 @@ def _names(
         return tuple(dict.fromkeys((*names, objects.CLUSTER_SITE)))
     if given:
         is_node = arguments.value("t", "node") in {"", "node"}
-        return tuple(expand(given, given.startswith("/"))) if is_node else _split(given)
+        return (
+            tuple(expand(given, given.startswith("/")))
+            if is_node
+            else object_arguments.split(given)
+        )
     return operand.names or None
-
-
-def _split(text: str) -> tuple[str, ...]:
-    """A comma list as Perl splits it: empty items at the end do not count."""
-    items = text.split(",")
-    while items and not items[-1]:
-        items.pop()
-    return tuple(items)
-
-
-def _conditions(texts: Sequence[str]) -> dict[str, Condition]:
-    try:
-        return conditions.parse(texts)
-    except (conditions.BadCondition, perlre.BadPattern):
-        raise Refused("Incorrect selection string specified with -w flag.") from None

@@ -21,11 +21,13 @@ class OptionError(ValueError):
 class Option:
     """One option.  ``names`` are all its spellings without dashes; the first one identifies it.
 
-    One-letter names are short options.  ``takes_value`` is for options that need a value.
+    One-letter names are short options.  ``takes_value`` is for options that need a value, ``may_lack_it`` for
+    long ones that also stand alone (their value is then empty).
     """
 
     names: tuple[str, ...]
     takes_value: bool = False
+    may_lack_it: bool = False
 
 
 def flag(*names: str) -> Option:
@@ -36,6 +38,11 @@ def flag(*names: str) -> Option:
 def value(*names: str) -> Option:
     """An option with a value; it may be given several times."""
     return Option(names, takes_value=True)
+
+
+def optional_value(name: str) -> Option:
+    """A long option whose value may be left out: the next word is its value unless it is an option."""
+    return Option((name,), takes_value=True, may_lack_it=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ def parse(
     """
     reader = getopt.getopt if operands_end_options else getopt.gnu_getopt
     try:
-        found, operands = reader(list(words), _short(options), _long(options))
+        found, operands = reader(_with_values(words, options), _short(options), _long(options))
     except getopt.GetoptError as error:
         raise OptionError(error.msg) from None
     first_names = {name: option.names[0] for option in options for name in option.names}
@@ -77,6 +84,23 @@ def parse(
         name = first_names[spelling.lstrip("-")]
         given[name] = (*given.get(name, ()), text)
     return Arguments(tuple(operands), given)
+
+
+def _with_values(words: Sequence[str], options: Sequence[Option]) -> list[str]:
+    """The words, an optional value joined to its option."""
+    lacking = {f"--{name}" for option in options if option.may_lack_it for name in option.names}
+    joined: list[str] = []
+    waits = False
+    for place, word in enumerate(words):
+        if waits and not word.startswith("-"):
+            joined[-1] += word
+            waits = False
+            continue
+        if word == "--":
+            return [*joined, *words[place:]]
+        waits = word in lacking
+        joined.append(f"{word}=" if waits else word)
+    return joined
 
 
 def _short(options: Sequence[Option]) -> str:
