@@ -1,0 +1,45 @@
+"""Which names objects may have (specs/object-commands.md, section 3).
+
+Pure.  Must not: know which objects exist.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from . import noderange
+from .db.snapshot import Snapshot
+
+_NODE = re.compile(r"[a-zA-Z0-9_-]+")
+
+_NOWHERE = noderange.World(Snapshot.from_rows({}))
+
+
+def is_valid(kind: str, name: str) -> bool:
+    """Whether an object of this type may have the name; types other than node and group take any.
+
+    A group's name must not mean several names, or another one, as a noderange.
+    """
+    match kind:
+        case "node":
+            return _NODE.fullmatch(name) is not None or _is_address(name)
+        case "group":
+            return _is_own_range(name)
+        case _:
+            return True
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_own_range(name: str) -> bool:
+    try:
+        return noderange.expand(name, _NOWHERE, verify=False).nodes == (name,)
+    except noderange.NoderangeError:
+        return False

@@ -1,0 +1,44 @@
+"""``mkdef``: create object definitions.
+
+Owns the plugin; what is written is planned in :mod:`xcat_aix.plan.mkdef`.
+Facts: specs/object-commands.md, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xcat_aix.plan import mkdef
+from xcat_aix.plan.orders import Order
+from xcatd.api import Context, Reply, Request, error
+
+from . import definition_command
+from .object_arguments import Refused
+
+
+class Mkdef:
+    """The plugin."""
+
+    commands = ("mkdef",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Create objects."""
+        for item in definition_command.orders(request, context):
+            if isinstance(item, Order):
+                yield from _make(item, context)
+            else:
+                yield item
+
+
+def _make(order: Order, context: Context) -> Iterator[Reply]:
+    def expand(text: str) -> tuple[str, ...]:
+        return definition_command.expanded(context, text)
+
+    try:
+        yield from definition_command.carry_out(
+            context,
+            mkdef.tables_needed(order),
+            lambda snapshot: mkdef.plan(order, snapshot, expand),
+        )
+    except Refused as refused:
+        yield error(*refused.lines)

@@ -1,0 +1,120 @@
+"""The plan of rmdef: rows that go, and nodes that leave removed groups.
+
+Pure.  Unlike xCAT, removing a group leaves its former members' own values as they are (xCAT copies some
+inherited ones to the nodes' rows).  Facts: specs/object-commands.md, section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xcatd import objects
+from xcatd.api import error, info, warning
+from xcatd.tables import Snapshot
+
+from . import itemlists
+from .definitions import DefinitionWriter
+from .orders import Order, Planned
+
+#: Hardware whose parts are nodes of their own.
+_WITH_PARTS = ("cec", "frame")
+_PARTS = ("fsp", "bpa")
+
+
+def plan(order: Order, snapshot: Snapshot) -> Planned:
+    """What to write and to say; ``snapshot`` has the tables :func:`tables_needed` names."""
+    planned = Planned()
+    writer = DefinitionWriter(snapshot, planned.changes, planned.replies)
+    chosen = _chosen(order, writer, planned)
+    parts = list(_parts_of(snapshot, chosen.get("node", ())))
+    for kind, names in chosen.items():
+        gone = names
+        if kind == "group":
+            gone = tuple(_disband(writer, names, leaving=set(chosen.get("node", ()))))
+        writer.remove(kind, gone)
+    _say(order, planned, chosen)
+    if any(chosen.values()):
+        planned.results += [warning(text) for text in parts]
+    return planned
+
+
+def nodes_of(order: Order, snapshot: Snapshot) -> tuple[str, ...]:
+    """The nodes that will be removed."""
+    if order.is_all:
+        return snapshot.nodes
+    is_about_nodes = order.kinds[:1] == ("node",)
+    return tuple(filter(snapshot.has_node, order.names)) if is_about_nodes else ()
+
+
+def _chosen(order: Order, writer: DefinitionWriter, planned: Planned) -> dict[str, tuple[str, ...]]:
+    if order.is_all:
+        kinds = (kind for kind in objects.TYPES if kind not in objects.LOG_TYPES)
+        return {kind: writer.reader.names(kind) for kind in kinds}
+    kind = order.kinds[0]
+    known = set(writer.reader.names(kind))
+    names = tuple(sorted(set(order.names)))
+    for name in names:
+        if name not in known:
+            text = f"Could not find an object named '{name}' of type '{kind}'."
+            planned.replies.append(error(text))
+    return {kind: tuple(name for name in names if name in known)}
+
+
+def _disband(writer: DefinitionWriter, names: tuple[str, ...], leaving: set[str]) -> Iterator[str]:
+    """Take the members out of static groups; names of the groups whose rows go in every table.
+
+    Of a dynamic group only the row in nodegroup goes.  Nodes that are ``leaving`` themselves need no new
+    groups.
+    """
+    found = writer.reader.read("group", names, ("grouptype",))
+    for name in names:
+        if found.get(name, {}).get("grouptype") == "dynamic":
+            writer.changes.delete(("nodegroup", (("groupname", name),)))
+            continue
+        for node in writer.snapshot.members.get(name, ()):
+            if node in leaving:
+                continue
+            text = writer.memberships.text(node) or ""
+            writer.memberships.set(node, itemlists.without(text, (name,)))
+        yield name
+
+
+def _parts_of(snapshot: Snapshot, nodes: tuple[str, ...]) -> Iterator[str]:
+    """What to tell about frames and CECs whose parts stay behind."""
+    if not nodes:
+        return
+    types = snapshot.values("nodetype", ("nodetype",), nodes)
+    ppc_types = snapshot.values("ppc", ("nodetype",), nodes)
+    for node in nodes:
+        value = ppc_types[node].get("nodetype") or types[node].get("nodetype")
+        if value is None or value.text not in _WITH_PARTS:
+            continue
+        rows = snapshot.rows("ppc")
+        parts = [r["node"] or "" for r in rows if r["parent"] == node and r["nodetype"] in _PARTS]
+        if parts:
+            yield (
+                f"You have removed a {value.text} node, please remove these nodes belongs to it "
+                f"manually: {','.join(parts)} ."
+            )
+
+
+def _say(order: Order, planned: Planned, chosen: dict[str, tuple[str, ...]]) -> None:
+    names = sorted({name for found in chosen.values() for name in found})
+    if not names:
+        planned.results.append(info("No objects have been removed from the xCAT database."))
+    elif order.is_verbose:
+        planned.results.append(info("The following objects were removed:", "", *names))
+    else:
+        planned.results.append(info(f"{len(names)} object definitions have been removed."))
+
+
+def tables_needed(order: Order) -> frozenset[str]:
+    """The tables to read: all the objects' types have attributes in."""
+    kinds = (
+        [kind for kind in objects.TYPES if kind not in objects.LOG_TYPES]
+        if order.is_all
+        else order.kinds[:1]
+    )
+    found = frozenset({"nodelist", "nodegroup", "site"}) | objects.tables(kinds)
+    entries = (entry for kind in kinds for entry in objects.TYPES[kind].entries)
+    return found | {entry.table for entry in entries}
