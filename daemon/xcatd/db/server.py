@@ -43,6 +43,9 @@ KEPT, MORE = 4, 12
 #: A connection is made within this time, in seconds.
 CONNECT_TIMEOUT = 10
 
+#: How old what is known of a table's columns may be when it is read, in seconds; as xCAT keeps whole tables.
+LAYOUT_AGE = 5.0
+
 #: The server ends a transaction whose program has been silent for so long, in seconds: it may be cut off.
 IDLE_TIMEOUT = 60
 
@@ -86,6 +89,7 @@ class ServerAdapter(ABC):
         self._busy_timeout = busy_timeout
         self._pauses = pauses
         self._sleep = sleep
+        self._layouts: dict[str, tuple[float, sa.TableClause]] = {}
 
     # What engines spell in their own way
 
@@ -154,7 +158,7 @@ class ServerAdapter(ABC):
         connection = self._engine.connect()
         try:
             self._begin_reading(connection)
-            return connection, self._targets(connection, tables)
+            return connection, self._targets(connection, tables, age=LAYOUT_AGE)
         except BaseException:
             connection.close()
             raise
@@ -274,19 +278,30 @@ class ServerAdapter(ABC):
 
     # Tables
 
-    def _targets(self, connection: sa.Connection, tables: Sequence[Table]) -> Targets:
-        present = self._columns(connection, [table.name for table in tables]) if tables else {}
-        return {
-            name: statements.target(name, columns, types=columns)
-            for name, columns in present.items()
-        }
+    def _targets(
+        self, connection: sa.Connection, tables: Sequence[Table], *, age: float = 0.0
+    ) -> Targets:
+        """The tables that exist; ``age`` is how old what is known of them may be, in seconds."""
+        now = time.monotonic()
+        known = {name: table for name, (at, table) in self._layouts.items() if now - at < age}
+        unknown = [table.name for table in tables if table.name not in known]
+        present = self._columns(connection, unknown) if unknown else {}
+        for name, columns in present.items():
+            known[name] = statements.target(name, columns, types=columns)
+            self._layouts[name] = now, known[name]
+        return {table.name: known[table.name] for table in tables if table.name in known}
 
     def _read(self, tables: Sequence[Table]) -> dict[str, Sheet]:
         connection, targets = self._open_reading(tables)
         with connection:
-            return {
-                table.name: _sheet(connection, table, targets.get(table.name)) for table in tables
-            }
+            try:
+                return {
+                    table.name: _sheet(connection, table, targets.get(table.name))
+                    for table in tables
+                }
+            except StatementError:
+                self._layouts.clear()  # a column may be gone
+                raise
 
     def _create(self, tables: Sequence[Table]) -> None:
         with self._engine.connect() as connection, self._closing(connection):
@@ -296,6 +311,7 @@ class ServerAdapter(ABC):
                 for statement in self._missing(table, present.get(table.name)):
                     connection.exec_driver_sql(statement)
             connection.exec_driver_sql("COMMIT")
+        self._layouts.clear()
 
     def _missing(self, table: Table, present: Columns | None) -> Iterator[str]:
         if present is None:
