@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from xcat_aix.commands.chdef import Chdef
 from xcat_aix.commands.lsdef import Lsdef
 from xcat_aix.commands.lsxcatd import Lsxcatd
+from xcat_aix.commands.mkdef import Mkdef
 from xcat_aix.commands.nodels import Nodels
+from xcat_aix.commands.rmdef import Rmdef
 from xcat_aix.commands.tabdump import Tabdump
-from xcatd.api import Contents, Context, NodeReply, Reply, Request, error
+from xcatd.api import Contents, Context, NodeReply, Plugin, Reply, Request, error
 from xcatd.db import schema
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.db.sheet import Sheet
 from xcatd.db.snapshot import Snapshot
 
-PLUGINS = {"lsdef": Lsdef, "nodels": Nodels, "tabdump": Tabdump, "lsxcatd": Lsxcatd}
+PLUGINS: Mapping[str, Callable[[], Plugin]] = {
+    "lsdef": Lsdef,
+    "mkdef": Mkdef,
+    "chdef": Chdef,
+    "rmdef": Rmdef,
+    "nodels": Nodels,
+    "tabdump": Tabdump,
+    "lsxcatd": Lsxcatd,
+}
 
 #: What the daemon says its version is.
 VERSION = "Version 2.17 (git commit 0, built today)"
@@ -115,13 +126,13 @@ def context_for(database: Database | FixedDatabase, **changes: Any) -> Context:
     return Context(**{**given, **changes})
 
 
-def request_for(argv: Sequence[str], context: Context) -> Request | Reply:
+def request_for(argv: Sequence[str], context: Context, stdin: str | None = None) -> Request | Reply:
     """The request the plugin gets; a reply where the daemon refuses it."""
     command, *words = argv
     # The wire cannot tell an empty argument from none.
     args = tuple(word if word.strip() else None for word in words)
     if command != "nodels":
-        return Request(command, args, cwd="/tmp")
+        return Request(command, args, cwd="/tmp", stdin=stdin)
     noderange = next((word for word in words if not word.startswith("-")), "")
     if not noderange:
         return Request(command, args)
@@ -138,18 +149,18 @@ def request_for(argv: Sequence[str], context: Context) -> Request | Reply:
     )
 
 
-def replies(argv: Sequence[str], context: Context) -> Iterator[Reply]:
+def replies(argv: Sequence[str], context: Context, stdin: str | None = None) -> Iterator[Reply]:
     """What the daemon sends for this command line."""
-    request = request_for(argv, context)
+    request = request_for(argv, context, stdin)
     if isinstance(request, Reply):
         yield request
         return
     yield from PLUGINS[argv[0]]().handle(request, context)
 
 
-def run(argv: Sequence[str], context: Context) -> Printed:
+def run(argv: Sequence[str], context: Context, stdin: str | None = None) -> Printed:
     """What the user sees."""
     printed = Printed()
-    for reply in replies(argv, context):
+    for reply in replies(argv, context, stdin):
         printed.show(reply)
     return printed
