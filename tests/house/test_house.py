@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import configparser
 import re
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import xcat_aix_agent
 import xcat_aix_lab
 import xcat_aix_proto
 import xcatd
-from xcat_aix.commands import snmove_options
+from xcat_aix.commands import definition_arguments, snmove_options
+from xcat_aix.commands.options import Option
 from xcat_aix_agent import config as agent_config
 from xcat_aix_agent import main as agent_main
 from xcat_aix_lab import main as lab_main
@@ -82,7 +84,7 @@ def test_every_console_script_and_plugin_can_be_loaded():
     ]
     assert {point.name for point in ours} >= {
         *("xcatd", "xcatclient", "xcat-aix-ca", "xcat-aix-lab", "xcat-aix-agent"),
-        *("snmove", "lsdef", "nodels", "tabdump", "lsxcatd"),
+        *("snmove", "lsdef", "nodels", "tabdump", "lsxcatd", "mkdef", "chdef", "rmdef"),
     }
     for point in ours:
         assert callable(point.load())
@@ -116,9 +118,13 @@ def options_of(parser: argparse.ArgumentParser) -> set[str]:
     return found - {"--help"}
 
 
-def snmove_words() -> set[str]:
-    names = {name for option in snmove_options._OPTIONS for name in option.names}
+def words_of(options: Iterable[Option]) -> set[str]:
+    names = {name for option in options for name in option.names}
     return {f"-{name}" if len(name) == 1 else f"--{name}" for name in names}
+
+
+#: Commands with one table of options.
+DEFINING = ("mkdef", "chdef", "rmdef")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +133,8 @@ def snmove_words() -> set[str]:
         ("xcat-aix-agent.8.rst", options_of(agent_main._parser()) | set(agent_config.KEYS)),
         ("xcat-aix-ca.8.rst", options_of(ca_main._parser())),
         ("xcat-aix-lab.1.rst", options_of(lab_main._parser())),
-        ("snmove.1.rst", snmove_words()),
+        ("snmove.1.rst", words_of(snmove_options._OPTIONS)),
+        *((f"{name}.1.rst", words_of(definition_arguments.OPTIONS)) for name in DEFINING),
     ],
 )
 def test_manual_pages_name_every_option(page, words):

@@ -263,6 +263,11 @@ def _check_for_command(
             faults = _rmdef_faults(arguments)
     for lines in faults:
         raise Refused(*lines, with_usage=True)
+    if order.derives and (order.attributes or order.stanzas):
+        raise Refused(
+            "cannot work out the attributes of an osimage (-u) in this version; "
+            "give pkglist, template, rootimgdir and the others yourself"
+        )
 
 
 Faults = Sequence[tuple[str, ...]]
