@@ -277,9 +277,9 @@ def test_a_socket_will_do(server):
 
 def test_a_password_in_the_dsn_is_not_shown(server):
     location = server.new()
-    inside = Location(
-        location.engine, None, f"{location.dsn};password={location.password}", location.user
-    )
+    dsn = f"password={location.password};{location.dsn}"
+    inside = parse(f"{location.engine}:{dsn}|{location.user}|")
+    assert inside == location
     assert "s3cret" not in f"{inside!r} {inside.describe()}"
     database = opened(inside)
     put(database, "new")

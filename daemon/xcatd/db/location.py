@@ -23,7 +23,7 @@ class Location:
 
     engine: str
     directory: Path | None = None
-    dsn: str = field(default="", repr=False)
+    dsn: str = ""
     user: str = ""
     password: str = field(default="", repr=False)
 
@@ -31,9 +31,7 @@ class Location:
         """The setting as an administrator knows it, without the password."""
         if self.directory is not None:
             return f"{self.engine}:{self.directory}"
-        return f"{self.engine}:{_without_secrets(self.dsn)}" + (
-            f" as {self.user}" if self.user else ""
-        )
+        return f"{self.engine}:{self.dsn}" + (f" as {self.user}" if self.user else "")
 
 
 def find(environ: Mapping[str, str], *, root: Path = Path("/")) -> Location:
@@ -70,13 +68,20 @@ def parse(setting: str) -> Location:
         return Location(engine, Path(rest))
     dsn, _, account = rest.partition("|")
     user, _, password = account.partition("|")
-    return Location(engine, None, dsn, user, password)
+    dsn, inside = _without_password(dsn)
+    return Location(engine, None, dsn, user, password or inside)
 
 
-def _without_secrets(dsn: str) -> str:
-    """The DSN without pairs such as ``password=…`` that belong after the bar, but work there too."""
-    parts = dsn.split(";")
-    return ";".join(part for part in parts if "pass" not in part.partition("=")[0].lower())
+def _without_password(dsn: str) -> tuple[str, str]:
+    """The DSN without a pair ``password=…``, which drivers take there too, and that password."""
+    shown, password = [], ""
+    for pair in dsn.split(";"):
+        name, _, value = pair.partition("=")
+        if name.strip().lower() == "password":
+            password = value
+        else:
+            shown.append(pair)
+    return ";".join(shown), password
 
 
 def _first_line(path: Path) -> str:

@@ -84,8 +84,12 @@ class Transaction:
         return target
 
     def rows(self, table: str) -> list[Row]:
-        """All rows in physical order, disabled ones too."""
-        return self.select(table)
+        """All rows, disabled ones too, in the order in which a snapshot has them.
+
+        That is the physical one in SQLite's files, and that of the keys on servers.
+        """
+        is_file = self._connection.dialect.name == "sqlite"
+        return self.select(table, order=() if is_file else schema.table(table).keys)
 
     def select(
         self,
