@@ -16,11 +16,11 @@ from .messages import Reply, Request
 
 if TYPE_CHECKING:
     from xcat_aix_proto.identity import Role
+    from xcatd.noderange import Expansion
 
     from .agents import AgentConnection, Relay
     from .db.database import Database
     from .db.snapshot import Snapshot
-    from .noderange import Expansion
     from .resolve import Resolver
 
 

@@ -12,8 +12,9 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from . import noderange, objects, objects_reader
-from .noderange import Expansion
+from xcatd import noderange
+from xcatd.noderange import Expansion
+from xcatd.objects import mapping, reader
 
 if TYPE_CHECKING:
     from .db.database import Database
@@ -62,13 +63,13 @@ def expand(
     files = read_file if with_files else None
     needed |= noderange.tables_needed(text, snapshot, noderange.World(snapshot, read_file=files))
     if asked := noderange.dynamic_attributes(snapshot):
-        needed |= objects.tables(("node",), asked)
+        needed |= mapping.tables(("node",), asked)
     if not _holds(snapshot, needed):
         snapshot = database.read(needed)
     variables = environ or {}
     world = noderange.World(
         snapshot,
-        attribute=objects_reader.attribute_lookup(snapshot) if asked else None,
+        attribute=reader.attribute_lookup(snapshot) if asked else None,
         read_file=files,
         prefix=variables.get("XCAT_NODE_PREFIX", "node"),
         suffix=variables.get("XCAT_NODE_SUFFIX", ""),

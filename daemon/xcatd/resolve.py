@@ -16,7 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import brackets
+from xcatd.text import brackets
+
 from .db import values
 
 if TYPE_CHECKING:

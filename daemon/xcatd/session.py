@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from xcatd.noderange import NoderangeError
+
 from . import audit, identity, messages, nodes, policy
 from .context import Agents, Clock, Context
 from .db.errors import DatabaseError
 from .logs import request_id
 from .messages import Reply, Request
-from .noderange import NoderangeError
 from .peernames import PeerName
 from .plugins import PluginHost
 from .site import Settings

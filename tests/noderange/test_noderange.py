@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcatd import brackets, noderange, perlre, ranges, selection
+from xcatd import noderange
 from xcatd.db.snapshot import Snapshot
+from xcatd.noderange import ranges, selection
+from xcatd.text import brackets, perlre
 
 from .clusters import snapshot, world
 

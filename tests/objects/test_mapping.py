@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from xcatd import descriptions, objects, tables
+from xcatd import tables
 from xcatd.db import schema
-from xcatd.objects import TYPES, Guard
+from xcatd.objects import descriptions, mapping
+from xcatd.objects.mapping import TYPES, Guard
 
 
 def test_every_entry_names_a_table_and_column_of_the_schema() -> None:
@@ -72,11 +73,11 @@ def test_the_key_is_never_read() -> None:
 
 
 def test_needed_tables_are_those_of_the_attributes_their_guards_and_names() -> None:
-    assert objects.tables(("node",), ("bmc",)) == {
+    assert mapping.tables(("node",), ("bmc",)) == {
         *("nodelist", "site", "ipmi", "openbmc", "nodehm")
     }
-    assert objects.tables(("monitoring",)) == {"monitoring", "monsetting"}
-    assert {"nodegroup", "nodelist"} <= objects.tables(("group",), ("members",))
+    assert mapping.tables(("monitoring",)) == {"monitoring", "monsetting"}
+    assert {"nodegroup", "nodelist"} <= mapping.tables(("group",), ("members",))
 
 
 def test_every_table_and_column_is_described() -> None:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcatd import conditions, nics, objects
 from xcatd.db.snapshot import Snapshot
-from xcatd.objects_reader import ObjectReader, Places, attribute_lookup
-from xcatd.selection import Condition
+from xcatd.noderange.selection import Condition
+from xcatd.objects import conditions, mapping, nics
+from xcatd.objects.reader import ObjectReader, Places, attribute_lookup
 
 ROWS = {
     "nodelist": [
@@ -125,8 +125,8 @@ def test_attributes_of_single_nodes_for_dynamic_groups() -> None:
 
 def test_declared_tables_are_enough(reader: ObjectReader) -> None:
     whole = Snapshot.from_rows(ROWS)
-    for kind in objects.TYPES:
-        needed = objects.tables((kind,)) | {"nodelist", "site"}
+    for kind in mapping.TYPES:
+        needed = mapping.tables((kind,)) | {"nodelist", "site"}
         rows = whole.to_rows()
         part = {name: rows.get(name, []) for name in needed}
         again = ObjectReader(Snapshot.from_rows(part))

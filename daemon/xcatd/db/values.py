@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from xcatd import brackets, perlre
+from xcatd.text import brackets, perlre
 
 from . import arithmetic, functions
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from xcat_aix.plan.definitions import Mode
 from xcat_aix.plan.gathering import attribute_names, has_adapter
 from xcat_aix.plan.orders import Order
-from xcatd import object_names, objects
+from xcatd.objects import mapping, object_names
 
 from . import object_arguments, options, stanzas
 from .lsdef_arguments import HelpQuestion, UsageQuestion, VersionQuestion, Wanted
@@ -198,7 +198,7 @@ def _names(
     names = () if operands.is_range and kinds[:1] != ("node",) else operands.names
     if kind_text == "site":
         extra = (given,) if given else ()
-        return (*names, *extra, *(() if given == objects.CLUSTER_SITE else (objects.CLUSTER_SITE,)))
+        return (*names, *extra, *(() if given == mapping.CLUSTER_SITE else (mapping.CLUSTER_SITE,)))
     if not given:
         return names
     if kind_text == "node":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xcatd import objects
+from xcatd.objects import mapping
 
 _COMMON = (
     "  -t TYPE          type of the objects (node)",
@@ -19,7 +19,7 @@ _INPUT = "  -z, --stanza     definitions come on standard input, as lsdef -z wri
 
 _ENDING = (
     "\nTypes of objects:\n",
-    f" {' '.join(objects.TYPES)}\n",
+    f" {' '.join(mapping.TYPES)}\n",
 )
 
 USAGES: Mapping[str, tuple[str, ...]] = {

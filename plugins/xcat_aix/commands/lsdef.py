@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from xcatd import conditions, descriptions, objects, perlre
 from xcatd.api import Context, Reply, Request, error, info, warning
-from xcatd.objects_reader import ObjectReader, Places, Values
+from xcatd.objects import conditions, descriptions, mapping
+from xcatd.objects.reader import ObjectReader, Places, Values
+from xcatd.text import perlre
 
 from . import lsdef_arguments, lsdef_osimage, lsdef_text, object_help
 from .lsdef_arguments import HelpQuestion, Question, UsageQuestion, VersionQuestion
@@ -88,7 +89,7 @@ class _Listing:
 
     def __init__(self, question: Question, context: Context) -> None:
         self._question = question
-        self._left_out = objects.LOG_TYPES if question.is_all else frozenset[str]()
+        self._left_out = mapping.LOG_TYPES if question.is_all else frozenset[str]()
         self._snapshot = context.db.read(_tables(question, self._left_out))
         self._reader = ObjectReader(self._snapshot)
         self._context = context
@@ -113,7 +114,7 @@ class _Listing:
     def _nothing(self, *, is_none_named: bool) -> Iterator[Reply]:
         """No object is readable: there is none, or it is of a type of which nothing can be."""
         types = self._question.types
-        if self._question.needs_values and all(map(objects.can_vanish, types)):
+        if self._question.needs_values and all(map(mapping.can_vanish, types)):
             yield error("Could not get xCAT object definitions.")
         elif is_none_named:
             yield info("Could not find any object definitions to display.")
@@ -182,9 +183,9 @@ class _Listing:
         return lsdef_osimage.find(self._reader, found, installdir)
 
     def _unknown_attributes(self, kind: str) -> Iterator[Reply]:
-        if self._question.wanted is None or kind in objects.FREE_TYPES:
+        if self._question.wanted is None or kind in mapping.FREE_TYPES:
             return
-        known = set(objects.TYPES[kind].attributes)
+        known = set(mapping.TYPES[kind].attributes)
         for name in self._question.wanted.names:
             if name not in known:
                 yield error(
@@ -220,7 +221,7 @@ class _Listing:
 
     def _shows_members(self) -> bool:
         wanted = self._question.wanted
-        return wanted is None or objects.MEMBERS in wanted.names
+        return wanted is None or mapping.MEMBERS in wanted.names
 
     def _members(self, group: str, values: Values) -> tuple[tuple[str, ...], list[Reply]]:
         kind, where = values.get("grouptype"), values.get("wherevals", "")
@@ -249,14 +250,14 @@ def _are_conditions(where: str) -> bool:
 def _tables(question: Question, left_out: frozenset[str]) -> frozenset[str]:
     kinds = [kind for kind in question.types if kind not in left_out]
     if not question.needs_values:
-        names = {table for kind in kinds for table in objects.name_tables(kind)}
+        names = {table for kind in kinds for table in mapping.name_tables(kind)}
         return frozenset(names | {"nodelist"})
     wanted = question.attributes if question.types == ("node",) else None
-    needed = objects.tables(kinds, wanted)
+    needed = mapping.tables(kinds, wanted)
     if "node" in question.types:
         needed |= {"postscripts"}
         if question.with_osimage:
-            needed |= objects.tables(("osimage",))
+            needed |= mapping.tables(("osimage",))
     return needed
 
 

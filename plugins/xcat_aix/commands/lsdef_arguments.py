@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xcatd import objects
-from xcatd.selection import Condition
+from xcatd.noderange.selection import Condition
+from xcatd.objects import mapping
 
 from . import object_arguments, options
 from .object_arguments import Expand, Refused
@@ -176,7 +176,7 @@ def _question(
         raise Refused("No object names were provided.")
     is_long = named or any(arguments.has(name) for name in ("l", "i", "nics", "z"))
     return Question(
-        types=tuple(objects.TYPES) if is_all else types,
+        types=tuple(mapping.TYPES) if is_all else types,
         names=names,
         is_checked=named,
         shows_details=is_long and not arguments.has("s"),
@@ -197,7 +197,7 @@ def _names(
     given = arguments.value("o")
     if types == ("site",):
         names = (given,) if given else operand.names
-        return tuple(dict.fromkeys((*names, objects.CLUSTER_SITE)))
+        return tuple(dict.fromkeys((*names, mapping.CLUSTER_SITE)))
     if given:
         is_node = arguments.value("t", "node") in {"", "node"}
         return (

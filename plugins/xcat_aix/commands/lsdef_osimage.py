@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from xcatd.objects_reader import ObjectReader, Values
+from xcatd.objects.reader import ObjectReader, Values
 
 #: Values of provmethod that are ways to install; any other value names an osimage.
 METHODS = frozenset(("install", "netboot", "statelite"))

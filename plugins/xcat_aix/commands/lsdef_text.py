@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xcatd import nics, objects
-from xcatd.objects import Entry
-from xcatd.objects_reader import Values
+from xcatd.objects import mapping, nics
+from xcatd.objects.mapping import Entry
+from xcatd.objects.reader import Values
 
 from .lsdef_arguments import Question, Wanted
 
@@ -47,7 +47,7 @@ def details(question: Question, shown: Shown) -> Iterator[str]:
     prefix = f"{shown.name}: " if question.is_compressed else "    "
     for attribute in sorted(_attributes(question, shown)):
         text = shown.values.get(attribute, "")
-        if attribute == objects.MEMBERS and shown.kind == "group":
+        if attribute == mapping.MEMBERS and shown.kind == "group":
             yield f"    {attribute}={','.join(shown.members)}"  # never compressed
         elif nics.is_nic_attribute(attribute):
             yield from _nic_lines(question.wanted, shown, attribute, text, prefix)
@@ -71,11 +71,11 @@ def _heading(question: Question, shown: Shown) -> Iterator[str]:
 
 def _attributes(question: Question, shown: Shown) -> Collection[str]:
     known = shown.values
-    if shown.kind in objects.FREE_TYPES:
+    if shown.kind in mapping.FREE_TYPES:
         return known if question.wanted is None else known.keys() & set(question.wanted.names)
     if question.wanted is not None:
-        return set(question.wanted.names) & set(objects.TYPES[shown.kind].attributes)
-    return {*known, objects.MEMBERS} if shown.kind == "group" else known
+        return set(question.wanted.names) & set(mapping.TYPES[shown.kind].attributes)
+    return {*known, mapping.MEMBERS} if shown.kind == "group" else known
 
 
 def _nic_lines(

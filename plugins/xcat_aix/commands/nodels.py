@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xcatd import perlre, selection, tables
+from xcatd import tables
 from xcatd.api import Contents, Context, NodeReply, Reply, Request, data, error
-from xcatd.selection import Condition
+from xcatd.noderange import selection
+from xcatd.noderange.selection import Condition
 from xcatd.tables import Snapshot, Value
+from xcatd.text import perlre
 
 from . import options
 from .batches import batches

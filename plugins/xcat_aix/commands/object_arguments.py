@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from xcatd import conditions, objects, perlre
-from xcatd.selection import Condition
+from xcatd.noderange.selection import Condition
+from xcatd.objects import conditions, mapping
+from xcatd.text import perlre
 
 from .options import Arguments, flag, value
 
@@ -134,7 +135,7 @@ def checked_kinds(text: str, *, has_assignment: bool) -> tuple[str, ...]:
     if len(names) > 1 and has_assignment:
         raise Refused("Cannot combine multiple types with 'att=val' pairs on the command line.")
     for name in names:
-        if name not in objects.TYPES:
+        if name not in mapping.TYPES:
             raise Refused(f"\nType '{name}' is not a valid xCAT object type.")
     return names
 

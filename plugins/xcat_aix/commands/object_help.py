@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xcatd import descriptions
 from xcatd.api import Reply, info, warning
+from xcatd.objects import descriptions
 
 from .lsdef_arguments import HelpQuestion
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from xcatd import descriptions, tables
+from xcatd import tables
 from xcatd.api import Context, Reply, Request, data, error
+from xcatd.objects import descriptions
 
 from . import options, tabdump_where
 from .batches import batches

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from xcatd import objects
-from xcatd.objects import Entry
+from xcatd.objects import mapping
+from xcatd.objects.mapping import Entry
 
 #: Where a guard's attribute is looked for: the command's own values, the stored ones, groups' ones.
 Sources = Sequence[Mapping[str, str]]
@@ -18,7 +18,7 @@ Sources = Sequence[Mapping[str, str]]
 @lru_cache(maxsize=1024)
 def entries_of(kind: str, attributes: frozenset[str]) -> tuple[Entry, ...]:
     """Every place of these attributes, in the order of the definition; the key has none."""
-    definition = objects.TYPES[kind]
+    definition = mapping.TYPES[kind]
     return tuple(
         entry
         for entry in definition.entries

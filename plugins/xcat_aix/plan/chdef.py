@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xcatd import conditions, object_names, perlre
 from xcatd.api import error, info, warning
-from xcatd.objects_reader import Values
+from xcatd.objects import conditions, object_names
+from xcatd.objects.reader import Values
 from xcatd.tables import Snapshot
+from xcatd.text import perlre
 
 from . import groups, itemlists, networks
 from .definitions import Definition, DefinitionWriter, Mode

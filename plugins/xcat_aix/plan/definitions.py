@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from xcatd import objects, tables
+from xcatd import tables
 from xcatd.api import Reply, error, warning
-from xcatd.objects import Entry
-from xcatd.objects_reader import ObjectReader, Values
+from xcatd.objects import mapping
+from xcatd.objects.mapping import Entry
+from xcatd.objects.reader import ObjectReader, Values
 from xcatd.tables import Snapshot
 
 from . import attribute_guards, itemlists
@@ -109,7 +110,7 @@ class DefinitionWriter:
         for name, definition in definitions.items():
             by_kind.setdefault(definition.kind, {})[name] = definition
         for kind, part in by_kind.items():
-            if kind in objects.FREE_TYPES:
+            if kind in mapping.FREE_TYPES:
                 self._write_free(kind, part, mode, outcome)
             else:
                 _KindWriter(self, kind, mode, outcome, is_group_command=is_group_command).write(
@@ -209,7 +210,7 @@ class _KindWriter:
         attributes = frozenset(name for d in part.values() for name in d.attributes)
         wanted = attribute_guards.attributes_of(self._kind, attributes)
         if self._mode is not Mode.REPLACE:
-            wanted |= attributes & set(objects.TYPES[self._kind].attributes)
+            wanted |= attributes & set(mapping.TYPES[self._kind].attributes)
             if self._kind == "group":
                 wanted |= {"grouptype"}
         found = self._writer.stored(self._kind, part, wanted)
@@ -305,7 +306,7 @@ def stored_places(snapshot: Snapshot, kind: str, names: Collection[str]) -> Iter
     """Where there are rows of these objects, disabled ones too."""
     if kind == "site":
         yield from (("site", (("key", key),)) for key in snapshot.site)
-    for table, key in dict.fromkeys(place_of(entry, "") for entry in objects.TYPES[kind].entries):
+    for table, key in dict.fromkeys(place_of(entry, "") for entry in mapping.TYPES[kind].entries):
         name_column, fixed = key[0][0], key[1:]
         found = {
             name
@@ -330,6 +331,6 @@ def _free_value(mode: Mode, before: str | None, text: str) -> str | None:
 def _free_place(kind: str, name: str, attribute: str) -> tuple[Place, str]:
     if kind == "site":
         return ("site", (("key", attribute),)), "value"
-    if attribute in objects.TYPES[kind].attributes:
+    if attribute in mapping.TYPES[kind].attributes:
         return (kind, (("name", name),)), attribute
     return ("monsetting", (("name", name), ("key", attribute))), "value"

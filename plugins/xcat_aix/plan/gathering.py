@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from xcatd import nics, objects
 from xcatd.api import error
+from xcatd.objects import mapping, nics
 
 from .definitions import Definition, DefinitionWriter
 from .orders import Order
@@ -56,7 +56,7 @@ class Gathered:
                 f"\nNo objtype value was specified for '{name}'. Cannot create object definition."
             )
             return
-        if kind not in objects.TYPES:
+        if kind not in mapping.TYPES:
             self._fault(f"\nType '{kind}' is not a valid xCAT object type.")
             return
         attributes = {key: text for key, text in stanza.items() if key != TYPE}
@@ -138,13 +138,13 @@ def _base(name: str) -> str:
 
 
 def _is_attribute(kind: str, name: str) -> bool:
-    return kind in objects.FREE_TYPES or name in attribute_names(kind)
+    return kind in mapping.FREE_TYPES or name in attribute_names(kind)
 
 
 @lru_cache(maxsize=64)
 def attribute_names(kind: str) -> frozenset[str]:
     """The attributes a type has."""
-    return frozenset(objects.TYPES[kind].attributes)
+    return frozenset(mapping.TYPES[kind].attributes)
 
 
 def _invalid(attribute: str, kind: str) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from xcatd import conditions
 from xcatd.api import error
-from xcatd.selection import Condition
+from xcatd.noderange.selection import Condition
+from xcatd.objects import conditions
 
 from .definitions import DefinitionWriter
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from xcatd import object_names, objects
 from xcatd.api import error, info, warning
-from xcatd.objects_reader import Values
+from xcatd.objects import mapping, object_names
+from xcatd.objects.reader import Values
 from xcatd.tables import Snapshot
 
 from . import groups, networks, templates
@@ -229,15 +229,15 @@ def tables_needed(order: Order) -> frozenset[str]:
     wanted: frozenset[str] = frozenset({"nodelist", "nodegroup", "site", "postscripts", "nics"})
     kinds = set(order.kinds) | {stanza.get(TYPE, "") for stanza in order.stanzas.values()}
     attributes = set(order.attributes).union(*order.stanzas.values())
-    for kind in kinds & set(objects.TYPES):
-        known = frozenset(objects.TYPES[kind].attributes)
-        everything = order.is_forced or order.template or kind in objects.FREE_TYPES
-        wanted |= objects.tables((kind,), None if everything else attributes & known)
-        wanted |= objects.name_tables(kind) | {
-            entry.table for entry in objects.TYPES[kind].entries if entry.attribute in attributes
+    for kind in kinds & set(mapping.TYPES):
+        known = frozenset(mapping.TYPES[kind].attributes)
+        everything = order.is_forced or order.template or kind in mapping.FREE_TYPES
+        wanted |= mapping.tables((kind,), None if everything else attributes & known)
+        wanted |= mapping.name_tables(kind) | {
+            entry.table for entry in mapping.TYPES[kind].entries if entry.attribute in attributes
         }
-    deciders = frozenset(objects.TYPES["group"].attributes) & {"mgt", "nodetype", "imagetype"}
-    wanted |= objects.tables(("group",), deciders)
+    deciders = frozenset(mapping.TYPES["group"].attributes) & {"mgt", "nodetype", "imagetype"}
+    wanted |= mapping.tables(("group",), deciders)
     if "network" in kinds:
         wanted |= {"networks"}
-    return wanted | objects.tables(("node",), tuple(order.conditions))
+    return wanted | mapping.tables(("node",), tuple(order.conditions))

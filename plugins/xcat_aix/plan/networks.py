@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xcatd.objects_reader import Values
+from xcatd.objects.reader import Values
 
 #: Networks by name with at least net and mask.
 Networks = dict[str, Values]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from xcatd.api import Reply
-from xcatd.selection import Condition
+from xcatd.noderange.selection import Condition
 
 from .changes import Changes
 from .definitions import Mode

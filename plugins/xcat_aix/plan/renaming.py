@@ -6,7 +6,7 @@ Pure.  References to the object elsewhere stay as they are.  Facts: specs/object
 from __future__ import annotations
 
 from xcatd.api import error, info
-from xcatd.objects_reader import ObjectReader
+from xcatd.objects.reader import ObjectReader
 from xcatd.tables import Snapshot
 
 from .definitions import stored_places

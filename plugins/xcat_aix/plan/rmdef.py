@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xcatd import objects
 from xcatd.api import error, info, warning
+from xcatd.objects import mapping
 from xcatd.tables import Snapshot
 
 from . import itemlists
@@ -48,7 +48,7 @@ def nodes_of(order: Order, snapshot: Snapshot) -> tuple[str, ...]:
 
 def _chosen(order: Order, writer: DefinitionWriter, planned: Planned) -> dict[str, tuple[str, ...]]:
     if order.is_all:
-        kinds = (kind for kind in objects.TYPES if kind not in objects.LOG_TYPES)
+        kinds = (kind for kind in mapping.TYPES if kind not in mapping.LOG_TYPES)
         return {kind: writer.reader.names(kind) for kind in kinds}
     kind = order.kinds[0]
     known = set(writer.reader.names(kind))
@@ -111,10 +111,10 @@ def _say(order: Order, planned: Planned, chosen: dict[str, tuple[str, ...]]) -> 
 def tables_needed(order: Order) -> frozenset[str]:
     """The tables to read: all the objects' types have attributes in."""
     kinds = (
-        [kind for kind in objects.TYPES if kind not in objects.LOG_TYPES]
+        [kind for kind in mapping.TYPES if kind not in mapping.LOG_TYPES]
         if order.is_all
         else order.kinds[:1]
     )
-    found = frozenset({"nodelist", "nodegroup", "site"}) | objects.tables(kinds)
-    entries = (entry for kind in kinds for entry in objects.TYPES[kind].entries)
+    found = frozenset({"nodelist", "nodegroup", "site"}) | mapping.tables(kinds)
+    entries = (entry for kind in kinds for entry in mapping.TYPES[kind].entries)
     return found | {entry.table for entry in entries}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from xcatd.objects_reader import ObjectReader
+from xcatd.objects.reader import ObjectReader
 from xcatd.tables import Snapshot
 
 from .gathering import TYPE

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
-from . import objects
-from .db import schema
+from xcatd.db import schema
+
+from . import mapping
 from .descriptions_data import COLUMNS, TABLES
 
 
@@ -51,7 +52,7 @@ def type_help(kind: str, names: Collection[str] | None) -> tuple[str, ...]:
     """The attributes of an object type; ``names`` narrows them."""
     if kind == "site":
         return (_SITE_HELP, column("site", "key"))
-    definition = objects.TYPES[kind]
+    definition = mapping.TYPES[kind]
     places = {attribute: definition.places(attribute)[0] for attribute in definition.attributes}
     lines = [
         labelled(attribute, column(place.table, place.column))
@@ -89,5 +90,5 @@ def lsdef_usage() -> tuple[str, ...]:
         "  --osimage        with the attributes of each node's osimage",
         "  -V, --verbose    with the table, key and column of each value\n",
         "Types of objects:\n",
-        f" {' '.join(objects.TYPES)}\n",
+        f" {' '.join(mapping.TYPES)}\n",
     )

@@ -10,10 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import groupby
 
-from . import objects, selection
-from .db import schema
-from .db.snapshot import Snapshot
-from .objects import Entry, Guard
+from xcatd.db import schema
+from xcatd.db.snapshot import Snapshot
+from xcatd.noderange import selection
+
+from . import mapping
+from .mapping import Entry, Guard
 
 #: One object: attribute name to text; attributes without a value are left out.
 Values = dict[str, str]
@@ -32,7 +34,7 @@ class ObjectReader:
         """All objects of a type: groups sorted, site's single one, others in table order."""
         match kind:
             case "site":
-                return (objects.CLUSTER_SITE,)
+                return (mapping.CLUSTER_SITE,)
             case "node":
                 return self._snapshot.nodes
             case "group":
@@ -41,7 +43,7 @@ class ObjectReader:
                 return self._keys(kind)
 
     def _keys(self, kind: str) -> tuple[str, ...]:
-        definition = objects.TYPES[kind]
+        definition = mapping.TYPES[kind]
         rows = self._snapshot.rows(definition.table)
         return tuple(dict.fromkeys(key for row in rows if (key := row[definition.key_column])))
 
@@ -59,9 +61,9 @@ class ObjectReader:
         readable at all are left out.  Values of nodes are effective, those of others as stored.
         ``places`` is filled with where each value came from.
         """
-        if kind in objects.FREE_TYPES:
+        if kind in mapping.FREE_TYPES:
             return self._read_free(kind, names)
-        definition = objects.TYPES[kind]
+        definition = mapping.TYPES[kind]
         found: dict[str, Values] = {name: {} for name in names}
         if found:
             entries = definition.readable(wanted)
@@ -87,7 +89,7 @@ class ObjectReader:
         return settings
 
     def members(self, group: str, grouptype: str | None, wherevals: str) -> tuple[str, ...]:
-        """The nodes of a group in table order; raises :class:`xcatd.perlre.BadPattern`."""
+        """The nodes of a group in table order; raises :class:`xcatd.text.perlre.BadPattern`."""
         match grouptype or "static":
             case "static":
                 return self._snapshot.members.get(group, ())

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import brackets, perlre, ranges, selection
+from xcatd.text import brackets, perlre
+
+from . import ranges, selection
 
 if TYPE_CHECKING:
-    from .db.snapshot import Snapshot
+    from xcatd.db.snapshot import Snapshot
 
 #: Ranges of one noderange never make more names than this.
 MOST_NAMES = 200_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from .objects_data import TYPES as FACTS
+from .data import TYPES as FACTS
 
 #: The one object of type site.
 CLUSTER_SITE = "clustersite"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from . import selection
-from .selection import Condition
+from xcatd.noderange import selection
+from xcatd.noderange.selection import Condition
 
 #: Operators in the order they are looked for.
 OPERATORS = ("==", "=~", "!=", "!~", "=")
@@ -21,7 +21,7 @@ class BadCondition(ValueError):  # noqa: N818 - reads as what it is
 def parse(texts: Iterable[str]) -> dict[str, Condition]:
     """Conditions by attribute; of several on one attribute the last counts.
 
-    Raises :class:`BadCondition`, and :class:`xcatd.perlre.BadPattern` for a bad expression.
+    Raises :class:`BadCondition`, and :class:`xcatd.text.perlre.BadPattern` for a bad expression.
     """
     found: dict[str, Condition] = {}
     for text in texts:

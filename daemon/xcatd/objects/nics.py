@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .db import values
+from xcatd.db import values
 
 
 def is_nic_attribute(attribute: str) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from . import noderange
-from .db.snapshot import Snapshot
+from xcatd import noderange
+from xcatd.db.snapshot import Snapshot
 
 _NODE = re.compile(r"[a-zA-Z0-9_-]+")
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import perlre
-from .db import schema
+from xcatd.db import schema
+from xcatd.text import perlre
 
 if TYPE_CHECKING:
-    from .db.snapshot import Snapshot
+    from xcatd.db.snapshot import Snapshot
 
 #: Names that may stand for table.column.
 SHORT_NAMES = {

@@ -1,0 +1,1 @@
+"""Object definitions: nodes, groups, images… as xCAT's users see them, and how they lie in tables."""

@@ -1,0 +1,1 @@
+"""Texts as Perl understands them: expressions and balanced brackets.  Pure."""
