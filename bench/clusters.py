@@ -14,7 +14,9 @@ from pathlib import Path
 
 from xcat_aix_lab import certificates
 from xcatd.db.database import Database
-from xcatd.db.location import Location
+from xcatd.db.location import parse
+
+from . import rows
 
 BIN = Path(sys.executable).parent
 
@@ -25,6 +27,7 @@ class Site:
 
     top: Path
     port: int = 0
+    setting: str = ""
     environment_of_lab: Mapping[str, str] | None = None
 
     @property
@@ -35,22 +38,35 @@ class Site:
             return {**kept, **self.environment_of_lab}
         return {
             **kept,
-            "XCATCFG": f"SQLite:{self.top / 'db'}",
+            "XCATCFG": self.setting,
             "XCATHOST": f"127.0.0.1:{self.port}",
             "XCATCLIENTCERTS": str(self.top / "client"),
         }
 
-    def client(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def client(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run one command with the Python client."""
         return subprocess.run(
             [str(BIN / "xcatclient"), *words],
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
             timeout=300,
         )
+
+    def good(self, *words: str, stdin: str = "") -> str:
+        """The output of a command that must succeed."""
+        done = self.client(*words, stdin=stdin)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(words)}: {done.returncode}: {done.stderr[-2000:]}")
+        return done.stdout
+
+    def refused(self, *words: str) -> None:
+        """Run a command that must fail."""
+        done = self.client(*words)
+        if done.returncode != 1:
+            raise RuntimeError(f"{' '.join(words)}: {done.returncode} instead of 1: {done.stderr}")
 
 
 def free_port() -> int:
@@ -60,13 +76,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def make(top: Path, count: int) -> Site:
-    """A cluster of ``count`` AIX nodes served by sn1, with sn2 as the backup."""
-    site = Site(top, free_port())
+def make(top: Path, count: int, setting: str = "") -> Site:
+    """A cluster of ``count`` nodes (see :mod:`.rows`) in an empty database; by default in SQLite's files."""
+    site = Site(top, free_port(), setting=setting or f"SQLite:{top / 'db'}")
     for name in ("db", "client", "conf/cert"):
-        (top / name).mkdir(parents=True)
+        (top / name).mkdir(parents=True, exist_ok=True)
     certificates.make(top / "conf" / "cert", top / "client", hostname="mn", now=datetime.now(UTC))
-    database = Database.open(Location("SQLite", directory=top / "db"))
+    database = Database.open(parse(site.setting))
     database.create_missing_tables()
     try:
         _fill(database, site, count)
@@ -76,64 +92,16 @@ def make(top: Path, count: int) -> Site:
 
 
 def _fill(database: Database, site: Site, count: int) -> None:
-    nodes = [f"n{number:05d}" for number in range(1, count + 1)]
     settings = {
         "xcatdport": str(site.port),
         "xcatconfdir": str(site.top / "conf"),
         "master": "mn",
         "domain": "bench.example",
     }
-    rows: dict[str, list[dict[str, str]]] = {
-        "site": [{"key": key, "value": value} for key, value in settings.items()],
-        "policy": [{"priority": "1", "name": "root", "rule": "allow"}],
-        "nodelist": [{"node": sn, "groups": "service,all"} for sn in ("sn1", "sn2")],
-        "hosts": [
-            {"node": sn, "ip": f"127.90.255.{i}", "otherinterfaces": f"{sn}b:127.91.255.{i}"}
-            for i, sn in enumerate(("sn1", "sn2"), 1)
-        ],
-        "networks": [
-            {
-                "netname": "nodes",
-                "net": "127.91.0.0",
-                "mask": "255.255.0.0",
-                "gateway": "<xcatmaster>",
-            }
-        ],
-        "nodetype": [],
-        "noderes": [],
-        "nodehm": [{"node": "compute", "power": "hmc", "mgt": "hmc"}],
-        "postscripts": [{"node": "xcatdefaults", "postscripts": "syslog,aixremoteshell"}],
-        "osimage": [{"imagename": "aix73", "imagetype": "NIM", "osname": "AIX"}],
-        "nimimage": [{"imagename": "aix73", "nimtype": "standalone", "spot": "aix73"}],
-        "mac": [],
-        "vpd": [],
-    }
-    for number, node in enumerate(nodes):
-        address = f"127.91.{number // 250}.{number % 250 + 1}"
-        rows["nodelist"].append({"node": node, "groups": "compute,aix,all", "status": "booted"})
-        rows["hosts"].append({"node": node, "ip": address})
-        rows["nodetype"].append(
-            {"node": node, "os": "AIX", "arch": "ppc64", "provmethod": "aix73", "profile": "aix73"}
-        )
-        rows["noderes"].append(
-            {
-                "node": node,
-                "servicenode": "sn1,sn2",
-                "xcatmaster": "sn1b",
-                "nfsserver": "sn1b",
-                "tftpserver": "sn1b",
-                "monserver": "sn1,sn1b",
-            }
-        )
-        rows["nodehm"].append({"node": node, "cons": "hmc", "conserver": "sn1"})
-        rows["mac"].append(
-            {
-                "node": node,
-                "mac": f"02:00:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}",
-            }
-        )
-        rows["vpd"].append({"node": node, "serial": f"S{number:06d}", "mtm": "9009-42A"})
-    for table, some in rows.items():
+    found = rows.fixed(settings)
+    for table, row in rows.of_nodes(count):
+        found.setdefault(table, []).append(row)
+    for table, some in found.items():
         with database.transaction(table) as transaction:
             transaction.insert(table, some)
 
