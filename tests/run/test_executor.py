@@ -249,7 +249,13 @@ def test_lanes_wait_for_what_they_need_and_are_held_without_it() -> None:
     }  # fmt: skip
     texts = {each.lane.id: each.text for each in told if isinstance(each, LaneEnded)}
     assert texts["last"] == texts["after"] == "n2 was not done"
-    assert words(rig)[-3:] == ["held last/repoint", "held after/repoint", "closed"]
+    said = words(rig)
+    assert said[-1] == "closed"
+    # n1 may still be at work when n2's failure holds the lanes that need both.
+    assert [word for word in said if word.startswith("held")] == [
+        "held last/repoint",
+        "held after/repoint",
+    ]
     rig.world.node("n2").failing.clear()
     assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
     assert set(rig.performed().values()) == {1}
