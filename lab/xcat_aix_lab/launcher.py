@@ -169,7 +169,10 @@ def kill_jobs(jobs: Path) -> None:
 
 
 def _started(pid: int) -> int | None:
-    """When a process was started, in ticks of the kernel; None if it is gone or a zombie."""
+    """When a process was started, in ticks of the kernel; None if it is gone or a zombie.
+
+    A killed process is a zombie already while its last threads still hold its sockets: not gone yet.
+    """
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     try:
@@ -177,7 +180,8 @@ def _started(pid: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, *fields = text.rpartition(")")[2].split()
-    return None if state in "ZX" else int(fields[18])
+    is_gone = state == "X" or (state == "Z" and int(fields[16]) <= 1)
+    return None if is_gone else int(fields[18])
 
 
 def run_lines(
