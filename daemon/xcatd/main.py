@@ -1,4 +1,4 @@
-"""``xcatd [-f|--foreground] [-p|--pidfile FILE]``: puts the parts together and runs them.
+"""``xcatd [-f] [-p FILE] [--port N] [--upstream HOST:PORT]``: puts the parts together and runs them.
 
 The only place that reads the environment.  Facts: specs/wire-protocol.md, sections 1 and 8.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from . import __version__, logs, process
 from .audit import AuditWriter
 from .context import Clock, SystemClock
-from .db import location
+from .db import definitions, location
 from .db.database import Database
 from .db.errors import DatabaseError
 from .listener import listen
@@ -32,6 +32,7 @@ from .server import Server
 from .session import Services, Session
 from .site import MN_MARKER, SN_MARKER, Settings, SettingsError
 from .tls import CertificateError, Contexts
+from .upstream import Address, AddressError, Limits, Upstream
 
 if TYPE_CHECKING:
     from xcat_aix_proto.identity import Role
@@ -114,12 +115,17 @@ class Daemon:
     """
 
     def __init__(
-        self, machine: Machine, clock: Clock | None = None, plugins: PluginHost | None = None
+        self,
+        machine: Machine,
+        clock: Clock | None = None,
+        plugins: PluginHost | None = None,
+        upstream: Upstream | Address | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         place = location.find(machine.environ)
         self._database = Database.open(place)
         self.settings = Settings.of(self._database.read(["site"]).site)
+        self._define_tables()
         self._contexts = Contexts()
         self._contexts.get(self.settings)
         is_mn = machine.is_mn()
@@ -128,6 +134,9 @@ class Daemon:
         self._writer = AuditWriter(self._insert_audit_rows, self._clock.now)
         names = PeerNames(self._clock)
         self._names = names
+        if isinstance(upstream, Address):
+            upstream = Upstream(upstream, Limits(commands=self.settings.max_connections))
+        self._upstream = upstream
         self._session = Session(
             Services(
                 database=self._database,
@@ -140,9 +149,18 @@ class Daemon:
                 writer=self._writer,
                 name_of=names.get,
                 environ=dict(machine.environ),
+                upstream=upstream,
             )
         )
         _log.info("xcatd %s uses the database %s", __version__, place.describe())
+
+    def _define_tables(self) -> None:
+        """The administrator's own tables; a file that cannot be used is told of and left out."""
+        place = self.settings.confdir / definitions.DIRECTORY
+        tables, errors = definitions.load(place, self._database.location.engine)
+        for error in errors:
+            _log.error("%s", error)
+        self._database.define(tables)
 
     def _insert_audit_rows(self, rows: list[dict[str, str]]) -> None:
         with self._database.transaction("auditlog") as transaction:
@@ -162,13 +180,17 @@ class Daemon:
         times: Times | None = None,
         max_peers: int = _MOST_PEERS,
     ) -> Server:
-        """A server on these sockets."""
+        """A server on these sockets.
+
+        Commands that wait for an upstream have threads of their own: it cannot hold up the others.
+        """
+        waiting = self._upstream.limits.commands if self._upstream else 0
         return Server(
             sockets,
             handle=self._session,
             context=self._context,
             clock=self._clock,
-            commands=WorkerPool("command", self.settings.max_connections, _BACKLOG),
+            commands=WorkerPool("command", self.settings.max_connections + waiting, _BACKLOG),
             front=WorkerPool("front", _FRONT_THREADS, _BACKLOG),
             on_accept=self._names.begin,
             times=times,
@@ -221,12 +243,16 @@ def _start(options: process.Options, machine: Machine, launch: process.Launch) -
     descriptors = process.allow_many_descriptors()
     pidfile = process.PidFile(options.pidfile or process.DEFAULT_PIDFILE)
     try:
-        daemon = Daemon(machine)
+        upstream = None if options.upstream is None else Address.parse(options.upstream)
+        daemon = Daemon(machine, upstream=upstream)
         if daemon.settings.debug:
             logs.set_up(foreground=options.foreground, debug=True)
-        sockets = process.take_port(lambda: listen(daemon.settings.port), pidfile)
+        wanted = daemon.settings.port if options.port is None else options.port
+        if upstream is not None:
+            upstream.check_loop(wanted)
+        sockets = process.take_port(lambda: listen(wanted), pidfile)
         _write_pidfile(pidfile, options)
-    except (DatabaseError, SettingsError, CertificateError) as error:
+    except (AddressError, DatabaseError, SettingsError, CertificateError) as error:
         launch.failed(str(error))
         return 1
     except OSError as error:
@@ -246,7 +272,11 @@ def _start(options: process.Options, machine: Machine, launch: process.Launch) -
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the daemon; returns its exit status."""
-    options = process.parse_options(sys.argv[1:] if args is None else args)
+    try:
+        options = process.parse_options(sys.argv[1:] if args is None else args)
+    except process.OptionError as error:
+        process.Launch().failed(str(error))
+        return 1
     machine = Machine.here()
     if options.foreground:
         return _start(options, machine, process.Launch())

@@ -26,30 +26,51 @@ DEFAULT_PIDFILE = Path("/var/run/xcatd.pid")
 _TRIES = 100
 _PAUSE = 0.05  # seconds between two tries to get the port
 _DESCRIPTORS = 8192
+_LAST_PORT = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line; ``pidfile`` is None when none was asked for."""
+    """The command line; what was not asked for is None."""
 
     foreground: bool = False
     pidfile: Path | None = None
+    port: int | None = None
+    upstream: str | None = None
+
+
+class OptionError(ValueError):
+    """An option cannot be used; the message is for the administrator."""
+
+
+_NAMES = {"-p": "--pidfile", "-f": "--foreground"}
 
 
 def parse_options(args: Sequence[str]) -> Options:
-    """Unknown options are ignored, as the start scripts of xCAT expect."""
-    foreground, pidfile = False, None
+    """Unknown options are ignored, as the start scripts of xCAT expect.  Raises :class:`OptionError`."""
+    foreground = False
+    values: dict[str, str] = {}
     rest = iter(args)
     for arg in rest:
         name, has_value, value = arg.partition("=")
-        if arg in {"-f", "--foreground"}:
+        name = _NAMES.get(name, name)
+        if name == "--foreground":
             foreground = True
-        elif arg in {"-p", "--pidfile"}:
-            value = next(rest, "")
-            pidfile = Path(value) if value else None
-        elif name == "--pidfile" and has_value and value:
-            pidfile = Path(value)
-    return Options(foreground, pidfile)
+        elif name in {"--pidfile", "--port", "--upstream"}:
+            values[name] = value if has_value else next(rest, "")
+    pidfile, port = values.get("--pidfile"), values.get("--port")
+    return Options(
+        foreground,
+        Path(pidfile) if pidfile else None,
+        None if port is None else _port(port),
+        values.get("--upstream"),
+    )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= _LAST_PORT:
+        return int(text)
+    raise OptionError(f"cannot use --port {text!r}: it is not a port number")
 
 
 def allow_many_descriptors() -> int:

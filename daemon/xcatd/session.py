@@ -23,6 +23,7 @@ from .messages import Reply, Request
 from .peernames import PeerName
 from .plugins import PluginHost
 from .site import Settings
+from .upstream import Interest, Sender, Upstream, UpstreamError, pass_on
 from .wire import replies
 from .wire.requests import Incoming
 
@@ -40,6 +41,10 @@ class Caller(Protocol):
     address: str
     port: int
     cancelled: threading.Event
+
+    @property
+    def is_lost(self) -> bool:
+        """Nothing more can be sent."""
 
 
 class Channel(Protocol):
@@ -67,7 +72,10 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a failure
 
 @dataclass(slots=True)
 class Services:
-    """What every session uses; ``plugins`` is replaced by ``rescanplugins``."""
+    """What every session uses; ``plugins`` is replaced by ``rescanplugins``.
+
+    ``upstream`` takes the commands no plugin does; without one they are unknown.
+    """
 
     database: Database
     plugins: PluginHost
@@ -80,6 +88,7 @@ class Services:
     name_of: Callable[[str], PeerName]
     load_plugins: Callable[[], PluginHost] = PluginHost.load
     environ: Mapping[str, str] = field(default_factory=dict)
+    upstream: Upstream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,12 @@ class Session:
             _log.error("%s: %s", incoming.command, error)
             channel.end(replies.encode_last(messages.error(str(error)), incoming.transid))
             return True
+        except UpstreamError as error:
+            if (
+                not error.is_torn
+            ):  # else closing the connection tells the client that it is incomplete
+                channel.end(replies.encode_last(messages.error(str(error)), incoming.transid))
+            return not error.is_torn
         except Exception as error:  # noqa: BLE001 - outer boundary: one request's crash stays its own
             if not isinstance(error, NoderangeError):
                 _log.exception("possible bug in serving %s", incoming.command)
@@ -152,7 +167,8 @@ class Session:
         user = self._user(channel.connection, incoming, snapshot)
         peer = self._services.name_of(channel.connection.address)
         exchange = _Exchange(channel, incoming, snapshot, settings, user, peer)
-        self._warn_of_version(exchange)
+        if not self._passes_on(incoming.command):
+            self._warn_of_version(exchange)
         expansion = self._expand(exchange)
         decision = self._decide(exchange, expansion.nodes)
         self._answer(exchange, expansion, decision, name)
@@ -261,6 +277,9 @@ class Session:
             self._noderange(exchange, expansion)
         elif command == "extnoderange" and exchange.incoming.noderange:
             self._extnoderange(exchange, expansion)
+        elif self._passes_on(command):
+            self._audit(exchange, decision)
+            self._pass_on(exchange, decision)
         else:
             _log.error("Unsupported request: %s from %s", command[:80], exchange.peer.host)
             raise Refusal("Unsupported request", code=None)
@@ -275,7 +294,22 @@ class Session:
     def _rescan(self, exchange: _Exchange, decision: policy.Decision) -> None:
         self._audit(exchange, decision)
         self._services.plugins = self._services.load_plugins()
-        self._end(exchange)
+        if self._services.upstream is None:
+            self._end(exchange)
+        else:  # its plugins are meant as well
+            self._pass_on(exchange, decision)
+
+    def _passes_on(self, command: str) -> bool:
+        services = self._services
+        is_ours = command in _BUILT_IN or command in services.plugins.commands
+        return services.upstream is not None and not is_ours
+
+    def _pass_on(self, exchange: _Exchange, decision: policy.Decision) -> None:
+        """The upstream answers, in the name of the user as the audit record has it."""
+        if self._services.upstream is not None:
+            sender = Sender(_recorded_user(exchange, decision), exchange.hosts)
+            incoming, settings = exchange.incoming, exchange.settings
+            pass_on(self._services.upstream, incoming, sender, settings, exchange.channel)
 
     def _noderange(self, exchange: _Exchange, expansion: nodes.Expansion) -> None:
         missed = ",".join(expansion.missed)
@@ -323,9 +357,7 @@ class Session:
 
     def _audit(self, exchange: _Exchange, decision: policy.Decision) -> None:
         incoming = exchange.incoming
-        user = exchange.user
-        if decision.is_trusted and incoming.username:
-            user = incoming.username
+        user = _recorded_user(exchange, decision)
         entry = audit.record(incoming, user, exchange.peer.host, exchange.settings)
         if not self._services.is_mn:
             entry = audit.Record(None, entry.line)
@@ -376,12 +408,23 @@ class Session:
     def _run_inner(self, request: Request, context: Context) -> Iterator[Reply]:
         """A plugin's sub-request: no policy, no audit, its replies handed back."""
         host = self._services.plugins
+        if self._passes_on(request.command):
+            return self._run_upstream(request, context)
         if request.command not in host.commands:
             return iter((Reply(errors=("Unsupported request",)),))
         tables = host.tables(request.command) if request.nodes else frozenset()
         snapshot = self._services.database.read({*tables, "nodelist", "site"})
         choice = host.choose(request.command, request.nodes, nodes.Route(snapshot))
         return host.run(choice, request, context)
+
+    def _run_upstream(self, request: Request, context: Context) -> Iterator[Reply]:
+        settings = Settings.of(self._services.database.read(["site"]).site)
+
+        def interest() -> Interest:
+            return Interest.ABORTED if context.cancelled.is_set() else Interest.WANTED
+
+        if self._services.upstream is not None:
+            yield from self._services.upstream.run(request, settings, interest)
 
     # -- replies -------------------------------------------------------------------------------
 
@@ -390,6 +433,15 @@ class Session:
 
     def _end(self, exchange: _Exchange) -> None:
         exchange.channel.end(replies.encode_last(transid=exchange.incoming.transid))
+
+
+#: Commands this daemon answers itself (section 3.6).
+_BUILT_IN = frozenset({"authcheck", "rescanplugins", "noderange", "extnoderange"})
+
+
+def _recorded_user(exchange: _Exchange, decision: policy.Decision) -> str | None:
+    """Whom the user speaks for: a trusted peer may name somebody."""
+    return (decision.is_trusted and exchange.incoming.username) or exchange.user
 
 
 def _tables(incoming: Incoming) -> set[str]:

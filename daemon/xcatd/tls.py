@@ -84,7 +84,7 @@ def make_context(settings: Settings) -> ssl.SSLContext:
     # without one, its request waits 40 ms for the delayed acknowledgement (clients do not set NODELAY).
     context.num_tickets = 1
     set_versions(context, versions(settings.tls_policy, settings.tls_version))
-    _set_ciphers(context, settings.tls_ciphers)
+    set_ciphers(context, settings.tls_ciphers)
     try:
         context.load_cert_chain(credentials)
     except (OSError, ssl.SSLError) as error:
@@ -149,7 +149,8 @@ def _plain(word: str) -> str:
     return word.lower().lstrip("!").replace("_", "")
 
 
-def _set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
+def set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
+    """``xcatsslciphers``; what OpenSSL does not know is said and left out."""
     if not ciphers:
         return
     try:

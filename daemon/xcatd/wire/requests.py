@@ -52,6 +52,8 @@ class Incoming:
     abort: bool = False
     version: str | None = None
     extra: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    #: Everything as it came, for another daemon.
+    tree: Tree = field(default_factory=dict, repr=False, compare=False)
 
 
 class RequestReader:
@@ -137,6 +139,7 @@ def incoming(tree: Tree) -> Incoming:
         abort=_first(tree, "abortcommand") not in {None, "0"},
         version=_first(tree, "_xcatver"),
         extra=_extra(others),
+        tree=tree,
     )
 
 

@@ -1,0 +1,59 @@
+"""From a client of this daemon to the upstream and back.
+
+Owns: what a client's going away means there.  Must not: know sockets, or who may do what.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from xcatd.site import Settings
+from xcatd.wire.requests import Incoming
+
+from .relay import Interest, Upstream
+from .requests import Sender
+
+
+class Caller(Protocol):
+    """The client's connection."""
+
+    cancelled: threading.Event
+
+    @property
+    def is_lost(self) -> bool:
+        """Nothing more can be sent."""
+
+
+class Channel(Protocol):
+    """Where replies go; both wait while the client does not read."""
+
+    @property
+    def connection(self) -> Caller:
+        """Who is at the other end."""
+
+    def send(self, document: bytes) -> None:
+        """Some of the reply."""
+
+    def end(self, document: bytes) -> None:
+        """The end of the reply."""
+
+
+def interest_of(caller: Caller) -> Interest:
+    """A lost connection of a cancelled command was aborted by its user; of another one, it broke."""
+    is_cancelled = caller.cancelled.is_set()
+    if caller.is_lost:
+        return Interest.ABORTED if is_cancelled else Interest.GONE
+    return Interest.STOPPING if is_cancelled else Interest.WANTED
+
+
+def pass_on(
+    upstream: Upstream, incoming: Incoming, sender: Sender, settings: Settings, channel: Channel
+) -> None:
+    """Do the client's request at the upstream; raises :class:`.UpstreamError`."""
+
+    def interest() -> Interest:
+        return interest_of(channel.connection)
+
+    for piece in upstream.stream(incoming.tree, sender, settings, interest):
+        (channel.end if piece.ends else channel.send)(piece.data)

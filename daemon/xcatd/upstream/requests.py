@@ -1,0 +1,81 @@
+"""What the other xcatd is told: the client's own request, in the right name.
+
+Pure.  Owns: which elements are the server's to write, and the trace that shows a loop.  Must not: connect.
+Facts: specs/wire-protocol.md, sections 2.2, 2.3, 2.5 and 5; how the upstream learns who asks:
+
+``becomeuser``, ``tokens``
+    go along as they are: the upstream checks the same passwd and token tables and acts for that user.
+a certificate's user
+    is named by ``username``, which the upstream believes because its policy trusts the certificate of this
+    management node, as service nodes do.
+nobody
+    cannot be passed on: such peers are known by their address, and the upstream sees ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from xcatd.messages import Request
+from xcatd.wire.requests import ROOT
+from xcatd.wire.tree import Tree, Value, layout
+
+#: Daemons a request went through, newest last.
+VIA = "_xcatvia"
+#: More daemons than anyone puts in front of each other.
+MOST_HOPS = 4
+_SERVER_ONLY = "_xcat_"
+_OWN_PROOF = ("becomeuser", "tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who asks, as this daemon found out; ``hosts`` as the policy saw them."""
+
+    user: str | None
+    hosts: tuple[str, ...] = ()
+
+
+def proves_itself(tree: Mapping[str, Sequence[Value]]) -> bool:
+    """The request carries what the upstream needs to know its user by itself."""
+    return any(name in tree for name in _OWN_PROOF)
+
+
+def path(tree: Mapping[str, Sequence[Value]]) -> tuple[str, ...]:
+    """The daemons that passed the request on."""
+    return tuple(value for value in tree.get(VIA, ()) if isinstance(value, str))
+
+
+def document(tree: Mapping[str, Sequence[Value]], sender: Sender, daemon: str) -> bytes:
+    """The request as it goes on; everything but the sender's names stays as it came."""
+    passed: dict[str, Sequence[Value]] = {
+        name: values for name, values in tree.items() if not name.startswith(_SERVER_ONLY)
+    }
+    passed[VIA] = [*path(tree), daemon]
+    if hosts := ",".join(filter(None, sender.hosts)):
+        passed["remote_client"] = [hosts]
+    if not proves_itself(tree):
+        passed["username"] = [sender.user]
+    return layout(ROOT, passed).encode()
+
+
+def tree_of(request: Request) -> Tree:
+    """A plugin's own request as a client would have sent it."""
+    tree: Tree = {
+        "command": [request.command],
+        "arg": list(request.args),
+        "node": list(request.nodes),
+        "env": list(request.env),
+        "clienttype": [request.clienttype or "other"],
+    }
+    if request.environment:
+        tree["environment"] = [{name: [text] for name, text in request.environment.items()}]
+    if request.stdin is not None:
+        tree["stdin"] = [request.stdin]
+    if request.cwd is not None:
+        tree["cwd"] = [request.cwd]
+    return tree
+
+
+ABORT = layout(ROOT, {"abortcommand": ["1"]}).encode()
