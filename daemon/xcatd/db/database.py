@@ -6,8 +6,9 @@ Owns the choice of engine; what is special to one lies in its adapter (:mod:`.sq
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -27,6 +28,9 @@ class Adapter(Protocol):
 
     def create(self, tables: Iterable[Table]) -> None:
         """Create missing tables and add missing columns."""
+
+    def others(self, known: Collection[str]) -> list[Table]:
+        """The tables of the database beside the known ones and our own, as they are found there."""
 
     def read(self, tables: Sequence[Table]) -> dict[str, Sheet]:
         """All rows of these tables, one SELECT each; what does not exist is empty."""
@@ -51,6 +55,7 @@ class Database:
     def __init__(self, adapter: Adapter, location: Location) -> None:
         self._adapter = adapter
         self.location = location
+        self._defined: Mapping[str, Table] = {}
 
     @classmethod
     def open(cls, location: Location, *, busy_timeout: float = BUSY_TIMEOUT) -> Database:
@@ -66,10 +71,47 @@ class Database:
         """Let go of everything."""
         self._adapter.close()
 
+    def define(self, tables: Iterable[Table]) -> None:
+        """Know the administrator's own tables (:mod:`.definitions`); before anybody uses the database."""
+        self._defined = {table.name: table for table in tables}
+
+    def user_tables(self) -> Mapping[str, Table]:
+        """The administrator's own tables by name: defined ones, and those that simply exist.
+
+        Raises DatabaseError.
+        """
+        found = self._adapter.others((*TABLES, *self._defined))
+        return {**self._defined, **{table.name: table for table in found}}
+
+    def table(self, name: str) -> Table:
+        """What is known of a table, xCAT's or the administrator's; raises KeyError for any other name."""
+        known = self._defined.get(name)
+        if known is None and name not in TABLES and name not in OWN_TABLES:
+            known = self.user_tables().get(name)
+        return known or schema.table(name)
+
     def create_missing_tables(self, names: Iterable[str] | None = None) -> None:
-        """Create tables and columns as xCAT does at start; all tables, and the journal's, by default."""
-        wanted = (*TABLES, *OWN_TABLES) if names is None else names
-        self._adapter.create(schema.table(name) for name in wanted)
+        """Create tables and columns as xCAT does at start.
+
+        All defined tables, and the journal's, by default.
+        """
+        wanted = (*TABLES, *self._defined, *OWN_TABLES) if names is None else names
+        self._adapter.create(self.table(name) for name in wanted)
+
+    def add_columns(self, name: str, columns: Sequence[str]) -> None:
+        """Add text columns that no definition has to a table; a new table where there is none.
+
+        Raises ValueError for what cannot be a name.
+        """
+        wrong = [text for text in (name, *columns) if not schema.is_name(text)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} cannot be the name of a table or column")
+        try:
+            table = self.table(name)
+        except KeyError:
+            table = Table(name, (), (), found=True)
+        new = tuple(column for column in columns if column not in table.columns)
+        self._adapter.create([replace(table, columns=(*table.columns, *new))])
 
     def read(self, tables: Iterable[str]) -> Snapshot:
         """All rows of these tables, one SELECT each; a table that does not exist is empty.
@@ -77,7 +119,7 @@ class Database:
         Where one of them is looked up by node, nodelist and site are read along: effective values need
         them.  Raises KeyError for a table outside the schema, DatabaseError when reading fails.
         """
-        wanted = {name: schema.table(name) for name in tables}
+        wanted = {name: self.table(name) for name in tables}
         if any(table.node_column for table in wanted.values()):
             wanted |= {name: schema.table(name) for name in ("nodelist", "site")}
         return Snapshot(self._adapter.read(list(wanted.values())))
@@ -89,9 +131,9 @@ class Database:
         Others' locks are waited for; raises DatabaseError when they last too long, and for more tables
         than one transaction can join (ten files of the SQLite layout).
         """
-        wanted = [schema.table(name) for name in dict.fromkeys(tables)]
-        with self._adapter.transaction(wanted) as (connection, targets):
-            yield Transaction(connection, targets)
+        wanted = {name: self.table(name) for name in tables}
+        with self._adapter.transaction(list(wanted.values())) as (connection, targets):
+            yield Transaction(connection, targets, wanted)
 
     def select(
         self,

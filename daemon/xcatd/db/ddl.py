@@ -32,7 +32,7 @@ class Spelling:
     def create(self, table: Table, prefix: str = "") -> str:
         """CREATE TABLE; table names are never quoted.  ``prefix`` stands before the name."""
         lines = [self._definition(table, column) for column in table.columns]
-        if table.auto_key is None or not self.auto_is_key:
+        if table.keys and (table.auto_key is None or not self.auto_is_key):
             lines.append(f"PRIMARY KEY ({','.join(map(self.column, table.keys))})")
         return f"CREATE TABLE {prefix}{table.name} (\n  " + ",\n  ".join(lines) + "\n)"
 

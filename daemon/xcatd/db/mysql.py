@@ -40,6 +40,14 @@ _COLUMNS = (
     "AND c.table_schema = DATABASE() AND c.table_name = :{0}"
 )
 
+_KEYS = sa.text(
+    "SELECT t.table_name AS in_table, k.column_name AS named FROM information_schema.tables t "
+    "LEFT JOIN information_schema.statistics k ON k.table_schema = t.table_schema "
+    "AND k.table_name = t.table_name AND k.index_name = 'PRIMARY' "
+    "WHERE t.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' "
+    "ORDER BY t.table_name, k.seq_in_index"
+)
+
 #: Row locks also cover the gaps where others would insert; reads come from one moment.
 _REPEATABLE = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
@@ -132,6 +140,9 @@ class MysqlAdapter(server.ServerAdapter):
         found = sorted(rows, key=lambda row: (row["in_table"], row["place"]))
         self._storage.update({row["in_table"]: row["storage"] for row in found})
         return server.by_table(found, _TYPES)
+
+    def _keys(self, connection: sa.Connection) -> dict[str, list[str]]:
+        return server.keys_by_table(connection.execute(_KEYS).mappings())
 
     def _begin_reading(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql(_REPEATABLE)

@@ -40,6 +40,16 @@ _COLUMNS = sa.text(
     "ORDER BY c.relname, a.attnum"
 ).bindparams(sa.bindparam("names", expanding=True))
 
+_KEYS = sa.text(
+    "SELECT c.relname::text AS in_table, a.attname::text AS named FROM pg_catalog.pg_class c "
+    "LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary "
+    "LEFT JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(number, place) ON true "
+    "LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number "
+    "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition "
+    "AND c.relnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident(current_schema())) "
+    "ORDER BY c.relname, k.place"
+)
+
 #: Any number does; all of ours use this one.
 _DEFINING = 0x78434154
 
@@ -50,6 +60,16 @@ class PostgresText(StoredText):
     def in_byte_order(self, name: ColumnElement[Any]) -> ColumnElement[Any]:
         """Ordered as C does."""
         return name.collate("C")
+
+
+class PostgresOther(sa.types.UserDefinedType[str]):
+    """A type that only tables of others have: read as the server writes it, which it takes again."""
+
+    cache_ok = True
+
+    def column_expression(self, name: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The server's own text of it."""
+        return sa.cast(name, sa.Text)
 
 
 _TEXT, _NUMBER = PostgresText(), server.WholeNumber()
@@ -81,7 +101,10 @@ class PostgresAdapter(server.ServerAdapter):
 
     def _columns(self, connection: sa.Connection, names: Sequence[str]) -> dict[str, Columns]:
         found = connection.execute(_COLUMNS, {"names": list(names)}).mappings()
-        return server.by_table(found, _TYPES)
+        return server.by_table(found, _TYPES, PostgresOther())
+
+    def _keys(self, connection: sa.Connection) -> dict[str, list[str]]:
+        return server.keys_by_table(connection.execute(_KEYS).mappings())
 
     def _begin_reading(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -89,7 +112,7 @@ class PostgresAdapter(server.ServerAdapter):
     def _begin_writing(self, connection: sa.Connection, tables: Sequence[Table]) -> None:
         # Readers go on, writers of every kind wait: xCAT's own UPDATEs take a conflicting lock.
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
-        names = ", ".join(table.name for table in tables)
+        names = ", ".join(f'"{table.name}"' for table in tables)
         connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
 
     def _begin_defining(self, connection: sa.Connection) -> None:

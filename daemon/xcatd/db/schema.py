@@ -5,6 +5,7 @@ Owns names, keys, order and types of columns as values; knows no SQL (specs/data
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,13 +17,17 @@ AUTO = "AUTO"
 
 _FLAGS = "*!@+"
 
+#: A name that needs no quotes anywhere: not in statements, not in file names, not in CSV.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table.  ``types`` holds only columns that are not plain text.
 
     ``node_column`` is the column node and group lookups use; None for tables that have none.
-    ``own`` tables belong to us and are not shown to users of xCAT's tables.
+    ``own`` tables belong to us and are not shown to users of xCAT's tables.  A ``found`` table is described
+    nowhere but in the database itself, so nothing is filled into its keys.
     """
 
     name: str
@@ -33,6 +38,7 @@ class Table:
     required: frozenset[str] = frozenset()
     indexed: tuple[str, ...] = ()
     own: bool = False
+    found: bool = False
 
     @property
     def auto_key(self) -> str | None:
@@ -78,6 +84,11 @@ TABLES: Mapping[str, Table] = MappingProxyType({t.name: t for t in _parse(XCAT_T
 OWN_TABLES: Mapping[str, Table] = MappingProxyType(
     {t.name: t for t in _parse(JOURNAL_TABLES, own=True)}
 )
+
+
+def is_name(text: str) -> bool:
+    """Whether this can be the name of a table or column that somebody else defines."""
+    return _NAME.fullmatch(text) is not None
 
 
 def table(name: str) -> Table:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any, NoReturn, TypeAlias, TypeVar
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 from sqlalchemy.types import TypeEngine
 
-from . import statements
+from . import schema, statements
 from .ddl import Spelling
 from .errors import DatabaseError
 from .location import Location
@@ -98,6 +98,10 @@ class ServerAdapter(ABC):
         """The columns of these tables, of those that exist."""
 
     @abstractmethod
+    def _keys(self, connection: sa.Connection) -> dict[str, list[str]]:
+        """All tables of the database and the columns of their primary keys."""
+
+    @abstractmethod
     def _begin_reading(self, connection: sa.Connection) -> None:
         """Start a transaction that sees one moment of the database and writes nothing."""
 
@@ -130,6 +134,24 @@ class ServerAdapter(ABC):
         """Create tables and columns that are missing; existing ones stay as they are."""
         wanted = list(tables)
         self._retrying(wanted, lambda: self._create(wanted))
+
+    def others(self, known: Collection[str]) -> list[Table]:
+        """All tables beside the known ones and the journal's."""
+        return self._retrying((), lambda: self._others(known))
+
+    def _others(self, known: Collection[str]) -> list[Table]:
+        with self._engine.connect() as connection:
+            keys = {
+                name: columns
+                for name, columns in self._keys(connection).items()
+                if name not in known and name not in schema.OWN_TABLES and schema.is_name(name)
+            }
+            columns = self._columns(connection, list(keys)) if keys else {}
+        return [
+            Table(name, tuple(columns[name]), tuple(keys[name]), found=True)
+            for name in keys
+            if name in columns
+        ]
 
     def read(self, tables: Sequence[Table]) -> dict[str, Sheet]:
         """All rows of these tables at one moment, in the order of their keys."""
@@ -273,6 +295,8 @@ class ServerAdapter(ABC):
                 return f"cannot use {place}: {cause}"
 
     def _describe(self, tables: Sequence[Table]) -> str:
+        if not tables:
+            return f"the database {self._location.describe()}"
         names = ", ".join(table.name for table in tables)
         return f"the tables {names} of {self._location.describe()}"
 
@@ -343,14 +367,29 @@ def engine(url: str, *, wait: float, **options: Any) -> sa.Engine:
 
 
 def by_table(
-    rows: Iterable[sa.RowMapping], types: Mapping[str, TypeEngine[Any]]
+    rows: Iterable[sa.RowMapping],
+    types: Mapping[str, TypeEngine[Any]],
+    other: TypeEngine[Any] = sa.types.NULLTYPE,
 ) -> dict[str, Columns]:
-    """Columns by table, from a catalogue's rows with ``in_table``, ``named`` and ``kind``."""
+    """Columns by table, from a catalogue's rows with ``in_table``, ``named`` and ``kind``.
+
+    ``other`` is for kinds that ``types`` does not have: xCAT's tables never do.
+    """
     found: dict[str, dict[str, TypeEngine[Any]]] = {}
     for row in rows:
-        kind = types.get(row["kind"], sa.types.NULLTYPE)
+        kind = types.get(row["kind"], other)
         found.setdefault(row["in_table"], {})[row["named"]] = kind
     return dict(found)
+
+
+def keys_by_table(rows: Iterable[sa.RowMapping]) -> dict[str, list[str]]:
+    """Key columns by table, from a catalogue's rows with ``in_table`` and ``named``."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        columns = found.setdefault(row["in_table"], [])
+        if row["named"] is not None:
+            columns.append(row["named"])
+    return found
 
 
 def _sheet(connection: sa.Connection, table: Table, target: sa.TableClause | None) -> Sheet:
@@ -376,4 +415,14 @@ def _has_others(target: sa.TableClause) -> bool:
 
 def _completed(columns: Sequence[str], row: Mapping[Any, Any]) -> Cells:
     """A row with NULL for columns that are not on disk, and every value as text."""
-    return tuple(None if (value := row.get(name)) is None else str(value) for name in columns)
+    return tuple(_text(name, row.get(name)) for name in columns)
+
+
+def _text(column: str, value: Any) -> str | None:
+    """Raises DatabaseError for what has no text; only tables that others define can hold it."""
+    if not isinstance(value, bytes):
+        return None if value is None else str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise DatabaseError(f"cannot read column {column}: it holds binary data") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from . import ddl, statements
+from . import ddl, schema, statements
 from .errors import DatabaseError
 from .schema import Table
 from .sheet import Cells, Sheet
@@ -29,6 +29,9 @@ MOST_FILES = 10
 
 #: The file of the journal's tables.
 JOURNAL_FILE = "aixjournal.sqlite"
+
+#: How every file of SQLite begins; an empty one has no table yet.
+_MAGIC = b"SQLite format 3\0"
 
 #: What Perl's driver waits for other programs' locks, in seconds.
 BUSY_TIMEOUT = 30.0
@@ -68,6 +71,27 @@ class SqliteAdapter:
             _create_file(path)
             with self._connected([path], "BEGIN IMMEDIATE") as connection:
                 _complete(connection, table)
+
+    def others(self, known: Collection[str]) -> list[Table]:
+        """Files that hold a table of their own name, beside the known ones."""
+        names = [path.stem for path in sorted(self._directory.glob("*.sqlite"))]
+        wanted = [Table(name, (), ()) for name in names if name not in known]
+        found = (self._found(table) for table in wanted if schema.is_name(table.name))
+        return [table for table in found if table.columns]
+
+    def _found(self, table: Table) -> Table:
+        path = self._path(table)
+        try:
+            with path.open("rb") as file:
+                if file.read(len(_MAGIC)) != _MAGIC:
+                    return table
+        except OSError:  # gone, or not for us: no table that could be used
+            return table
+        with self._connected([path], "BEGIN") as connection:
+            rows = connection.exec_driver_sql(f'PRAGMA table_info("{table.name}")').all()
+        keys = sorted((row[5], row[1]) for row in rows if row[5])
+        columns = tuple(row[1] for row in rows)
+        return Table(table.name, columns, tuple(name for _, name in keys), found=True)
 
     def read(self, tables: Sequence[Table]) -> dict[str, Sheet]:
         """All rows of these tables, at one moment for up to :data:`MOST_FILES` of them."""
@@ -220,7 +244,7 @@ def _complete(connection: sa.Connection, table: Table) -> None:
 
 def _columns(connection: sa.Connection, table: Table, namespace: str) -> dict[str, str]:
     """Columns on disk and their declared types; none when the file has no such table."""
-    rows = connection.exec_driver_sql(f"PRAGMA {namespace}.table_info({table.name})")
+    rows = connection.exec_driver_sql(f'PRAGMA {namespace}.table_info("{table.name}")')
     return {row[1]: row[2].upper() for row in rows}
 
 

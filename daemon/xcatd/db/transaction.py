@@ -73,9 +73,15 @@ class CellGuard:
 class Transaction:
     """Reads and writes inside one transaction; made by :meth:`Database.transaction`."""
 
-    def __init__(self, connection: sa.Connection, targets: Mapping[str, sa.TableClause]) -> None:
+    def __init__(
+        self,
+        connection: sa.Connection,
+        targets: Mapping[str, sa.TableClause],
+        tables: Mapping[str, schema.Table],
+    ) -> None:
         self._connection = connection
         self._targets = targets
+        self._tables = tables
 
     def _target(self, table: str) -> sa.TableClause:
         target = self._targets.get(table)
@@ -88,8 +94,9 @@ class Transaction:
 
         That is the physical one in SQLite's files, and that of the keys on servers.
         """
+        self._target(table)
         is_file = self._connection.dialect.name == "sqlite"
-        return self.select(table, order=() if is_file else schema.table(table).keys)
+        return self.select(table, order=() if is_file else self._tables[table].keys)
 
     def select(
         self,
@@ -118,7 +125,7 @@ class Transaction:
         Primary keys without a value get an empty one, as xCAT does (specs/database.md, section 6).
         """
         target = self._target(table)
-        for columns, group in _by_columns(_with_keys(schema.table(table), rows)).items():
+        for columns, group in _by_columns(_with_keys(self._tables[table], rows)).items():
             self._connection.execute(
                 statements.insert(target, columns),
                 [{name: _text(row[name]) for name in columns} for row in group],
@@ -136,6 +143,10 @@ class Transaction:
             raise ValueError("a delete without a key would empty the table")
         return self._connection.execute(statements.delete(self._target(table), key)).rowcount
 
+    def clear(self, table: str) -> None:
+        """Delete all rows."""
+        self._connection.execute(sa.delete(self._target(table)))
+
     def write_rows(self, table: str, writes: Sequence[keyed.RowWrite]) -> None:
         """Set values for keys: all stored rows with the key (even disabled ones), else a new row.
 
@@ -143,7 +154,7 @@ class Transaction:
         given become ''.  Each key may appear once.
         """
         target = self._target(table)
-        empty = dict.fromkeys(schema.table(table).keys, "")
+        empty = dict.fromkeys(self._tables[table].keys, "")
         groups: dict[tuple[str, ...], list[keyed.RowWrite]] = {}
         for write in writes:
             groups.setdefault(keyed.columns_of(write.key), []).append(write)
@@ -194,7 +205,7 @@ class Transaction:
         columns = dict.fromkeys((key_column, *(item.column for item in wanted)))
         if "disable" in target.c:
             columns["disable"] = None
-        keys = [key for key in schema.table(table).keys if key in target.c]
+        keys = [key for key in self._tables[table].keys if key in target.c]
         statement = statements.select(target, list(columns), order=keys)
         sheet = Sheet(columns, _fetch(self._connection, statement))
         found: dict[str, Mapping[str, str | None]] = {}
@@ -292,7 +303,7 @@ def _by_values(
 def _with_keys(
     table: schema.Table, rows: Sequence[Mapping[str, Any]]
 ) -> Iterable[Mapping[str, Any]]:
-    if table.auto_key is not None:
+    if table.found or table.auto_key is not None:
         return rows
     empty = dict.fromkeys(table.keys, "")
     return ({**empty, **row, **{k: "" for k in table.keys if row.get(k) is None}} for row in rows)
