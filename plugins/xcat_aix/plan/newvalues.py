@@ -31,7 +31,12 @@ def backup(servicenode: str | None) -> str | None:
 
 def is_monserver_valid(monserver: str | None) -> bool:
     """True for no value at all and for a pair."""
-    return not monserver or len(monserver.split(",")) > 1
+    return not monserver or len(_monitors(monserver)) > 1
+
+
+def _monitors(monserver: str) -> list[str]:
+    """The values of monserver; empty places at the end are none."""
+    return [part.strip() for part in monserver.rstrip(", ").split(",")]
 
 
 def new_values(
@@ -54,7 +59,7 @@ def _service_names(
     now: Mapping[str, str], choice: Choice, new_master: str
 ) -> Iterator[tuple[str, str]]:
     """The columns that hold the server's name as the MN knows it, compared as written."""
-    monitors = [part.strip() for part in now.get("monserver", "").split(",")]
+    monitors = _monitors(now.get("monserver", ""))
     if len(monitors) > 1 and choice.old and monitors[0] == choice.old:
         yield "monserver", f"{choice.new},{new_master}"
     if choice.old and now.get("conserver") == choice.old:

@@ -94,15 +94,24 @@ def _service_nodes_among(
 ) -> frozenset[str]:
     """Those of ``nodes`` that are service nodes: listed in servicenode, or serving one of the others."""
     listed = {row.get("node") for row in tables.rows("servicenode")}
-    texts = {
-        row["servicenode"].text for row in map(noderes.get, nodes) if row and "servicenode" in row
-    }
-    serving = {asked.source, asked.dest, *(entry for text in texts for entry in entries(text))}
+    serving = {asked.source, asked.dest, *_serving_others(nodes, noderes)}
     return frozenset(
         node
         for node in nodes
         if node in listed or node in serving or not listed.isdisjoint(tables.groups(node))
     )
+
+
+def _serving_others(nodes: Sequence[str], noderes: EffectiveRows) -> Iterator[str]:
+    """What other nodes have in their servicenode; an expression that does not fit gives a node's own name."""
+    by_text: dict[str, str] = {}
+    for node in nodes:
+        row = noderes.get(node, _NO_VALUES)
+        if "servicenode" in row:
+            text = row["servicenode"].text
+            by_text[text] = node if text not in by_text else ""
+    for text, only in by_text.items():
+        yield from (entry for entry in entries(text) if entry != only)
 
 
 def names_to_resolve(asked: Asked, tables: Tables, chosen: Chosen) -> frozenset[str]:
