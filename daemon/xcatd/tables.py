@@ -7,14 +7,21 @@ Facts: specs/database.md, sections 6 and 7.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from .db import schema
+from .db.schema import Table
 from .db.snapshot import Snapshot, Value
+
+if TYPE_CHECKING:
+    from .db.database import Database
 
 __all__ = [
     "Snapshot",
+    "Table",
     "Value",
     "columns",
+    "find",
     "has_column",
     "is_known",
     "names",
@@ -31,6 +38,18 @@ def names() -> tuple[str, ...]:
 def is_known(table: str) -> bool:
     """Whether there is such a table."""
     return table in schema.TABLES
+
+
+def find(database: Database, name: str) -> Table | None:
+    """What is known of a table, xCAT's or the administrator's; None for any other name, and for our own.
+
+    Raises :class:`xcatd.db.errors.DatabaseError`.
+    """
+    try:
+        table = database.table(name)
+    except KeyError:
+        return None
+    return None if table.own else table
 
 
 def columns(table: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from xcat_aix.commands.mkdef import Mkdef
 from xcat_aix.commands.nodels import Nodels
 from xcat_aix.commands.rmdef import Rmdef
 from xcat_aix.commands.tabdump import Tabdump
+from xcat_aix.commands.tabrestore import Tabrestore
 from xcatd.api import Contents, Context, NodeReply, Plugin, Reply, Request, error
 from xcatd.db import schema
 from xcatd.db.database import Database
@@ -31,7 +32,11 @@ PLUGINS: Mapping[str, Callable[[], Plugin]] = {
     "nodels": Nodels,
     "tabdump": Tabdump,
     "lsxcatd": Lsxcatd,
+    "tabrestore": Tabrestore,
 }
+
+#: Commands whose first operand is a noderange, expanded by the daemon.
+WITH_NODERANGE = frozenset(["nodels", "nodech", "noderm", "tabgrep"])
 
 #: What the daemon says its version is.
 VERSION = "Version 2.17 (git commit 0, built today)"
@@ -129,9 +134,11 @@ def context_for(database: Database | FixedDatabase, **changes: Any) -> Context:
 def request_for(argv: Sequence[str], context: Context, stdin: str | None = None) -> Request | Reply:
     """The request the plugin gets; a reply where the daemon refuses it."""
     command, *words = argv
+    if command == "tabrestore":
+        return restore_request(words, stdin or "")
     # The wire cannot tell an empty argument from none.
     args = tuple(word if word.strip() else None for word in words)
-    if command != "nodels":
+    if command not in WITH_NODERANGE:
         return Request(command, args, cwd="/tmp", stdin=stdin)
     noderange = next((word for word in words if not word.startswith("-")), "")
     if not noderange:
@@ -147,6 +154,18 @@ def request_for(argv: Sequence[str], context: Context, stdin: str | None = None)
         nodes=expansion.nodes,
         empty_noderange=not expansion.nodes,
     )
+
+
+def restore_request(words: Sequence[str], text: str) -> Request:
+    """What the client of ``tabrestore [-a] TABLE.csv`` sends: it reads the file itself."""
+    lines = text.splitlines(keepends=True)
+    extra: dict[str, tuple[str | None, ...]] = {
+        "table": (words[-1].partition(".")[0],),
+        "data": tuple(line if line.strip() else None for line in lines),
+    }
+    if "-a" in words:
+        extra["addrows"] = ("yes",)
+    return Request("tabrestore", extra=extra)
 
 
 def replies(argv: Sequence[str], context: Context, stdin: str | None = None) -> Iterator[Reply]:
