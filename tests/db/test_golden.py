@@ -62,3 +62,5 @@ def test_node_lookups(case):
         assert rows == answer["rows"]
         first = snapshot.values(table, columns, [node])[node]
         assert first == (found[0] if found else {})
+        texts = snapshot.texts(table, columns, [node])[node]
+        assert texts == {column: value.text for column, value in first.items()}

@@ -216,8 +216,10 @@ def test_reading_one_node_at_a_time_or_all_at_once_is_the_same(rows, groups, joi
     )
     together = snapshot.values("nodehm", ["mgt", "cons"])
     every = snapshot.values_all("nodehm", ["mgt", "cons"])
+    texts = snapshot.texts("nodehm", ["mgt", "cons"])
     for node in snapshot.nodes:
         assert every[node] == ([together[node]] if together[node] else [])
+        assert texts[node] == {column: value.text for column, value in together[node].items()}
         for column in ("mgt", "cons"):
             value = together[node].get(column)
             assert snapshot.value(node, "nodehm", column) == (value.text if value else None)

@@ -7,7 +7,7 @@ Joins the stored rows (:mod:`.sheet`), the inheritance rules (:mod:`.lookup`) an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from . import lookup, values
 from .schema import Table
@@ -42,18 +42,25 @@ class _Inherited(NamedTuple):
     """What nodes with the same groups share: finished values, and expressions to work out for each."""
 
     plain: dict[str, Value]
+    texts: dict[str, str]
     expressions: list[tuple[str, lookup.Found]]
 
 
 #: Last characters of own texts that may be more than they look: expressions and continued ones.
 _SPECIAL_ENDS = ("|", "/", lookup.NEXT_RECORD[-1])
 
+_Kept = TypeVar("_Kept")
 
-def _put(row: dict[str, Value], column: str, value: Value | None) -> None:
+
+def _put(row: dict[str, _Kept], column: str, value: _Kept | None) -> None:
     if value is None:
         row.pop(column, None)  # an own text that says "none" hides an inherited one
     else:
         row[column] = value
+
+
+def _text_of(value: Value | None) -> str | None:
+    return None if value is None else value.text
 
 
 class Reader:
@@ -86,6 +93,25 @@ class Reader:
         single = self._single(node)
         return next(iter(self._several(node)), {}) if single is None else single
 
+    def texts(self, node: str) -> dict[str, str]:
+        """The texts of :meth:`first`."""
+        inherited = self._shared(node)
+        own = self._rows.get(node, ())
+        if inherited is None or len(own) > 1:
+            return {column: value.text for column, value in self.first(node).items()}
+        row = inherited.texts.copy()
+        for column, shared in inherited.expressions:
+            _put(row, column, _text_of(_evaluated(node, shared)))
+        if own:
+            joined = self._rules.joined
+            for column, place in self._places:
+                text = own[0][place]
+                if text and (text[-1] in _SPECIAL_ENDS or column in joined):
+                    _put(row, column, _text_of(self._special(node, column, text, place)))
+                elif text:
+                    row[column] = text
+        return row
+
     def every(self, node: str) -> list[dict[str, Value]]:
         """As :meth:`first`, for every row of the node and of its groups; rows without values left out."""
         single = self._single(node)
@@ -95,10 +121,7 @@ class Reader:
 
     def _single(self, node: str) -> dict[str, Value] | None:
         """The only row; None when the node or a group of it has several."""
-        groups = self._groups.get(node, ())
-        if groups not in self._inherited:
-            self._inherited[groups] = self._inherit(groups)
-        inherited = self._inherited[groups]
+        inherited = self._shared(node)
         own = self._rows.get(node, ())
         if inherited is None or len(own) > 1:
             return None
@@ -106,34 +129,45 @@ class Reader:
         for column, shared in inherited.expressions:
             _put(row, column, _evaluated(node, shared))
         if own:
-            self._put_own(row, node, groups, own[0])
+            self._put_own(row, node, own[0])
         return row
+
+    def _shared(self, node: str) -> _Inherited | None:
+        """What the node's groups give it; None: one has several rows."""
+        groups = self._groups.get(node, ())
+        if groups not in self._inherited:
+            self._inherited[groups] = self._inherit(groups)
+        return self._inherited[groups]
 
     def _inherit(self, groups: Groups) -> _Inherited | None:
         """What a node without an own row gets from these groups; None: a group has several rows."""
         if any(len(self._rows.get(group, ())) > 1 for group in groups):
             return None
-        inherited = _Inherited({}, [])
+        inherited = _Inherited({}, {}, [])
         for column, place in self._places:
             found = lookup.column_value("", column, None, self._chain(groups, place), self._rules)
             if found is not None and values.is_expression(found.text):
                 inherited.expressions.append((column, found))
             elif found is not None:
                 inherited.plain[column] = Value(found.text, found.groups, found.text)
+                inherited.texts[column] = found.text
         return inherited
 
-    def _put_own(self, row: dict[str, Value], node: str, groups: Groups, cells: Cells) -> None:
+    def _put_own(self, row: dict[str, Value], node: str, cells: Cells) -> None:
         joined = self._rules.joined
         for column, place in self._places:
             own = cells[place]
             if not own:
                 continue
             if own[-1] in _SPECIAL_ENDS or column in joined:
-                chain = self._chain(groups, place)
-                found = lookup.column_value(node, column, own, chain, self._rules)
-                _put(row, column, _evaluated(node, found))
+                _put(row, column, self._special(node, column, own, place))
             else:
                 row[column] = Value(own, (), own)
+
+    def _special(self, node: str, column: str, own: str, place: int) -> Value | None:
+        """The value of an own text that may be an expression, or continued by groups."""
+        chain = self._chain(self._groups.get(node, ()), place)
+        return _evaluated(node, lookup.column_value(node, column, own, chain, self._rules))
 
     def _chain(self, groups: Groups, place: int) -> Iterator[tuple[str, str]]:
         for group in groups:

@@ -70,6 +70,10 @@ class Snapshot:
         sheet = self._sheet(table)
         return [sheet.view(cells) for cells in (sheet.cells if include_disabled else sheet.live)]
 
+    def is_empty(self, table: str) -> bool:
+        """Whether the table has no live row."""
+        return not self._sheet(table).live
+
     @cached_property
     def site(self) -> Mapping[str, str]:
         """The site table: live rows with a value."""
@@ -131,6 +135,13 @@ class Snapshot:
         """
         reader = self._reader(table, columns)
         return {node: reader.first(node) for node in self._wanted(nodes)}
+
+    def texts(
+        self, table: str, columns: Iterable[str], nodes: Iterable[str] | None = None
+    ) -> dict[str, dict[str, str]]:
+        """The texts alone of :meth:`values`, for those who do not ask where they come from."""
+        reader = self._reader(table, columns)
+        return {node: reader.texts(node) for node in self._wanted(nodes)}
 
     def values_all(
         self, table: str, columns: Iterable[str], nodes: Iterable[str] | None = None

@@ -12,10 +12,12 @@ import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -265,14 +267,26 @@ def _read(connection: sa.Connection, table: Table, namespace: str | None) -> She
     columns = (*table.columns, *(name for name in on_disk if name not in table.columns))
     if not on_disk:
         return Sheet(columns, ())
-    target = statements.target(table.name, on_disk, namespace)
-    statement = sa.select(
-        *(
-            _as_text(target, name, on_disk[name]) if name in on_disk else sa.null().label(name)
-            for name in columns
-        )
-    ).order_by(sa.literal_column("rowid"))
-    return Sheet(columns, _fetch(connection, statement))
+    text = _select(table.name, namespace or "main", tuple(on_disk.items()), columns)
+    return Sheet(columns, _fetch(connection, text))
+
+
+@lru_cache(maxsize=1024)
+def _select(
+    name: str,
+    namespace: str,
+    on_disk: tuple[tuple[str, str], ...],
+    columns: tuple[str, ...],
+) -> str:
+    """The SELECT of all rows; ``on_disk`` are the columns there are, with their declared types."""
+    kinds = dict(on_disk)
+    target = statements.target(name, kinds, namespace)
+    chosen = (
+        _as_text(target, column, kinds[column]) if column in kinds else sa.null().label(column)
+        for column in columns
+    )
+    statement = sa.select(*chosen).order_by(sa.literal_column("rowid"))
+    return str(statement.compile(dialect=sqlite_dialect()))
 
 
 def _as_text(target: sa.TableClause, name: str, kind: str) -> sa.ColumnElement[str]:
@@ -282,17 +296,16 @@ def _as_text(target: sa.TableClause, name: str, kind: str) -> sa.ColumnElement[s
     return sa.cast(column, sa.Text).label(name)
 
 
-def _fetch(connection: sa.Connection, statement: sa.ClauseElement) -> list[Cells]:
+def _fetch(connection: sa.Connection, statement: str) -> list[Cells]:
     """Rows as the driver's own tuples: a large table is read several times a minute."""
     driver: Any = connection.connection.dbapi_connection
-    text = str(statement.compile(dialect=connection.dialect))
     try:
-        return list(driver.execute(text))
+        return list(driver.execute(statement))
     except sqlite3.OperationalError as error:
         if "decode" not in str(error):
             raise DatabaseError(f"cannot read the database: {error}") from error
     driver.text_factory = _decode
-    return list(driver.execute(text))
+    return list(driver.execute(statement))
 
 
 def _decode(text: bytes) -> str:

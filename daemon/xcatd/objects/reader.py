@@ -54,23 +54,29 @@ class ObjectReader:
         wanted: Collection[str] | None = None,
         *,
         places: Places | None = None,
+        with_empty: bool = False,
     ) -> dict[str, Values]:
         """The objects of these names with these attributes (all by default).
 
         Names that do not exist come back as well, without own values; objects of which nothing is
         readable at all are left out.  Values of nodes are effective, those of others as stored.
-        ``places`` is filled with where each value came from.
+        ``places`` is filled with where each value came from.  ``with_empty``: attributes whose row exists
+        but holds nothing are there as ''; conditions (``-w``) tell them from attributes without a row.
         """
         if kind in mapping.FREE_TYPES:
             return self._read_free(kind, names)
+        if kind in mapping.LOG_TYPES:
+            names = set(names) & set(self._keys(kind))
         definition = mapping.TYPES[kind]
         found: dict[str, Values] = {name: {} for name in names}
         if found:
             entries = definition.readable(wanted)
-            _Filling(self._snapshot, definition.name, entries, found, places).fill()
-        return {
-            name: values for name, values in found.items() if values or definition.always_exists
-        }
+            _Filling(
+                self._snapshot, definition.name, entries, found, places, with_empty=with_empty
+            ).fill()
+        if definition.always_exists:
+            return found
+        return {name: values for name, values in found.items() if values}
 
     def _read_free(self, kind: str, names: Iterable[str]) -> dict[str, Values]:
         if kind == "site":
@@ -132,7 +138,10 @@ class _Filling:
         entries: tuple[Entry, ...],
         found: dict[str, Values],
         places: Places | None,
+        *,
+        with_empty: bool,
     ) -> None:
+        self._with_empty = with_empty and kind not in mapping.LOG_TYPES
         self._snapshot = snapshot
         self._kind = kind
         self._entries = entries
@@ -177,7 +186,8 @@ class _Filling:
         """The texts this entry's rows hold: object to column to text, objects without left out."""
         key = (entry.table, entry.name_column, entry.fixed)
         if key not in self._rows:
-            self._rows[key] = dict(self._read(entry)) if self._snapshot.rows(entry.table) else {}
+            is_empty = self._snapshot.is_empty(entry.table)
+            self._rows[key] = {} if is_empty else dict(self._read(entry))
         return self._rows[key]
 
     def _read(self, entry: Entry) -> Iterator[tuple[str, dict[str, str]]]:
@@ -195,9 +205,9 @@ class _Filling:
     def _effective(
         self, table: str, columns: tuple[str, ...]
     ) -> Iterator[tuple[str, dict[str, str]]]:
-        for name, row in self._snapshot.values(table, columns, self._found).items():
+        for name, row in self._snapshot.texts(table, columns, self._found).items():
             if row:
-                yield name, {column: value.text for column, value in row.items()}
+                yield name, row
 
     def _own(self, table: str, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
         for name in self._found:
@@ -212,4 +222,5 @@ class _Filling:
         for row in self._snapshot.rows(entry.table):
             name = row.get(entry.name_column)
             if name in self._found and all(row.get(column) == text for column, text in entry.fixed):
-                yield name, {column: text for column in columns if (text := row[column])}
+                texts = ((column, row[column] or "") for column in columns)
+                yield name, {column: text for column, text in texts if text or self._with_empty}

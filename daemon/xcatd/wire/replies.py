@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from xcatd.messages import Contents, NodeReply, Reply
 
-from .tree import MARKUP, escape
+from .tree import escape
 
 #: Other control characters kill the client's parser; other characters would be printed as Latin-1.
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x1b\x20-\x7f]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
+
+#: Stands between texts while they are escaped; no client may get it.
+_GAP = "\0"
 
 DONE_NAME = "serverdone"
 
@@ -31,11 +34,13 @@ def _leaf(name: str, text: str) -> str:
 
 
 def _leaves(name: str, texts: Sequence[str]) -> str:
-    """One element per text; long lists of plain lines are the usual case, and checked as a whole."""
-    everything = "".join(texts)
-    if everything.isascii() and everything.isprintable() and MARKUP.search(everything) is None:
-        return f"<{name}>" + f"</{name}><{name}>".join(texts) + f"</{name}>"
-    return "".join(_leaf(name, text) for text in texts)
+    """One element per text; thousands of lines are the usual case, so all are escaped at once."""
+    joined = _GAP.join(texts)
+    if joined.count(_GAP) >= len(texts):  # a text has this character itself
+        return "".join(_leaf(name, text) for text in texts)
+    if not (joined.isascii() and "".join(texts).isprintable()):
+        joined = _GAP.join(map(clean, texts))
+    return f"<{name}>" + escape(joined).replace(_GAP, f"</{name}><{name}>") + f"</{name}>"
 
 
 def _checked(name: str) -> str:

@@ -130,15 +130,15 @@ def parse(document: bytes, root: str, limits: Limits) -> Tree:
     return value or {}
 
 
-MARKUP = re.compile(r'[&<>"]')
+_MARKUP = re.compile(r'[&<>"]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
 def escape(text: str) -> str:
     """Text as element content, escaped as the existing clients do."""
-    if MARKUP.search(text) is None:
+    if _MARKUP.search(text) is None:
         return text
-    return MARKUP.sub(lambda match: _ESCAPES[match.group()], text)
+    return _MARKUP.sub(lambda match: _ESCAPES[match.group()], text)
 
 
 def layout(root: str, tree: Mapping[str, Sequence[Value]]) -> str:
