@@ -37,6 +37,16 @@ class Kind(enum.Enum):
         return self is not Kind.LINUX
 
 
+class Change(enum.Enum):
+    """What becomes of a node's service node; the value is a word for programs."""
+
+    MOVED = "moved"
+    #: Its first one: it may well not be installed yet, so it need not be up.
+    FIRST = "first"
+    #: The same as before; only the list of its service nodes changes, and nothing on the node.
+    KEPT = "kept"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The request, parsed.  ``postscripts`` keeps the user's order; ``("all",)`` means every listed one."""
@@ -58,7 +68,8 @@ class Choice:
     """A node and the servers it goes between.
 
     ``old`` and ``new`` are names as the MN knows them, as written; ``old_master`` is what the node
-    knows of the old one.  ``server`` is the node name behind ``new``, for its agent.
+    knows of the old one.  ``server`` is the node name behind ``new``, for its agent.  ``servicenode`` is the
+    whole new list; None: ``new`` is put in front of the present one.
     """
 
     node: str
@@ -69,6 +80,13 @@ class Choice:
     server: str
     old_master: str | None
     image: str | None
+    servicenode: str | None = None
+    change: Change = Change.MOVED
+
+    @property
+    def is_kept(self) -> bool:
+        """True if nothing is to be done on the node, nor asked of its service node."""
+        return self.change is Change.KEPT
 
 
 @dataclass(frozen=True, slots=True)

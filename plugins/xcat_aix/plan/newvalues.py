@@ -46,7 +46,9 @@ def new_values(
 
     ``now`` are the effective values of the columns of :data:`NODERES` and :data:`NODEHM`.
     """
-    wanted = {"servicenode": _servicenode(now.get("servicenode"), choice.new)}
+    wanted = {"servicenode": choice.servicenode or _servicenode(now.get("servicenode"), choice.new)}
+    if choice.is_kept:
+        return wanted if now.get("xcatmaster") else {**wanted, "xcatmaster": new_master}
     wanted["xcatmaster"] = new_master
     for column in ("nfsserver", "tftpserver"):
         if _is_same(now.get(column), choice.old_master, addresses):

@@ -23,7 +23,7 @@ from xcat_aix_proto.operations import (
 
 from .fold import fold
 from .model import Lane, Note, Step
-from .moves import Asked, Kind, Move, MoveError, World
+from .moves import Asked, Change, Choice, Kind, Move, MoveError, World
 from .readiness import nim_name
 from .subnets import XCATMASTER, Networks, address_of
 from .tables import Row, Tables
@@ -32,6 +32,7 @@ DATABASE_LANE = "database"
 STANDARD_SCRIPTS = ("syslog", "setupntp", "mkresolvconf")
 _DEFAULTS = "xcatdefaults"
 _SKIP_NOTE = "not up; it takes the new server when it is network-booted"
+_FIRST_SKIP_NOTE = "not up; it had no service node before and takes this one when it is installed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def _lane(move: Move, planner: _Planner) -> Lane:
         )
     except AgentError as error:
         raise MoveError(f"cannot plan the steps on node {move.node}: {error}") from None
-    is_optional = move.choice.kind is Kind.DISKLESS
+    skip_note = _skip_note(move.choice)
     return Lane(
         id=lane_id(move.node),
         steps=steps,
@@ -173,9 +174,16 @@ def _lane(move: Move, planner: _Planner) -> Lane:
         target=move.node,
         via=move.choice.server,
         needs=(DATABASE_LANE,),
-        if_unreachable="skip" if is_optional else "fail",
-        skip_note=_SKIP_NOTE if is_optional else "",
+        if_unreachable="skip" if skip_note else "fail",
+        skip_note=skip_note,
     )
+
+
+def _skip_note(choice: Choice) -> str:
+    """Why the node need not be up; empty if it must."""
+    if choice.kind is Kind.DISKLESS:
+        return _SKIP_NOTE
+    return _FIRST_SKIP_NOTE if choice.change is Change.FIRST else ""
 
 
 def operation_step(word: str, title: str, operation: Operation) -> Step:

@@ -6,7 +6,7 @@ new value of a table cell, or know what is done on a node.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .fold import fold
@@ -47,10 +47,13 @@ class Chosen:
 _NO_VALUES: Mapping[str, Effective] = {}
 
 
-def chosen_nodes(asked: Asked, tables: Tables, expanded: Iterable[str] | None) -> Chosen:
+def chosen_nodes(
+    asked: Asked, tables: Tables, expanded: Iterable[str] | None, servers: Iterable[str] = ()
+) -> Chosen:
     """The nodes to move, without the service nodes; raises :class:`MoveError` if there are none.
 
-    ``expanded`` are the nodes of the noderange, None for the form with a source alone.
+    ``expanded`` are the nodes of the noderange, None for the form with a source alone; ``servers`` are
+    further names of service nodes.
     """
     if asked.source and asked.source == asked.dest:
         raise MoveError(
@@ -67,7 +70,8 @@ def chosen_nodes(asked: Asked, tables: Tables, expanded: Iterable[str] | None) -
         empty = "the noderange names no node: nothing to move"
     if not found:
         raise MoveError(empty)
-    left_out = _service_nodes_among(found, asked, tables, noderes)
+    servers = {*servers, asked.source or "", asked.dest or ""}
+    left_out = _service_nodes_among(found, servers, tables, noderes)
     nodes = tuple(node for node in found if node not in left_out)
     if not nodes:
         raise MoveError(f"cannot move {fold(found)}: service nodes are not moved")
@@ -90,11 +94,11 @@ def _served_by(source: str, noderes: EffectiveRows) -> Iterator[str]:
 
 
 def _service_nodes_among(
-    nodes: Sequence[str], asked: Asked, tables: Tables, noderes: EffectiveRows
+    nodes: Sequence[str], servers: Iterable[str], tables: Tables, noderes: EffectiveRows
 ) -> frozenset[str]:
     """Those of ``nodes`` that are service nodes: listed in servicenode, or serving one of the others."""
     listed = {row.get("node") for row in tables.rows("servicenode")}
-    serving = {asked.source, asked.dest, *_serving_others(nodes, noderes)}
+    serving = {*servers, *_serving_others(nodes, noderes)}
     return frozenset(
         node
         for node in nodes
@@ -114,8 +118,10 @@ def _serving_others(nodes: Sequence[str], noderes: EffectiveRows) -> Iterator[st
         yield from (entry for entry in entries(text) if entry != only)
 
 
-def names_to_resolve(asked: Asked, tables: Tables, chosen: Chosen) -> frozenset[str]:
-    """Every name whose address the plan may need."""
+def names_to_resolve(
+    asked: Asked, tables: Tables, chosen: Chosen, servers: Collection[str] = ()
+) -> frozenset[str]:
+    """Every name whose address the plan may need; ``servers`` are those that all nodes are spread over."""
     names: set[str | None] = {asked.source_facing, asked.dest_facing, asked.dest, *chosen.nodes}
     lists: set[str] = set()
     for node in chosen.nodes:
@@ -123,11 +129,12 @@ def names_to_resolve(asked: Asked, tables: Tables, chosen: Chosen) -> frozenset[
         names.update(row[column].text for column in _FACING if column in row)
         if "servicenode" in row:
             lists.add(row["servicenode"].text)
-    listed = {entry for text in lists for entry in entries(text)[:2]}
+    most = None if servers else 2
+    listed = {*servers, *(entry for text in lists for entry in entries(text)[:most])}
     names.update(listed)
     names.update(row.get("gateway") for row in tables.rows("networks"))
     if not ({asked.dest} if asked.dest else listed) <= frozenset(tables.nodes):
-        names.update(_possible_servers(tables))
+        names.update(possible_servers(tables))
     return frozenset(
         name for name in names if name and not name.startswith("<") and not is_address(name)
     )
@@ -141,8 +148,8 @@ def choose(
 ) -> tuple[tuple[Choice, ...], tuple[Note, ...]]:
     """For each node where it goes from and to; raises :class:`MoveError` naming what stands against it."""
     nodes = chosen.nodes
-    _refuse([f"Could not resolve node '{node}'." for node in nodes if node not in addresses])
-    kinds = _kinds(tables, chosen)
+    require_addresses(nodes, addresses)
+    kinds = kinds_of(tables, chosen)
     if asked.lite_only:
         _refuse_lite(kinds)
     destinations = {node: asked.dest or backup(chosen.text(node, "servicenode")) for node in nodes}
@@ -162,7 +169,12 @@ def choose(
     return choices, tuple(_too_many(asked, choices, chosen))
 
 
-def _possible_servers(tables: Tables) -> set[str]:
+def require_addresses(nodes: Iterable[str], addresses: Mapping[str, str]) -> None:
+    """Raise :class:`MoveError` naming the nodes that have none."""
+    _refuse([f"Could not resolve node '{node}'." for node in nodes if node not in addresses])
+
+
+def possible_servers(tables: Tables) -> set[str]:
     """The nodes that another name or an address may stand for: those whose address is defined."""
     named = {
         row.get("node") or "" for table in ("servicenode", "hosts") for row in tables.rows(table)
@@ -190,7 +202,8 @@ def _refuse_lite(kinds: Mapping[str, Kind]) -> None:
     )
 
 
-def _kinds(tables: Tables, chosen: Chosen) -> dict[str, Kind]:
+def kinds_of(tables: Tables, chosen: Chosen) -> dict[str, Kind]:
+    """What each chosen node is to a move."""
     types = {row.get("imagename"): row.get("nimtype") for row in tables.rows("nimimage")}
     return {
         node: _kind(chosen.nodetype.get(node, _NO_VALUES), types.get(chosen.image(node)))
@@ -214,10 +227,10 @@ def _servers(
     destinations: Mapping[str, str | None], tables: Tables, addresses: Mapping[str, str]
 ) -> dict[str, str]:
     """The node behind each destination; raises for one that is no node of the cluster."""
-    nodes = frozenset(tables.nodes)
+    behind = Behind(tables, addresses)
     servers: dict[str, str] = {}
     for new in sorted({new for new in destinations.values() if new}):
-        server = new if new in nodes else _other_name_of(new, nodes, tables, addresses)
+        server = behind.node(new)
         if server is None:
             named = [node for node, wanted in destinations.items() if wanted == new]
             raise MoveError(
@@ -228,18 +241,32 @@ def _servers(
     return servers
 
 
-def _other_name_of(
-    name: str, nodes: frozenset[str], tables: Tables, addresses: Mapping[str, str]
-) -> str | None:
-    """A long name or an address of a node counts as the node, if both resolve to the same address."""
-    address = address_of(name, addresses)
-    short = name.partition(".")[0]
-    if short in nodes and addresses.get(short, address) == address:
-        return short
-    if address is None:
-        return None
-    known = sorted(_possible_servers(tables))
-    return next((server for server in known if addresses.get(server) == address), None)
+class Behind:
+    """The node that a service node's name, as written somewhere, stands for."""
+
+    def __init__(self, tables: Tables, addresses: Mapping[str, str]) -> None:
+        self._tables = tables
+        self._addresses = addresses
+        self._nodes = frozenset(tables.nodes)
+        self._found: dict[str, str | None] = {}
+
+    def node(self, name: str) -> str | None:
+        """A long name or an address of a node counts as the node, if both resolve to the same address."""
+        if name in self._nodes:
+            return name
+        if name not in self._found:
+            self._found[name] = self._other_name_of(name)
+        return self._found[name]
+
+    def _other_name_of(self, name: str) -> str | None:
+        address = address_of(name, self._addresses)
+        short = name.partition(".")[0]
+        if short in self._nodes and self._addresses.get(short, address) == address:
+            return short
+        if address is None:
+            return None
+        known = sorted(possible_servers(self._tables))
+        return next((server for server in known if self._addresses.get(server) == address), None)
 
 
 def _choice(  # noqa: PLR0917 - called once, in a comprehension

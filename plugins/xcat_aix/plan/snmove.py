@@ -14,7 +14,7 @@ from xcat_aix_proto.facts import NimDatabase
 from .fold import fold
 from .leftover import leftover_notes
 from .model import Cell, Lane, Note, Plan, Step
-from .moves import Asked, Choice, Kind, Move, MoveError, World
+from .moves import Asked, Choice, Kind, Move, MoveError, ServiceNode, World
 from .nodesteps import DATABASE_LANE, node_work
 from .readiness import findings
 from .selection import MOST_NAMED, Chosen
@@ -42,22 +42,30 @@ TABLES = (
 
 
 def plan(
-    asked: Asked, tables: Tables, chosen: Chosen, choices: Sequence[Choice], world: World
+    asked: Asked,
+    tables: Tables,
+    chosen: Chosen,
+    choices: Sequence[Choice],
+    world: World,
+    *,
+    command: str = COMMAND,
 ) -> Plan:
     """Plan the move of ``choices``, made from ``chosen``; raises :class:`MoveError` if it cannot or must not be done.
 
-    A plan without nodes is one where every node is already served by its new service node.
+    A plan without nodes is one where every node is already served by its new service node.  On kept nodes nothing
+    is done, and nothing is asked of their service node.
     """
     unanswered = _unanswered(asked, choices, world)
     moves = _with_masters(asked, tables, choices, world)
     writes = planned_writes(tables, chosen, moves, world.addresses)
-    ready = findings([move.choice for move in writes.moves], _nims(world), tables)
+    going = [move for move in writes.moves if not move.choice.is_kept]
+    ready = findings([move.choice for move in going], _nims(world), tables)
     if asked.strict and (ready or unanswered):
         raise MoveError(*(_line(note) for note in (*unanswered, *ready)))
-    work = node_work(asked, tables, writes.moves, world)
+    work = node_work(asked, tables, going, world)
     rebuilt = tuple(cell.key for cell in writes.cells if cell.column == "conserver")
     return Plan(
-        command=COMMAND,
+        command=command,
         nodes=tuple(move.node for move in writes.moves),
         lanes=(*_shared_lanes(writes, rebuilt), *work.lanes),
         cells=writes.cells,
@@ -69,11 +77,11 @@ def plan(
             *ready,
             *writes.notes,
             *work.notes,
-            *leftover_notes(asked, tables, writes.moves, world),
+            *leftover_notes(asked, tables, going, world),
         ),
         summary={
-            "routes": _routes(writes.moves, world.addresses),
-            "boot": [move.node for move in writes.moves if move.choice.kind is Kind.DISKLESS],
+            "routes": _routes(going, world.addresses),
+            "boot": [move.node for move in going if move.choice.kind is Kind.DISKLESS],
             "conserver": list(rebuilt),
             "ignore_nodes": asked.ignore_nodes,
             "default_routes": work.has_routes,
@@ -83,7 +91,8 @@ def plan(
 
 def servers_to_ask(choices: Sequence[Choice]) -> tuple[str, ...]:
     """The new service nodes whose agents must answer: those that get AIX nodes."""
-    return tuple(dict.fromkeys(choice.server for choice in choices if choice.kind.is_aix))
+    going = (choice for choice in choices if choice.kind.is_aix and not choice.is_kept)
+    return tuple(dict.fromkeys(choice.server for choice in going))
 
 
 def servers_of(choices: Sequence[Choice]) -> tuple[str, ...]:
@@ -133,12 +142,15 @@ def _with_masters(
     facing: dict[tuple[str, Network], str | None] = {}
     moves, failed = [], []
     for choice in choices:
+        if choice.is_kept and choice.old_master:
+            moves.append(Move(choice, choice.old_master))
+            continue
         network = networks.of(choice.address)
         master = None
         if network is not None:
             key = (choice.server, network)
             if key not in facing:
-                facing[key] = _facing(world, choice.server, network)
+                facing[key] = facing_address(world.service_nodes.get(choice.server), network)
             master = facing[key]
         if master is None:
             failed.append(choice.node)
@@ -156,9 +168,9 @@ def _no_master(nodes: Sequence[str]) -> Iterator[str]:
         yield f"... and {len(nodes) - MOST_NAMED} more like this"
 
 
-def _facing(world: World, server: str, network: Network) -> str | None:
-    found = world.service_nodes.get(server)
-    own = found.addresses if found else ()
+def facing_address(server: ServiceNode | None, network: Network) -> str | None:
+    """The first of a service node's addresses in a network: the xcatmaster of the nodes there."""
+    own = server.addresses if server else ()
     return next((address for address in own if network.has(address)), None)
 
 

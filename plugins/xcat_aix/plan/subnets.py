@@ -25,6 +25,10 @@ class Network:
     base: int
     gateway: str | None = None
 
+    def __str__(self) -> str:
+        address = ipaddress.IPv4Address if self.version == 4 else ipaddress.IPv6Address
+        return f"{address(self.base << (_BITS[self.version] - self.prefix))}/{self.prefix}"
+
     def has(self, address: str) -> bool:
         """True if ``address`` (text) lies in this network."""
         number = _parse(address)

@@ -46,18 +46,24 @@ def planned_writes(
             move.choice.new,
             move.choice.old,
             move.choice.old_master,
+            move.choice.servicenode,
+            move.choice.change,
         )
         wanted = known.get(key)
         if wanted is None:
             wanted = known[key] = new_values(now, move.choice, move.new_master, addresses)
         if wanted.items() <= now.items():
             writer.leave(move)
-        elif writer.write(move, wanted) and not is_monserver_valid(now.get("monserver")):
+        elif writer.write(move, wanted) and not _leaves_monserver_alone(move, now):
             bad_monitor.append(move.node)
     notes = list(writer.notes())
     if bad_monitor:
         notes.append(Note("warning", MONSERVER_INVALID, subject=fold(bad_monitor)))
     return Writes(tuple(writer.moves), tuple(writer.cells), tuple(writer.guards), tuple(notes))
+
+
+def _leaves_monserver_alone(move: Move, now: Mapping[str, str]) -> bool:
+    return move.choice.is_kept or is_monserver_valid(now.get("monserver"))
 
 
 class _Writer:
