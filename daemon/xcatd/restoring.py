@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import tables
-from .text import tablecsv
 from .tables import Table
+from .text import tablecsv
 from .text.tablecsv import BadHeaderError, Record
 
 if TYPE_CHECKING:
@@ -30,18 +30,24 @@ class Problem(NamedTuple):
 
 
 def restore(
-    database: Database, name: str, lines: Sequence[str | None], *, adds: bool = False
+    database: Database,
+    name: str,
+    lines: Sequence[str | None],
+    *,
+    adds: bool = False,
+    widened: Table | None = None,
 ) -> list[Problem]:
     """Make these lines the table's rows, or add them to its rows; whatever is wrong, nothing is stored.
 
-    ``lines`` start with the header.  Returns every problem, an empty list when all is stored.  Raises
+    ``lines`` start with the header.  Where the table was ``widened`` for them, columns that it still lacks are
+    empty ones and are left out.  Returns every problem, an empty list when all is stored.  Raises
     :class:`xcatd.db.errors.DatabaseError` when the database cannot be used at all.
     """
-    table = tables.find(database, name)
+    table = widened or tables.find(database, name)
     if table is None:
         return [Problem(f"Unable to open {name}")]
     try:
-        columns = _columns(table, lines[0] if lines else None)
+        columns = _columns(None if widened else table, lines[0] if lines else None)
     except BadHeaderError as bad:
         return [Problem(str(bad), 1)]
     records = tablecsv.read(lines[1:], len(columns))
@@ -53,10 +59,11 @@ def restore(
     return problems
 
 
-def _columns(table: Table, header: str | None) -> tuple[str, ...]:
+def _columns(table: Table | None, header: str | None) -> tuple[str, ...]:
+    """The header's columns; ``table`` must have them all where it is given."""
     columns = tablecsv.read_header(header)
     for column in columns:
-        if column not in table.columns:
+        if table is not None and column not in table.columns:
             raise BadHeaderError(
                 f"The header line indicates that column '{column}' should exist, "
                 f"which is not defined in the schema for '{table.name}'"
@@ -77,7 +84,8 @@ class _Rows:
         self.new: list[_Row] = []
         self._table = table
         self._columns = columns
-        self._kept = [column for column in columns if column != table.auto_key]
+        known = set(table.columns) - {table.auto_key}
+        self._kept = [column for column in columns if column in known]
         self._keys = () if table.auto_key else table.keys
         self._cells: set[_Cells] = set()
         self._taken: set[_Cells] = set()

@@ -20,10 +20,13 @@ __all__ = [
     "Snapshot",
     "Table",
     "Value",
+    "all_names",
+    "can_be_named",
     "columns",
     "find",
     "has_column",
     "is_known",
+    "is_name",
     "names",
     "number_column",
     "values_all",
@@ -50,6 +53,22 @@ def find(database: Database, name: str) -> Table | None:
     except KeyError:
         return None
     return None if table.own else table
+
+
+def all_names(database: Database) -> tuple[str, ...]:
+    """Tables of xCAT and of the administrator, sorted; raises :class:`xcatd.db.errors.DatabaseError`."""
+    return tuple(sorted({*schema.TABLES, *database.user_tables()}))
+
+
+def is_name(text: str) -> bool:
+    """Whether others' tables and columns can be called so."""
+    return schema.is_name(text)
+
+
+def can_be_named(name: str) -> bool:
+    """Whether a new table can have this name."""
+    is_own = name in schema.OWN_TABLES or name in schema.TABLES
+    return schema.is_name(name) and not is_own
 
 
 def columns(table: str) -> tuple[str, ...]:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from xcat_aix.commands.chdef import Chdef
+from xcat_aix.commands.gettab import Gettab
 from xcat_aix.commands.lsdef import Lsdef
 from xcat_aix.commands.lsxcatd import Lsxcatd
 from xcat_aix.commands.mkdef import Mkdef
 from xcat_aix.commands.nodels import Nodels
 from xcat_aix.commands.rmdef import Rmdef
+from xcat_aix.commands.tabch import Tabch
 from xcat_aix.commands.tabdump import Tabdump
 from xcat_aix.commands.tabrestore import Tabrestore
 from xcatd.api import Contents, Context, NodeReply, Plugin, Reply, Request, error
@@ -33,6 +35,8 @@ PLUGINS: Mapping[str, Callable[[], Plugin]] = {
     "tabdump": Tabdump,
     "lsxcatd": Lsxcatd,
     "tabrestore": Tabrestore,
+    "tabch": Tabch,
+    "gettab": Gettab,
 }
 
 #: Commands whose first operand is a noderange, expanded by the daemon.
@@ -103,6 +107,12 @@ class FixedDatabase:
     def __init__(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         self._sheets = {name: _sheet(name, tables.get(name, ())) for name in schema.TABLES}
         self.reads: list[frozenset[str]] = []
+
+    def user_tables(self) -> Mapping[str, schema.Table]:
+        return {}
+
+    def table(self, name: str) -> schema.Table:
+        return schema.table(name)
 
     def read(self, tables: Iterable[str]) -> Snapshot:
         wanted = set(tables)

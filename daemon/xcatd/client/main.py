@@ -64,12 +64,12 @@ def run(command: str, args: Sequence[str], environ: Mapping[str, str]) -> int:
     request = _request(command, args, environ, is_terminal=is_terminal)
     document = layout("xcatrequest", request).encode("utf-8", "surrogateescape")
     try:
-        sock = _connection(environ)
+        sock = open_connection(environ)
     except connect.ScopeError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     except connect.ConnectError as error:
-        return _no_connection(error, environ)
+        return say_no_connection(error, environ)
     printer = Printer(
         sys.stdout.buffer,
         sys.stderr.buffer,
@@ -111,7 +111,8 @@ def _standard_input(kind: commands.Kind, environ: Mapping[str, str]) -> list[str
     return [text or None]
 
 
-def _connection(environ: Mapping[str, str]) -> ssl.SSLSocket:
+def open_connection(environ: Mapping[str, str]) -> ssl.SSLSocket:
+    """The way to the daemon; raises :class:`.connect.ConnectError` and :class:`.connect.ScopeError`."""
     sock = connect.connect(_host(environ))
     directory = connect.certificate_directory(environ)
     if not connect.has_certificates(directory):
@@ -133,7 +134,8 @@ def _no_certificates(directory: object, environ: Mapping[str, str]) -> str:
     )
 
 
-def _no_connection(error: connect.ConnectError, environ: Mapping[str, str]) -> int:
+def say_no_connection(error: connect.ConnectError, environ: Mapping[str, str]) -> int:
+    """Tell that there is no connection; returns the exit status."""
     host = re.sub(r"%[^\]|:]*", "", _host(environ), count=1)
     sys.stdout.write(
         f"Unable to open socket connection to xcatd daemon on {host}.\n"
@@ -153,14 +155,18 @@ class Conversation:
         self._shows_xml = bool(environ.get("XCATSHOWXML"))
         self._traces = bool(environ.get("XCATXMLTRACE"))
 
-    def hold(self, document: bytes) -> int:
-        """Send, read to the end, print; returns the exit status."""
+    def hold(self, document: bytes, *, can_abort: bool = True) -> int:
+        """Send, read to the end, print; returns the exit status.
+
+        ``can_abort``: an interrupted user's wish is passed on to the server; else it ends the program.
+        """
         if self._traces:
             sys.stdout.buffer.write(document)
         try:
             self._send(document)
-            signal.signal(signal.SIGINT, _abort)
-            signal.signal(signal.SIGTERM, _abort)
+            if can_abort:
+                signal.signal(signal.SIGINT, _abort)
+                signal.signal(signal.SIGTERM, _abort)
             is_complete = self._read()
         except _Aborted:
             self._say_abort()

@@ -110,6 +110,8 @@ class Database:
             table = self.table(name)
         except KeyError:
             table = Table(name, (), (), found=True)
+        if table.own:
+            raise ValueError(f"{name!r} is not a table for others")
         new = tuple(column for column in columns if column not in table.columns)
         self._adapter.create([replace(table, columns=(*table.columns, *new))])
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from xcatd import tables
+from xcatd import keeping, tables
 from xcatd.api import Context, Reply, Request, data, error
 from xcatd.objects import descriptions
+from xcatd.tables import Table
+from xcatd.text import tablecsv
 
 from . import options, tabdump_where
 from .batches import batches
@@ -23,6 +25,7 @@ OPTIONS = (
     flag("d"),
     value("f"),
     value("w"),
+    flag("extra-columns"),
 )
 
 USAGE = (
@@ -31,6 +34,7 @@ USAGE = (
     "       tabdump [-w column==value ...] -f FILE table the same into a file on the server",
     "       tabdump -n N {auditlog | eventlog}           the last N records",
     "       tabdump -d [table]                           what tables or columns are for",
+    "       tabdump --extra-columns [-f FILE] [table]    columns that are not xCAT's: which, or with them",
     "       tabdump {-v|--version}",
     "       tabdump {-?|-h|--help}",
 )
@@ -42,6 +46,9 @@ LOGS = ("auditlog", "eventlog")
 
 #: Options that ``-n`` excludes.
 _WITHOUT_N = ("d", "w", "f")
+
+#: Tables of a program that has its own tools for them.
+_TEAL = "x_teal"
 
 Row = Mapping[str, str | None]
 
@@ -80,20 +87,22 @@ def _answer(arguments: Arguments, request: Request, context: Context) -> Iterato
             return
     match arguments.operands:
         case ():
-            yield from _tables(arguments)
+            yield from _tables(arguments, context)
         case (table,):
             yield from _one_table(table, arguments, request, context)
         case _:
             yield Reply(data=USAGE, errorcode=1)
 
 
-def _tables(arguments: Arguments) -> Iterator[Reply]:
+def _tables(arguments: Arguments, context: Context) -> Iterator[Reply]:
     if arguments.has("f"):
         yield error("table name missing from the command input. ")
     elif arguments.has("d"):
         yield data(*_spaced(descriptions.tables().items(), is_sorted=True))
+    elif arguments.has("extra-columns"):
+        yield data(*keeping.extra_columns(context.db))
     else:
-        yield data(*tables.names())
+        yield data(*tables.all_names(context.db))
 
 
 def _spaced(texts: Iterable[tuple[str, str]], *, is_sorted: bool = False) -> list[str]:
@@ -105,35 +114,41 @@ def _spaced(texts: Iterable[tuple[str, str]], *, is_sorted: bool = False) -> lis
 
 
 def _one_table(
-    table: str, arguments: Arguments, request: Request, context: Context
+    name: str, arguments: Arguments, request: Request, context: Context
 ) -> Iterator[Reply]:
-    if arguments.has("n") and table not in LOGS:
+    if arguments.has("n") and name not in LOGS:
         yield error(
-            f"{table} table is not supported in tabdump -n. "
+            f"{name} table is not supported in tabdump -n. "
             "You may only use this option on the auditlog or the eventlog."
         )
-    elif not tables.is_known(table):
+    elif name.startswith(_TEAL):
+        yield error(f"{name} table is not supported in tabdump. Use Teal maintenance commands. ")
+    elif (table := tables.find(context.db, name)) is None:
         missing = (
-            f"table {table} does not exist." if arguments.has("d") else f"No such table: {table}"
+            f"table {name} does not exist." if arguments.has("d") else f"No such table: {name}"
         )
         yield error(missing)
     elif arguments.has("d"):
-        columns = tables.columns(table)
-        yield data(*_spaced((name, descriptions.column(table, name)) for name in columns))
+        yield data(*_spaced((column, _description(table, column)) for column in table.columns))
     elif arguments.has("f"):
         yield from _to_file(table, arguments, request, context)
     else:
         yield from _rows(table, arguments, context)
 
 
-def _rows(table: str, arguments: Arguments, context: Context) -> Iterator[Reply]:
+def _description(table: Table, column: str) -> str:
+    """What a column of xCAT's is for; others' columns have no text."""
+    return descriptions.column(table.name, column) if tables.is_known(table.name) else ""
+
+
+def _rows(table: Table, arguments: Arguments, context: Context) -> Iterator[Reply]:
     try:
         lines = _lines(table, arguments, context)
     except _Refused as refused:
         yield error(str(refused))
         return
     if lines is None:
-        yield data(f"Nothing to display from {table}.")
+        yield data(f"Nothing to display from {table.name}.")
         return
     for batch in batches(lines, LINES_PER_REPLY):
         yield data(*batch)
@@ -143,57 +158,59 @@ class _Refused(ValueError):  # noqa: N818 - reads as what it is
     """The rows cannot be chosen as asked."""
 
 
-def _lines(table: str, arguments: Arguments, context: Context) -> Iterable[str] | None:
+def _lines(table: Table, arguments: Arguments, context: Context) -> Iterable[str] | None:
     """The CSV lines with their header; None when a log has no record at all."""
     conditions = _conditions(table, arguments)
-    snapshot = context.db.read((table,))
+    name = table.name
+    snapshot = context.db.read((name,))
     rows: Sequence[Row]
     if arguments.has("n"):
-        rows = snapshot.rows(table)
-        numbers = [_number(row) for row in snapshot.rows(table, include_disabled=True)]
+        rows = snapshot.rows(name)
+        numbers = [_number(row) for row in snapshot.rows(name, include_disabled=True)]
         if not numbers:
             return None
         first = max(numbers) - int(arguments.value("n"))
         rows = [row for row in rows if _number(row) > first]
     elif conditions:
-        number_column = tables.number_column(table)
+        number_column = table.auto_key
         rows = [
             row
-            for row in snapshot.rows(table)
+            for row in snapshot.rows(name)
             if all(condition.holds(row, number_column) for condition in conditions)
         ]
     else:
-        rows = snapshot.rows(table, include_disabled=True)
-    return _csv(tables.columns(table), rows)
+        rows = snapshot.rows(name, include_disabled=True)
+    columns = table.columns
+    if arguments.has("extra-columns") and rows:
+        columns = (*columns, *(column for column in rows[0] if column not in columns))
+    return tablecsv.rows(_checked(columns), rows)
+
+
+def _checked(columns: Sequence[str]) -> Sequence[str]:
+    """Others' tables may have columns that the first line of a CSV file cannot name."""
+    for column in columns:
+        if not tables.is_name(column):
+            raise _Refused(f"cannot write column {column!r} as CSV")
+    return columns
 
 
 def _number(row: Row) -> int:
     return int(row["recid"] or 0)
 
 
-def _conditions(table: str, arguments: Arguments) -> tuple[tabdump_where.Where, ...]:
+def _conditions(table: Table, arguments: Arguments) -> tuple[tabdump_where.Where, ...]:
     try:
         conditions = tabdump_where.parse(arguments.values("w"))
     except tabdump_where.BadWhere as bad:
         raise _Refused(f"Unsupported operator:{bad} on -w flag input") from None
     for condition in conditions:
-        if not tables.has_column(table, condition.column):
-            raise _Refused(f'No column "{condition.column}" in table "{table}"')
+        if condition.column not in table.columns:
+            raise _Refused(f'No column "{condition.column}" in table "{table.name}"')
     return conditions
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    yield "#" + ",".join(columns)
-    for row in rows:
-        yield ",".join(_cell(row[column]) for column in columns)
-
-
-def _cell(text: str | None) -> str:
-    return '"' + text.replace('"', '""') + '"' if text else ""
-
-
 def _to_file(
-    table: str, arguments: Arguments, request: Request, context: Context
+    table: Table, arguments: Arguments, request: Request, context: Context
 ) -> Iterator[Reply]:
     given = arguments.value("f")
     path = given if given.startswith("/") else f"{request.cwd or ''}/{given}"
@@ -202,6 +219,7 @@ def _to_file(
         with Path(path).open("w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines or ())
     except OSError:
-        yield error(f"Error on tabdump of {table} to {path}. Unable to open the file for write. ")
+        name = table.name
+        yield error(f"Error on tabdump of {name} to {path}. Unable to open the file for write. ")
     except _Refused as refused:
         yield error(str(refused))

@@ -1,0 +1,107 @@
+"""``restorexCATdb``: tables from the CSV files of a directory, each whole or not at all.
+
+Facts: xCAT's own program of this name; specs/object-commands.md, section 7 (tabrestore).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import xcatd
+from xcatd import dumpfile
+from xcatd.dumpfile import DumpFileError
+
+from . import dumping, tabrestore
+from .ask import TooLongError
+from .dumping import Options, UsageError, complain, say
+
+USAGE = (
+    " restorexCATdb  -h \n restorexCATdb -v \n"
+    " restorexCATdb [-a] [-V] [--strict] <-p> [path to restore .csv files]\n"
+    " restorexCATdb -b [-V] <-t> [timestamp on restore backup file]  <-p> [path to restore backup file]"
+)
+
+_OTHERS = {"t=": "timestamp", "timestamp=": "timestamp", "strict": "strict"}
+
+#: Restored last: what it allows may be less than what is needed for the rest.
+_LAST = "policy"
+
+
+def main() -> int:
+    """Run the command; returns its exit status."""
+    return dumping.run(_run, os.environ)
+
+
+def _run(words: Sequence[str], environ: Mapping[str, str]) -> int:
+    try:
+        options = dumping.parse(words, "binary", _OTHERS)
+    except UsageError as error:
+        complain(f"{error}\n{USAGE}")
+        return 1
+    if options.wants_help:
+        say(USAGE)
+        return 0
+    if options.wants_version:
+        say(f"Version {xcatd.__version__}")
+        return 0
+    if not options.path:
+        complain(" -p with path to database files is required \n")
+        return 1
+    if not Path(options.path).exists():
+        complain(" Input path must exist \n")
+        return 1
+    return dumping.refuse_binary(environ) if options.binary else _restore(options, environ)
+
+
+def _restore(options: Options, environ: Mapping[str, str]) -> int:
+    try:
+        files = sorted(path for path in Path(options.path).iterdir() if path.name != ".")
+    except OSError as error:
+        complain(f" Unable to read directory {options.path}: {error.strerror}\n")
+        return 1
+    unwanted = dumping.unwanted_tables(environ)
+    chosen = list(_chosen(files, options, unwanted))
+    if not chosen:
+        complain(f"There is no file *{dumpfile.SUFFIX} to restore in {options.path}")
+        return 1
+    failed = [path.name for path in chosen if not _restore_file(path, options, environ)]
+    if failed:
+        complain(
+            f"Restore of Database not complete: {len(failed)} of {len(chosen)} files were refused, their "
+            f"tables are as they were: {', '.join(failed)}"
+        )
+        return 1
+    say("Restore of Database Complete.")
+    return 0
+
+
+def _chosen(files: Sequence[Path], options: Options, unwanted: frozenset[str]) -> Iterator[Path]:
+    """The files of a dump among all files of its directory."""
+    ordered = sorted(files, key=lambda path: dumpfile.table_of(path) == _LAST)
+    for path in ordered:
+        table = dumpfile.table_of(path)
+        is_wanted = path.name == f"{table}{dumpfile.SUFFIX}" and path.is_file()
+        if is_wanted and not dumping.is_skipped(table, options, unwanted):
+            yield path
+        elif options.verbose:
+            say(f"Skipping {path.name}\n")
+
+
+def _restore_file(path: Path, options: Options, environ: Mapping[str, str]) -> bool:
+    try:
+        content = dumpfile.read(path)
+        content.rows()
+        answer = tabrestore.send(content, environ, keeps=not options.others)
+    except (DumpFileError, TooLongError, OSError) as error:
+        complain(f"Error running tabrestore {path}, {tabrestore.explain(path, error)}")
+        return False
+    if answer.status:
+        complain(f"Error running tabrestore {path}, {' '.join(answer.lines)}")
+        return False
+    for line in answer.lines:
+        complain(line)
+    if options.verbose:
+        say(f"Restoring {path.name}.\n")
+    return True
