@@ -222,6 +222,8 @@ def test_a_wrong_pattern_is_missed():
         (r"\d", "٣", False),
         ("[]x]", "]", True),
         ("[^]]", "]", False),
+        ("^*01$", "cn01", True),
+        ("^+01$", "cn01", False),
     ],
 )
 def test_perl_patterns(pattern, text, matches):

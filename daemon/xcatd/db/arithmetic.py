@@ -29,7 +29,7 @@ Part: TypeAlias = Callable[[Captures], Operand]
 
 _TOKEN = re.compile(
     r"""\s*(?:
-      (?P<number> 0[xX][0-9a-fA-F_]+ | 0[bB][01_]+ | \d[\d_]* (?:\.(?!\.)\d+)? )
+      (?P<number> 0[xX][0-9a-fA-F_]+ | 0[bB][01_]+ | 0\d[\d_]* | \d[\d_]* (?:\.(?!\.)\d*)? )
     | (?P<variable> \$\d+ | \$\{\d+\} )
     | (?P<double> "(?:[^"\\]|\\.)*" )
     | (?P<single> '(?:[^'\\]|\\.)*' )

@@ -58,13 +58,18 @@ def _pattern_for(node: str) -> str:
     return r"[\D0]*(\d+)" * len(_NUMBERS.findall(node)) + ".*$"
 
 
+def _match(pattern: str, node: str) -> re.Match[str] | None:
+    """To Perl an empty pattern is the one that matched last: the form of the value, which fits no name."""
+    return perlre.compile_pattern(pattern).search(node) if pattern else None
+
+
 def _replaced(node: str, pattern: str, text: str) -> str:
-    match = perlre.compile_pattern(pattern).search(node)
+    match = _match(pattern, node)
     return node if match is None else node[: match.start()] + text + node[match.end() :]
 
 
 def _worked_out(node: str, pattern: str, expression: str) -> str:
-    match = perlre.compile_pattern(pattern).search(node)
+    match = _match(pattern, node)
     if match is None:
         return node
     before, after = node[: match.start()], node[match.end() :]

@@ -26,7 +26,16 @@ _POSIX = {
     "xdigit": "0-9a-fA-F",
 }
 
-_OUTSIDE = {r"\z": r"\Z", r"\Z": r"(?=\n?\Z)", r"\h": r"[ \t]", "$": r"(?=\n?\Z)", "(?<": "(?P<"}
+_OUTSIDE = {
+    "^": "(?:^)",  # as a group, Python takes a quantifier after it, too
+    "$": r"(?=\n?\Z)",
+    "(?<": "(?P<",
+    r"\H": r"[^ \t]",
+    r"\N": r"[^\n]",
+    r"\Z": r"(?=\n?\Z)",
+    r"\h": r"[ \t]",
+    r"\z": r"\Z",
+}
 
 _TOKEN = re.compile(r"\\.|\(\?<(?![=!])|\[:\^?[a-z]+:\]|.", re.DOTALL)
 
