@@ -31,6 +31,11 @@ def command_path(lab: LabDirectory, node: str) -> str:
     return f"{lab.node(node) / 'bin'}:/usr/bin:/bin"
 
 
+def is_simulated(lab: LabDirectory, node: str, program: str) -> bool:
+    """Whether a program found on a node's PATH is one of its simulated commands."""
+    return Path(program).parent == lab.node(node) / "bin"
+
+
 def program_name(node: str) -> str:
     """What the launcher calls a node's agent."""
     return f"agent-{node}"

@@ -70,6 +70,10 @@ class LabDirectory:
         """The directory of one node."""
         return self.path / "nodes" / name
 
+    def files(self, name: str) -> Path:
+        """What stands for ``/`` on one node."""
+        return self.node(name) / "root"
+
     def create(self, size: Size) -> None:
         """Make everything but certificates and database; :meth:`finish` marks the end."""
         self.path.mkdir(parents=True, exist_ok=True)

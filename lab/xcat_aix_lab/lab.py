@@ -27,6 +27,11 @@ class LabError(Exception):
     """The lab cannot do what is asked; the message says what to do."""
 
 
+def _on_node(files: Path, word: str) -> str:
+    """A path as a tool of this machine must be given it to work on the node's own file."""
+    return f"{files}{os.path.normpath(word)}" if word.startswith("/") else word
+
+
 class Lab:
     """One lab directory and its processes."""
 
@@ -167,10 +172,14 @@ class Lab:
                 f"cannot run {argv[0]} on {node}: {node} is down (xcat-aix-lab start {node})"
             )
         path = agents.command_path(self.directory, node)
-        if shutil.which(argv[0], path=path) is None:
+        found = shutil.which(argv[0], path=path)
+        if found is None:
             sys.stderr.write(f"ksh: {argv[0]}:  not found.\n")
             return 127
-        return run_through(argv, {"PATH": path, "LC_ALL": "C"})
+        files = self.directory.files(node).resolve()
+        if not agents.is_simulated(self.directory, node, found):
+            argv = [argv[0], *(_on_node(files, word) for word in argv[1:])]
+        return run_through(argv, {"PATH": path, "LC_ALL": "C"}, files)
 
     def boot(self, node: str) -> None:
         """Network-boot a diskless node from its xcatmaster, as ``rnetboot`` would."""

@@ -215,6 +215,6 @@ def run_lines(
     return process.returncode, "".join(lines)
 
 
-def run_through(argv: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a command with our own terminal; returns its exit code."""
-    return subprocess.run(list(argv), env=dict(environment), check=False).returncode
+def run_through(argv: Sequence[str], environment: Mapping[str, str], directory: Path) -> int:
+    """Run a command in a directory with our own terminal; returns its exit code."""
+    return subprocess.run(list(argv), env=dict(environment), cwd=directory, check=False).returncode

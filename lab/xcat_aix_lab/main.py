@@ -6,6 +6,7 @@ Owns the command line; what it does is in :mod:`lab` and :mod:`demo`.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,10 @@ from xcat_aix_lab.launcher import NotReady
 from xcatd.db.errors import DatabaseError
 
 _DEFAULT = Path("xcat-aix-lab")
+
+#: Names the lab's directory where --dir does not; ``up`` prints it.
+VARIABLE = "XCAT_AIX_LAB"
+
 _SIZE = Size()
 
 
@@ -67,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     down = _command(commands, "down", _down, "end all processes of the lab")
     down.add_argument("--remove", action="store_true", help="take the directory away, too")
     demo = _command(commands, "demo", _demo, "show a takeover from nothing to the end")
+    demo.set_defaults(dir=None)
     demo.add_argument("--keep", action="store_true", help="leave the lab as it is at the end")
     return parser
 
@@ -86,7 +92,10 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--dir", type=Path, default=_DEFAULT, help="the lab's directory (%(default)s)"
+        "--dir",
+        type=Path,
+        default=Path(os.environ.get(VARIABLE) or _DEFAULT),
+        help=f"the lab's directory (%(default)s; {VARIABLE} changes the default)",
     )
     parser.set_defaults(run=run)
     return parser
@@ -103,7 +112,8 @@ def _up(options: argparse.Namespace) -> int:
         lab.directory.client, Path.home()
     ):
         sys.stderr.write("~/.xcat has client certificates already: they are left alone\n")
-    for name, value in lab.environment().items():
+    names = {VARIABLE: str(options.dir.resolve()), **lab.environment()}
+    for name, value in names.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
     sys.stdout.write(f'export PATH={shlex.quote(script_directory())}:"$PATH"\n')
     return 0
@@ -154,8 +164,7 @@ def _down(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from xcat_aix_lab.demo import run_demo  # noqa: PLC0415 - only this command needs it
 
-    chosen = None if options.dir == _DEFAULT else options.dir
-    return run_demo(chosen, keep=options.keep)
+    return run_demo(options.dir, keep=options.keep)
 
 
 if __name__ == "__main__":

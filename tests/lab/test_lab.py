@@ -93,6 +93,18 @@ def test_only_what_is_installed_can_be_run(running: Lab, capfd: pytest.CaptureFi
         running.execute("n99", ["hostname"])
 
 
+def test_tools_of_this_machine_see_the_files_of_the_node(
+    running: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert running.execute("n01", ["cat", "/etc/niminfo"]) == 0
+    assert "NIM_NAME=n01" in capfd.readouterr().out
+    assert running.execute("n01", ["ls", "/etc/../etc"]) == 0
+    assert {"niminfo", "xcatinfo"} <= set(capfd.readouterr().out.split())
+    assert running.execute("n01", ["ls"]) == 0
+    assert "etc" in capfd.readouterr().out.split()
+    assert running.execute("n01", ["cat", "/etc/passwd"]) == 1
+
+
 def test_a_frozen_agent_accepts_and_says_nothing(running: Lab) -> None:
     running.fault("n01", ["freeze"])
     try:
@@ -120,6 +132,7 @@ def test_down_leaves_no_process_behind(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["up", *where, "--nodes", "1", "--diskful", "100"]) == 0
     printed = capsys.readouterr().out
     lab = Lab.existing(tmp_path / "lab")
+    assert f"export XCAT_AIX_LAB={lab.directory.path}\n" in printed
     assert f"export XCATHOST=127.{lab.directory.settings.octet}.0.1:" in printed
     pids = [lab.launcher.pid(name) for name in lab.launcher.running()]
     assert main(["fault", *where, "n01", "freeze"]) == 0
