@@ -8,22 +8,29 @@ Facts: specs/snmove.md.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator
 
-from xcat_aix.plan import explain
-from xcat_aix.plan.model import Plan
-from xcat_aix.plan.moves import MoveError
+from xcat_aix.plan import snbalance
+from xcat_aix.plan.snmove import COMMAND
 from xcat_aix.plan.undo import undo
-from xcat_aix.run.errors import RunError
 from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import Outcome
-from xcatd.api import Context, DatabaseError, Reply, Request, data, error, info
+from xcatd.api import Context, Reply, Request, data, info
 
 from . import snmove_replies as replies
-from .snmove_options import USAGE, Action, Given, UsageError, parse_arguments
-from .snmove_run import begun_steps, execute, executor_of, journal_of
+from .snmove_options import USAGE, Action, Given, parse_arguments
+from .snmove_run import (
+    begun_steps,
+    execute,
+    executor_of,
+    guarded,
+    journal_of,
+    show_or_do,
+)
 from .snmove_world import plan_move, require_running
+
+#: How the ids of plans begin that are listed here.
+_MOVING = (f"{COMMAND}-", f"{snbalance.COMMAND}-")
 
 
 class Snmove:
@@ -33,21 +40,11 @@ class Snmove:
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Do the command; whatever stands against it is an error reply with code 1."""
-        try:
-            given = parse_arguments(request.words)
-        except UsageError as problem:
-            usage = USAGE if problem.shows_usage else ()
-            yield Reply(errors=(problem.message,), data=usage, errorcode=1)
-            return
-        try:
-            yield from _act(given, request, context)
-        except MoveError as problem:
-            yield error(*problem.messages)
-        except (RunError, DatabaseError) as problem:
-            yield error(str(problem))
+        yield from guarded(_act(request, context), USAGE)
 
 
-def _act(given: Given, request: Request, context: Context) -> Iterator[Reply]:
+def _act(request: Request, context: Context) -> Iterator[Reply]:
+    given = parse_arguments(request.words)
     match given.action:
         case Action.HELP:
             yield data(*USAGE)
@@ -60,43 +57,18 @@ def _act(given: Given, request: Request, context: Context) -> Iterator[Reply]:
         case Action.UNDO:
             yield from _undo(given, request, context)
         case Action.MOVE:
-            if not (given.is_json or given.asked.lite_only):
+            if not (given.how.is_json or given.asked.lite_only):
                 yield info(replies.MOVING)
             plan = plan_move(given.asked, given.noderange, context)
-            yield from _show_or_do(plan, given, request, context)
-
-
-def _show_or_do(plan: Plan, given: Given, request: Request, context: Context) -> Iterator[Reply]:
-    if given.is_json:
-        yield data(explain.to_json(plan))
-    elif given.is_dry_run:
-        yield data(*explain.to_text(plan))
-    else:
-        yield from _do(plan, given, request, context)
-    if (given.is_dry_run or not plan.nodes) and replies.has_errors(plan.notes):
-        yield Reply(errorcode=1)
-
-
-def _do(plan: Plan, given: Given, request: Request, context: Context) -> Iterator[Reply]:
-    if not plan.nodes:
-        yield from replies.notes(plan.notes)
-        return
-    executor = executor_of(plan, given, context)
-    claimed = executor.open(plan, command=_command_line(request), user=request.user or "")
-    yield from replies.notes(plan.notes)
-    yield from execute(executor, claimed, given, request)
-
-
-def _command_line(request: Request) -> str:
-    return shlex.join([request.command, *request.words])
+            yield from show_or_do(plan, given.how, request, context)
 
 
 def _resume(given: Given, request: Request, context: Context) -> Iterator[Reply]:
     plan = journal_of(context).load(given.move_id).plan
-    executor = executor_of(plan, given, context)
+    executor = executor_of(plan, given.how, context)
     claimed = executor.claim(given.move_id)
     yield info(f"Going on with {given.move_id}.")
-    yield from execute(executor, claimed, given, request)
+    yield from execute(executor, claimed, given.how, request)
 
 
 def _undo(given: Given, request: Request, context: Context) -> Iterator[Reply]:
@@ -104,9 +76,9 @@ def _undo(given: Given, request: Request, context: Context) -> Iterator[Reply]:
     plan = undo(stored.plan, begun_steps(stored), given.move_id)
     if not given.asked.force:
         require_running(plan, context)
-    if not given.is_json:
+    if not given.how.is_json:
         yield info(f"Taking back {given.move_id}.")
-    yield from _show_or_do(plan, given, request, context)
+    yield from show_or_do(plan, given.how, request, context)
 
 
 def _list(given: Given, context: Context) -> Iterator[Reply]:
@@ -114,9 +86,9 @@ def _list(given: Given, context: Context) -> Iterator[Reply]:
     moves = [
         (summary, _done_nodes(summary, context))
         for summary in journal.list()
-        if summary.id.startswith("snmove-")
+        if summary.id.startswith(_MOVING)
     ]
-    if given.is_json:
+    if given.how.is_json:
         yield data(json.dumps([_as_json(summary, done) for summary, done in moves]))
     elif not moves:
         yield info("There are no moves in the journal.")

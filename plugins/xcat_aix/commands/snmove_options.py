@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from xcat_aix.plan.moves import Asked
 
@@ -32,27 +32,31 @@ USAGE = (
     "\tMOVE is the id of an earlier move, see snmove --list.",
 )
 
-_OPTIONS: tuple[Option, ...] = (
+#: What every command that moves nodes takes.
+SHARED: tuple[Option, ...] = (
     flag("h", "help"),
     flag("v", "version"),
-    value("s", "source"),
-    value("S", "sourcen"),
-    value("d", "dest"),
-    value("D", "destn"),
-    flag("l", "liteonly"),
     flag("n", "noretarget"),
     value("P", "postscripts"),
     flag("i", "ignorenodes"),
     flag("V", "verbose"),
     flag("dry-run"),
     flag("json"),
-    flag("list"),
-    value("resume"),
-    value("undo"),
     value("fanout"),
     value("timeout"),
     flag("strict"),
     flag("force"),
+)
+_OPTIONS: tuple[Option, ...] = (
+    *SHARED,
+    value("s", "source"),
+    value("S", "sourcen"),
+    value("d", "dest"),
+    value("D", "destn"),
+    flag("l", "liteonly"),
+    flag("list"),
+    value("resume"),
+    value("undo"),
     flag("fix"),
 )
 _MOVING = ("s", "S", "d", "D", "l", "n", "P", "i", "strict", "force")
@@ -81,22 +85,31 @@ class Action(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class How:
+    """What is to be done with a plan: shown or carried out, and in which way.
+
+    ``fanout`` and ``timeout`` (seconds) are None when not given.
+    """
+
+    is_dry_run: bool = False
+    is_json: bool = False
+    is_verbose: bool = False
+    fanout: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """The parsed command line.
 
-    ``noderange`` is None for the form with a source alone; ``move_id`` is set for RESUME and UNDO;
-    ``fanout`` and ``timeout`` (seconds) are None when not given.
+    ``noderange`` is None for the form with a source alone; ``move_id`` is set for RESUME and UNDO.
     """
 
     action: Action
     asked: Asked = field(default_factory=Asked)
     noderange: str | None = None
     move_id: str = ""
-    is_dry_run: bool = False
-    is_json: bool = False
-    is_verbose: bool = False
-    fanout: int | None = None
-    timeout: float | None = None
+    how: How = field(default_factory=How)
 
 
 def parse_arguments(words: Sequence[str]) -> Given:
@@ -121,8 +134,14 @@ def parse_arguments(words: Sequence[str]) -> Given:
         asked=_asked(arguments),
         noderange=arguments.operands[0] if arguments.operands else None,
         move_id=arguments.value("resume") or arguments.value("undo"),
-        is_dry_run=arguments.has("dry-run")
-        or (arguments.has("json") and action is not Action.LIST),
+        how=how(arguments),
+    )
+
+
+def how(arguments: Arguments) -> How:
+    """What is to be done with the plan; raises :class:`UsageError`."""
+    return How(
+        is_dry_run=arguments.has("dry-run") or arguments.has("json"),
         is_json=arguments.has("json"),
         is_verbose=arguments.has("V"),
         fanout=_fanout(arguments),
@@ -141,9 +160,14 @@ def _action(arguments: Arguments) -> Action:
     return found[0] if found else Action.MOVE
 
 
-def _check_operands(arguments: Arguments, action: Action) -> None:
+def refuse_contradiction(arguments: Arguments) -> None:
+    """Raise :class:`UsageError` for options that exclude each other."""
     if arguments.has("i") and arguments.has("P"):
         raise UsageError("-P and -i flags cannot be specified at the same time.")
+
+
+def _check_operands(arguments: Arguments, action: Action) -> None:
+    refuse_contradiction(arguments)
     if len(arguments.operands) > 1:
         raise UsageError("Too many paramters.", shows_usage=True)
     if action is Action.MOVE:
@@ -162,12 +186,19 @@ def _check_operands(arguments: Arguments, action: Action) -> None:
 
 
 def _asked(arguments: Arguments) -> Asked:
-    return Asked(
+    return replace(
+        way(arguments),
         source=arguments.value("s") or None,
         source_facing=arguments.value("S") or None,
         dest=arguments.value("d") or None,
         dest_facing=arguments.value("D") or None,
         lite_only=arguments.has("l"),
+    )
+
+
+def way(arguments: Arguments) -> Asked:
+    """What :data:`SHARED` options say about how nodes are moved."""
+    return Asked(
         ignore_nodes=arguments.has("i"),
         no_retarget=arguments.has("n"),
         postscripts=_scripts(arguments.value("P")),

@@ -19,6 +19,7 @@ from xcat_aix_proto.operations import RepointClient
 from xcatd.api import NodeReply, Reply, data, error, info, warning
 
 MOVING = "Moving nodes to their backup service nodes."
+BALANCING = "Balancing nodes over their service nodes."
 SETTING = "Setting new values in the xCAT database."
 ROUTES = "Checking the default routes on the nodes."
 BOOTLIST = "Updating the bootlist."
@@ -127,7 +128,8 @@ class Narrator:
             return
         self._done += 1
         if self._shows_progress:
-            yield Reply(sinfo=(f"snmove: {self._done} of {count(self._total, 'node')} done",))
+            done = f"{self._done} of {count(self._total, 'node')} done"
+            yield Reply(sinfo=(f"{self._plan.command}: {done}",))
 
     # The end
 
@@ -151,7 +153,7 @@ class Narrator:
                 f" snmove --resume {ended.plan_id}"
             )
         reason = self._reasons.get(DATABASE_LANE) or "the database was not written"
-        return error(f"nothing was changed: {reason}; run snmove again")
+        return error(f"nothing was changed: {reason}; run {self._plan.command} again")
 
     def _is_failed(self, lane: Lane, results: Mapping[str, LaneResult]) -> bool:
         return not results[lane.id].lets_others_go_on
@@ -169,6 +171,8 @@ class Narrator:
                 moved.setdefault(route["new"] or "no service node", []).extend(nodes)
         for new, nodes in moved.items():
             yield info(f"Moved to {new}: {fold(nodes)}")
+        if kept := self._plan.summary.get("kept"):
+            yield info(f"Service nodes changed without a move: {fold(kept)}")
 
     def _skipped(self, results: Mapping[str, LaneResult]) -> Iterator[Reply]:
         skipped: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Executing, resuming and taking back moves.
+"""Showing and executing plans of moves, for every command that makes such plans.
 
 Owns: putting journal, step kinds and agent connections together for one request.  Must not: plan.
 """
@@ -6,15 +6,19 @@ Owns: putting journal, step kinds and agent connections together for one request
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xcat_aix.plan import explain
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Plan
+from xcat_aix.plan.moves import MoveError
 from xcat_aix.run.agent_step import agent_steps
 from xcat_aix.run.command_step import CommandRun, Run
 from xcat_aix.run.database_step import DatabaseWrite
+from xcat_aix.run.errors import RunError
 from xcat_aix.run.executor import FANOUT, TIMEOUT, Executor
 from xcat_aix.run.journal import Claimed, Journal
 from xcat_aix.run.registry import Registry
@@ -22,10 +26,10 @@ from xcat_aix.run.states import LaneResult, StepState
 from xcat_aix.run.task import Connection
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
-from xcatd.api import Context, Relay, Reply, Request, warning
+from xcatd.api import Context, DatabaseError, Relay, Reply, Request, data, error, warning
 
-from .snmove_options import Given
-from .snmove_replies import Narrator
+from .snmove_options import How, UsageError
+from .snmove_replies import Narrator, has_errors, notes
 from .snmove_world import agent_port
 
 if TYPE_CHECKING:
@@ -88,7 +92,7 @@ def registry_of(context: Context) -> Registry:
     )
 
 
-def executor_of(plan: Plan, given: Given, context: Context) -> Executor:
+def executor_of(plan: Plan, how: How, context: Context) -> Executor:
     """The executor of one plan, with the addresses of its agents looked up together."""
     tables = context.db.read(("hosts", "nics", "nodelist", "site"))
     names = {name for lane in plan.lanes for name in (lane.target, lane.via) if name}
@@ -98,20 +102,54 @@ def executor_of(plan: Plan, given: Given, context: Context) -> Executor:
         registry=registry_of(context),
         clock=context.clock,
         connect=AgentLinks(context, addresses, agent_port(tables.site)),
-        fanout=given.fanout or FANOUT,
-        timeout=given.timeout or TIMEOUT,
+        fanout=how.fanout or FANOUT,
+        timeout=how.timeout or TIMEOUT,
         stop=context.cancelled,
     )
 
 
-def execute(
-    executor: Executor, claimed: Claimed, given: Given, request: Request
-) -> Iterator[Reply]:
+def guarded(told: Iterator[Reply], usage: tuple[str, ...]) -> Iterator[Reply]:
+    """The replies; whatever stands against the command is an error reply with code 1."""
+    try:
+        yield from told
+    except UsageError as problem:
+        shown = usage if problem.shows_usage else ()
+        yield Reply(errors=(problem.message,), data=shown, errorcode=1)
+    except MoveError as problem:
+        yield error(*problem.messages)
+    except (RunError, DatabaseError) as problem:
+        yield error(str(problem))
+
+
+def show_or_do(plan: Plan, how: How, request: Request, context: Context) -> Iterator[Reply]:
+    """Carry a plan out, or only show it."""
+    if how.is_json:
+        yield data(explain.to_json(plan))
+    elif how.is_dry_run:
+        yield data(*explain.to_text(plan))
+    else:
+        yield from _do(plan, how, request, context)
+    if (how.is_dry_run or not plan.nodes) and has_errors(plan.notes):
+        yield Reply(errorcode=1)
+
+
+def _do(plan: Plan, how: How, request: Request, context: Context) -> Iterator[Reply]:
+    if not plan.nodes:
+        yield from notes(plan.notes)
+        return
+    executor = executor_of(plan, how, context)
+    command = shlex.join([request.command, *request.words])
+    claimed = executor.open(plan, command=command, user=request.user or "")
+    yield from notes(plan.notes)
+    yield from execute(executor, claimed, how, request)
+
+
+def execute(executor: Executor, claimed: Claimed, how: How, request: Request) -> Iterator[Reply]:
     """Do what is left of a claimed plan, and tell."""
     narrator = Narrator(
         claimed.plan,
         claimed.hold.plan_id,
-        is_verbose=given.is_verbose,
+        is_verbose=how.is_verbose,
         shows_progress="XCAT_PROGRESS" in request.environment,
     )
     done = {id_ for id_, result in claimed.state.results().items() if result is LaneResult.MOVED}

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
+from xcat_aix.plan import snbalance
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.moves import Asked, Choice, Kind, MoveError, ServiceNode, World
-from xcat_aix.plan.selection import choose, chosen_nodes, names_to_resolve
-from xcat_aix.plan.snmove import TABLES, plan, servers_of, servers_to_ask
+from xcat_aix.plan.moves import Asked, Kind, MoveError, ServiceNode, World
+from xcat_aix.plan.selection import choose, chosen_nodes, kinds_of, names_to_resolve
+from xcat_aix.plan.snbalance_servers import Balance, listed_servers
+from xcat_aix.plan.snmove import TABLES, plan, servers_to_ask
 from xcat_aix_proto import facts
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.identity import Role
@@ -45,19 +47,32 @@ class Names(Protocol):
 
 def plan_move(asked: Asked, noderange: str | None, context: Context) -> Plan:
     """Gather and plan; raises :class:`MoveError` with what the user must know."""
-    expanded = None if noderange is None else _expand(noderange, context)
+    expanded = None if noderange is None else expand(noderange, context)
     tables = context.db.read(TABLES)
     chosen = chosen_nodes(asked, tables, expanded)
     names: Names = context.resolver(tables)
     addresses = names.addresses(names_to_resolve(asked, tables, chosen))
     choices, notes = choose(asked, tables, chosen, addresses)
-    world = World(
-        addresses,
-        service_nodes(choices, names, agent_port(tables.site), context),
-        notes,
-        _ranges(tables, context),
-    )
+    given = {choice.server: choice.new for choice in choices}
+    servers = service_nodes(given, servers_to_ask(choices), names, agent_port(tables.site), context)
+    world = World(addresses, servers, notes, _ranges(tables, context))
     return plan(asked, tables, chosen, choices, world)
+
+
+def plan_balance(balance: Balance, noderange: str, context: Context) -> Plan:
+    """The same for a balance.  All its service nodes are asked before it is known which of them get nodes."""
+    expanded = expand(noderange, context)
+    tables = context.db.read(TABLES)
+    chosen = chosen_nodes(balance.move, tables, expanded, balance.names)
+    names: Names = context.resolver(tables)
+    addresses = names.addresses(names_to_resolve(balance.move, tables, chosen, balance.names))
+    servers = listed_servers(balance, tables, addresses)
+    given = {server.node: server.name for server in servers}
+    has_aix = any(kind.is_aix for kind in kinds_of(tables, chosen).values())
+    asking = tuple(given) if has_aix else ()
+    found = service_nodes(given, asking, names, agent_port(tables.site), context)
+    world = World(addresses, found, ranges=_ranges(tables, context))
+    return snbalance.plan(balance, tables, chosen, servers, world)
 
 
 def require_running(back: Plan, context: Context) -> None:
@@ -93,7 +108,7 @@ def agent_port(site: Mapping[str, str]) -> int:
     raise MoveError(f"cannot reach any agent: site.aixagentport is '{text}', which is no port")
 
 
-def _expand(noderange: str, context: Context) -> tuple[str, ...]:
+def expand(noderange: str, context: Context) -> tuple[str, ...]:
     try:
         expansion = context.expand(noderange, verify=True)
     except ValueError as problem:
@@ -104,20 +119,21 @@ def _expand(noderange: str, context: Context) -> tuple[str, ...]:
 
 
 def service_nodes(
-    choices: Sequence[Choice], names: Names, port: int, context: Context
+    given: Mapping[str, str], asking: Sequence[str], names: Names, port: int, context: Context
 ) -> dict[str, ServiceNode]:
-    """What is known of every new service node, by its agent or by the database."""
-    asking = servers_to_ask(choices)
+    """What is known of service nodes, by the agents of those in ``asking`` and by the database of the others.
+
+    ``given`` are their names as written by node.
+    """
     answers: dict[str, ServiceNode] = {}
     if asking:
         with ThreadPoolExecutor(min(len(asking), _MOST_AT_ONCE), "service-node") as pool:
             found = pool.map(lambda name: _ask(name, names, port, context), asking)
             answers = {answer.name: answer for answer in found}
-    given = {choice.server: choice.new for choice in choices}
-    for server in servers_of(choices):
+    for server, name in given.items():
         if server not in answers:
             answers[server] = ServiceNode(
-                server, _known_addresses(names, (server, given[server])), reason="was not asked"
+                server, _known_addresses(names, (server, name)), reason="was not asked"
             )
     return answers
 

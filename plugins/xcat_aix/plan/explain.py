@@ -19,9 +19,10 @@ _LEVELS = {"error": "ERROR", "warning": "warning", "info": "note"}
 def to_text(plan: Plan) -> list[str]:
     """The lines of the explanation; none of them is empty."""
     if not plan.nodes:
-        return [*_notes(plan.notes), "Nothing to change."]
+        return [*_balance(plan.summary), *_notes(plan.notes), "Nothing to change."]
     return [
         *_heading(plan),
+        *_balance(plan.summary),
         *_database(plan.cells),
         *_conserver(plan.summary),
         *_nodes(plan),
@@ -55,10 +56,29 @@ def note_line(note: Note) -> str:
 
 
 def _heading(plan: Plan) -> Iterator[str]:
-    yield f"Plan: move {count(len(plan.nodes), 'node')}"
+    kept = plan.summary.get("kept") or ()
+    only = f", change the service nodes of {len(kept)} without a move" if kept else ""
+    yield f"Plan: move {count(len(plan.nodes) - len(kept), 'node')}{only}"
     for route in plan.summary["routes"]:
         yield f"  {fold(route['nodes'])}"
         yield f"      {_route_text(route)}"
+
+
+def _balance(summary: Mapping[str, Any]) -> Iterator[str]:
+    """How many nodes each service node has, of those that were given, before and after."""
+    if not summary.get("balance"):
+        return
+    rows = [("service node", "weight", "primary of", "backup of")]
+    for line in summary["balance"]:
+        is_given = bool(line["server"])
+        name, weight = (line["server"], str(line["weight"])) if is_given else ("others, none", "-")
+        primary, backup = (f"{now} -> {then}" for now, then in (line["primary"], line["backup"]))
+        rows.append((name, weight, primary, backup))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    yield "Nodes per service node, now -> then:"
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        yield f"  {'  '.join(cells)}".rstrip()
 
 
 def _route_text(route: Mapping[str, Any]) -> str:

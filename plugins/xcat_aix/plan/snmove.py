@@ -95,11 +95,6 @@ def servers_to_ask(choices: Sequence[Choice]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(choice.server for choice in going))
 
 
-def servers_of(choices: Sequence[Choice]) -> tuple[str, ...]:
-    """Every new service node."""
-    return tuple(dict.fromkeys(choice.server for choice in choices))
-
-
 def _line(note: Note) -> str:
     return f"{note.subject}: {note.text}" if note.subject else note.text
 

@@ -68,6 +68,7 @@ def undo(plan: Plan, done: Done, plan_id: str) -> Plan:
             "routes": [_reversed_route(route) for route in plan.summary["routes"]],
             "conserver": list(rebuilt),
             "undoes": plan_id,
+            **_reversed_balance(plan.summary),
         },
         undoes=plan_id,
     )
@@ -87,6 +88,17 @@ def _reversed_route(route: Mapping[str, Any]) -> dict[str, Any]:
         "old_address": route["new_address"],
         "new_address": route["old_address"],
         "server": route["old"],
+    }
+
+
+def _reversed_balance(summary: Mapping[str, Any]) -> dict[str, Any]:
+    if "balance" not in summary:
+        return {}
+    return {
+        "balance": [
+            {**line, "primary": line["primary"][::-1], "backup": line["backup"][::-1]}
+            for line in summary["balance"]
+        ]
     }
 
 
