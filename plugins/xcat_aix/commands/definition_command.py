@@ -6,6 +6,7 @@ Must not: know what one command plans.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from xcat_aix.plan.orders import Order, Planned
@@ -20,7 +21,9 @@ from .object_arguments import Refused
 from .storing import store
 
 #: How often a plan is made anew because a value it was made from has changed.
-MOST_ATTEMPTS = 5
+MOST_ATTEMPTS = 30
+#: Second and later attempts take turns, or commands of the same daemon would keep each other from ever storing.
+_TURNS = threading.RLock()
 
 Plan = Callable[[Order, Snapshot], Planned]
 
@@ -74,19 +77,37 @@ def carry_out(
     stored, it is made again.
     """
     wanted = frozenset(tables)
-    for attempt in range(1, MOST_ATTEMPTS + 1):
-        planned = plan(context.db.read(wanted))
-        try:
-            store(context, planned.changes)
-        except ChangedMeanwhile as changed:
-            if attempt == MOST_ATTEMPTS:
-                yield error(f"cannot write the definitions, others keep changing them: {changed}")
-                return
-            continue
-        except DatabaseError as failed:
-            yield from planned.replies
-            yield error(str(failed))
-            return
-        yield from planned.replies
-        yield from planned.results
+    planned, failure = _attempt(context, wanted, plan)
+    if isinstance(failure, ChangedMeanwhile):
+        planned, failure = _insist(context, wanted, plan)
+    if isinstance(failure, ChangedMeanwhile):
+        yield error(f"cannot write the definitions, others keep changing them: {failure}")
         return
+    yield from planned.replies
+    if failure is None:
+        yield from planned.results
+    else:
+        yield error(str(failure))
+
+
+def _attempt(
+    context: Context, tables: frozenset[str], plan: Callable[[Snapshot], Planned]
+) -> tuple[Planned, DatabaseError | None]:
+    planned = plan(context.db.read(tables))
+    try:
+        store(context, planned.changes)
+    except DatabaseError as failure:
+        return planned, failure
+    return planned, None
+
+
+def _insist(
+    context: Context, tables: frozenset[str], plan: Callable[[Snapshot], Planned]
+) -> tuple[Planned, DatabaseError | None]:
+    """Again, until it is stored or everybody's patience ends; nobody is answered meanwhile."""
+    with _TURNS:
+        for _ in range(MOST_ATTEMPTS - 2):
+            planned, failure = _attempt(context, tables, plan)
+            if not isinstance(failure, ChangedMeanwhile):
+                return planned, failure
+        return _attempt(context, tables, plan)
