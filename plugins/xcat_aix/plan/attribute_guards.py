@@ -5,9 +5,11 @@ Pure.  Facts: specs/database.md, section 8 (guard when writing).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
+from xcatd import tables
 from xcatd.objects import mapping
 from xcatd.objects.mapping import Entry
 
@@ -32,27 +34,90 @@ def attributes_of(kind: str, attributes: Iterable[str]) -> frozenset[str]:
     return frozenset(entry.guard.attribute for entry in entries if entry.guard is not None)
 
 
-def allows(entry: Entry, sources: Sources) -> bool:
+class Row(NamedTuple):
+    """A row in which attributes of an object are stored: what finds it, and (attribute, column) pairs."""
+
+    table: str
+    name_column: str
+    fixed: tuple[tuple[str, str], ...]
+    cells: tuple[tuple[str, str], ...]
+
+
+class Verdict(NamedTuple):
+    """Which attributes may be written, where, and what to tell about those that have no place at all."""
+
+    allowed: tuple[str, ...]
+    rows: tuple[Row, ...]
+    failures: tuple[str, ...]
+
+
+class Judge:
+    """Judges the attributes of objects of one type; objects that are alike in what decides share a verdict."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._deciders: dict[frozenset[str], frozenset[str]] = {}
+        self._verdicts: dict[tuple[object, ...], Verdict] = {}
+
+    def deciders(self, attributes: frozenset[str]) -> frozenset[str]:
+        """The attributes that decide whether these may be written."""
+        found = self._deciders.get(attributes)
+        if found is None:
+            found = self._deciders[attributes] = attributes_of(self._kind, attributes)
+        return found
+
+    def verdict(self, attributes: frozenset[str], sources: Sources) -> Verdict:
+        """Where these attributes may be written, given the deciding values of ``sources``."""
+        deciders = self.deciders(attributes)
+        values = (source.get(name) for source in sources for name in deciders)
+        key = (attributes, len(sources), *values)
+        found = self._verdicts.get(key)
+        if found is None:
+            found = self._verdicts[key] = _verdict(self._kind, attributes, sources)
+        return found
+
+
+def _verdict(kind: str, attributes: frozenset[str], sources: Sources) -> Verdict:
+    entries = entries_of(kind, attributes)
+    allowed = [entry for entry in entries if _allows(entry, sources)]
+    names = tuple(dict.fromkeys(entry.attribute for entry in allowed))
+    return Verdict(names, tuple(_rows(allowed)), tuple(_failures(entries, sources)))
+
+
+def _allows(entry: Entry, sources: Sources) -> bool:
     """Whether any source has what this place asks for."""
     guard = entry.guard
     return guard is None or any(guard.allows(source.get(guard.attribute)) for source in sources)
 
 
-def failures(kind: str, attributes: Mapping[str, str], sources: Sources) -> list[str]:
-    """What to tell about attributes that have no place at all; empty when all have one."""
-    entries = entries_of(kind, frozenset(attributes))
+def _rows(entries: Iterable[Entry]) -> Iterator[Row]:
+    cells: dict[tuple[str, str, tuple[tuple[str, str], ...]], list[tuple[str, str]]] = {}
+    for entry in entries:
+        place = (entry.table, name_column(entry), entry.fixed)
+        cells.setdefault(place, []).append((entry.attribute, entry.column))
+    return (Row(*place, tuple(pairs)) for place, pairs in cells.items())
+
+
+def name_column(entry: Entry) -> str:
+    """The column with the object's name; mends a slip in xCAT's own definition of firmware."""
+    if tables.has_column(entry.table, entry.name_column):
+        return entry.name_column
+    return tables.columns(entry.table)[0]
+
+
+def _failures(entries: Iterable[Entry], sources: Sources) -> Iterator[str]:
     allowed: set[str] = set()
     failed: dict[str, str] = {}
     wanted: dict[str, set[str]] = {}
     for entry in entries:
-        if allows(entry, sources):
+        if _allows(entry, sources):
             allowed.add(entry.attribute)
         elif entry.guard is not None and entry.attribute not in allowed:
             failed[entry.attribute] = entry.guard.attribute
             wanted.setdefault(entry.guard.attribute, set()).update(entry.guard.values)
-    return [
-        f"Cannot set the attr='{attribute}' attribute unless {decider} value is "
-        f"{' or '.join(sorted(wanted[decider]))}."
-        for attribute, decider in failed.items()
-        if attribute not in allowed
-    ]
+    for attribute, decider in failed.items():
+        if attribute not in allowed:
+            yield (
+                f"Cannot set the attr='{attribute}' attribute unless {decider} value is "
+                f"{' or '.join(sorted(wanted[decider]))}."
+            )

@@ -40,6 +40,10 @@ class Changes:
         """Write one cell."""
         self.values.setdefault(place, {})[column] = text
 
+    def set_row(self, place: Place, cells: Mapping[str, str | None]) -> None:
+        """Write several cells of a row."""
+        self.values.setdefault(place, {}).update(cells)
+
     def delete(self, place: Place) -> None:
         """Delete the rows with this key."""
         self.deleted[place] = None

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from xcatd import tables
 from xcatd.api import Reply, error, warning
 from xcatd.objects import mapping
 from xcatd.objects.mapping import Entry
@@ -19,7 +18,7 @@ from xcatd.objects.reader import ObjectReader, Values
 from xcatd.tables import Snapshot
 
 from . import attribute_guards, itemlists
-from .changes import Changes, Place
+from .changes import Changes, Key, Place
 from .memberships import Memberships
 from .model import Guard
 
@@ -68,28 +67,34 @@ class DefinitionWriter:
         self.memberships = Memberships(snapshot, changes)
         self._removed: set[tuple[str, str]] = set()
         self._indexes: dict[tuple[str, str], dict[str, list[Mapping[str, str | None]]]] = {}
-        self._group_values: dict[tuple[str, frozenset[str]], Mapping[str, str]] = {}
+        self._group_values: dict[tuple[str, frozenset[str]], Sequence[Mapping[str, str]]] = {}
+        self._judges: dict[str, attribute_guards.Judge] = {}
+
+    def judge(self, kind: str) -> attribute_guards.Judge:
+        """Who says where the attributes of objects of this type may be written."""
+        if kind not in self._judges:
+            self._judges[kind] = attribute_guards.Judge(kind)
+        return self._judges[kind]
 
     def group_sources(
         self, attributes: Mapping[str, str], deciders: frozenset[str]
-    ) -> list[Mapping[str, str]]:
+    ) -> Sequence[Mapping[str, str]]:
         """The values of the groups named in ``groups=`` of the same command."""
         if not deciders or "groups" not in attributes:
-            return []
-        names = list(dict.fromkeys(itemlists.split(attributes["groups"])))
-        unknown = [name for name in names if (name, deciders) not in self._group_values]
-        found = self.reader.read("group", unknown, deciders)
-        self._group_values |= {(name, deciders): found.get(name, {}) for name in unknown}
-        return [self._group_values[name, deciders] for name in names]
+            return ()
+        key = (attributes["groups"], deciders)
+        known = self._group_values.get(key)
+        if known is None:
+            names = dict.fromkeys(itemlists.split(attributes["groups"]))
+            found = self.reader.read("group", names, deciders)
+            known = self._group_values[key] = [found.get(name, {}) for name in names]
+        return known
 
-    def failures(self, definition: Definition) -> list[str]:
+    def failures(self, definition: Definition) -> Sequence[str]:
         """What is wrong with a new object's attributes, seen without any stored value."""
-        attributes = definition.attributes
-        deciders = attribute_guards.attributes_of(definition.kind, attributes)
-        if not deciders:
-            return []
-        sources = [attributes, *self.group_sources(attributes, deciders)]
-        return attribute_guards.failures(definition.kind, attributes, sources)
+        judge, names = self.judge(definition.kind), frozenset(definition.attributes)
+        groups = self.group_sources(definition.attributes, judge.deciders(names))
+        return judge.verdict(names, (definition.attributes, *groups)).failures
 
     def remove(self, kind: str, names: Iterable[str]) -> None:
         """Delete the rows of these objects, in every table their type has attributes in."""
@@ -129,12 +134,13 @@ class DefinitionWriter:
                 found.pop(name, None)
         return found
 
-    def guard(self, entry: Entry, name: str) -> None:
+    def guard(self, place: Place, column: str) -> None:
         """Bind the command to the stored cell it adds to or takes from, unless several rows hold it."""
-        rows = self._rows(entry.table, entry.name_column).get(name, ())
+        table, ((name_column, name), *_) = place
+        rows = self._rows(table, name_column).get(name, ())
         if len(rows) < 2:
-            before = rows[0][entry.column] if rows else None
-            self.changes.guard(Guard(entry.table, entry.name_column, name, entry.column, before))
+            before = rows[0][column] if rows else None
+            self.changes.guard(Guard(table, name_column, name, column, before))
 
     def _rows(self, table: str, column: str) -> Mapping[str, Sequence[Mapping[str, str | None]]]:
         known = self._indexes.get((table, column))
@@ -205,6 +211,7 @@ class _KindWriter:
         self._mode = mode
         self._outcome = outcome
         self._is_group_command = is_group_command
+        self._judge = writer.judge(kind)
 
     def write(self, part: Mapping[str, Definition]) -> None:
         attributes = frozenset(name for d in part.values() for name in d.attributes)
@@ -218,45 +225,38 @@ class _KindWriter:
             self._write_one(name, definition.attributes, found.get(name, {}))
 
     def _write_one(self, name: str, attributes: Mapping[str, str], stored: Values) -> None:
-        deciders = attribute_guards.attributes_of(self._kind, attributes)
-        sources = [attributes, stored, *self._writer.group_sources(attributes, deciders)]
-        if deciders and (failures := attribute_guards.failures(self._kind, attributes, sources)):
-            self._writer.replies.extend(map(error, failures))
+        names = frozenset(attributes)
+        groups = self._writer.group_sources(attributes, self._judge.deciders(names))
+        verdict = self._judge.verdict(names, (attributes, stored, *groups))
+        if verdict.failures:
+            self._writer.replies.extend(map(error, verdict.failures))
             self._outcome.failed.add(name)
             self._outcome.is_refused = True
             return
-        cells = self._cells(name, attributes, stored, sources)
-        for entry, text in cells:
-            self._set(name, entry, text)
-        if cells:
-            self._outcome.updated.add(name)
+        values: Mapping[str, str | None] = attributes
+        if self._mode is not Mode.REPLACE:
+            given = {attribute: attributes[attribute] for attribute in verdict.allowed}
+            values = self._values(name, given, stored)
+        keys: dict[object, Key] = {}  # rows of one object share their key
+        for row in verdict.rows:
+            cells = {column: values[a] for a, column in row.cells if a in values}
+            if cells:
+                shape = (row.name_column, row.fixed)
+                key = keys.setdefault(shape, ((row.name_column, name), *row.fixed))
+                self._set(name, (row.table, key), cells)
+                self._outcome.updated.add(name)
 
-    def _cells(
-        self,
-        name: str,
-        attributes: Mapping[str, str],
-        stored: Values,
-        sources: attribute_guards.Sources,
-    ) -> list[tuple[Entry, str | None]]:
-        cells = []
-        values: dict[str, tuple[bool, str | None]] = {}
-        for entry in attribute_guards.entries_of(self._kind, frozenset(attributes)):
-            if not attribute_guards.allows(entry, sources):
-                continue
-            attribute = entry.attribute
-            if attribute not in values:
-                values[attribute] = self._value(name, attribute, attributes[attribute], stored)
-            is_there, text = values[attribute]
-            if is_there:
-                cells.append((entry, text))
-        return cells
+    def _values(
+        self, name: str, attributes: Mapping[str, str], stored: Values
+    ) -> dict[str, str | None]:
+        """What the attributes become; those without anything to write are left out."""
+        found = {a: self._value(name, a, text, stored) for a, text in attributes.items()}
+        return {attribute: text for attribute, (is_there, text) in found.items() if is_there}
 
     def _value(
         self, name: str, attribute: str, text: str, stored: Values
     ) -> tuple[bool, str | None]:
         """Whether there is anything to write, and what."""
-        if self._mode is Mode.REPLACE:
-            return True, text
         before = stored.get(attribute)
         if self._kind == "node" and attribute == "groups":
             before = self._writer.memberships.text(name)
@@ -284,22 +284,21 @@ class _KindWriter:
     def _say(self, text: str) -> None:
         self._writer.replies.append(error(text))
 
-    def _set(self, name: str, entry: Entry, text: str | None) -> None:
+    def _set(self, name: str, place: Place, cells: dict[str, str | None]) -> None:
         writer = self._writer
-        if entry.table == "nodelist" and entry.column == "groups":
-            writer.memberships.set(name, text)
-            return
-        writer.changes.set(place_of(entry, name), entry.column, text)
-        if self._mode is not Mode.REPLACE and not entry.fixed:
-            writer.guard(entry, name)
+        table, key = place
+        if table == "nodelist" and "groups" in cells:
+            writer.memberships.set(name, cells.pop("groups"))
+        if cells:
+            writer.changes.set_row(place, cells)
+        if self._mode is not Mode.REPLACE and len(key) == 1:
+            for column in cells:
+                writer.guard(place, column)
 
 
 def place_of(entry: Entry, name: str) -> Place:
     """The rows an attribute of this object is stored in."""
-    column = entry.name_column
-    if not tables.has_column(entry.table, column):  # a slip in xCAT's own definition of firmware
-        column = tables.columns(entry.table)[0]
-    return entry.table, ((column, name), *entry.fixed)
+    return entry.table, ((attribute_guards.name_column(entry), name), *entry.fixed)
 
 
 def stored_places(snapshot: Snapshot, kind: str, names: Collection[str]) -> Iterator[Place]:
