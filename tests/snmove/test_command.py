@@ -154,7 +154,9 @@ def test_failing_node_is_named_and_resumed(world: World) -> None:
     assert "Moved to sn2: d1,n1" in lines(replies)
     assert ("n2", SetXcatServer("10.1.0.12")) not in world.agents.done
     listed = "\n".join(lines(world.snmove("--list")))
-    assert "2/3" in listed and "partial" in listed
+    assert "2/3" in listed and "partial: some of it was done; not finished: n2" in listed
+    found = json.loads(lines(world.snmove("--list", "--json"))[0])[0]
+    assert (found["nodes"], found["done"], found["unfinished"]) == (3, 2, ["n2"])
 
     world.agents.failing.clear()
     before = list(world.agents.done)
@@ -186,6 +188,13 @@ def test_undo_takes_everything_back(world: World) -> None:
     assert ("n1", RepointClient("n1", "sn1b")) in world.agents.done[done:]
     assert "Moved to sn1: d1,n1,n2" in lines(replies)
     assert exit_status(world.snmove("--undo", id_)) == 1
+
+
+def test_undo_counts_the_nodes_without_steps_of_their_own(world: World) -> None:
+    id_ = move_id(world.snmove("-s", "sn1"))
+    world.agents.failing["n2", RepointClient.kind] = AgentError(ErrorCode.NIM_REFUSED, "no")
+    last = errors(world.snmove("--undo", id_))[-1]
+    assert last.startswith("1 of 3 nodes not finished")
 
 
 def test_undo_is_refused_when_a_cell_changed_since(world: World) -> None:

@@ -84,29 +84,29 @@ def _undo(given: Given, request: Request, context: Context) -> Iterator[Reply]:
 def _list(given: Given, context: Context) -> Iterator[Reply]:
     journal = journal_of(context)
     moves = [
-        (summary, _done_nodes(summary, context))
+        (summary, _unfinished(summary, context))
         for summary in journal.list()
         if summary.id.startswith(_MOVING)
     ]
     if given.how.is_json:
-        yield data(json.dumps([_as_json(summary, done) for summary, done in moves]))
+        yield data(json.dumps([_as_json(summary, left) for summary, left in moves]))
     elif not moves:
         yield info("There are no moves in the journal.")
     else:
         yield data(*replies.listing(moves))
 
 
-def _done_nodes(summary: Summary, context: Context) -> int:
-    """Counted from the journal only where the outcome does not tell: plans are large."""
+def _unfinished(summary: Summary, context: Context) -> tuple[str, ...]:
+    """Taken from the journal only where the outcome does not tell: plans are large."""
     if summary.parked or summary.outcome is Outcome.FAILED:
-        return 0
+        return summary.nodes
     if summary.outcome is Outcome.OK:
-        return len(summary.nodes)
+        return ()
     stored = journal_of(context).load(summary.id)
-    return replies.done_nodes(stored.plan, stored.state)
+    return replies.unfinished(stored.plan, stored.state)
 
 
-def _as_json(summary: Summary, done: int) -> dict[str, object]:
+def _as_json(summary: Summary, left: tuple[str, ...]) -> dict[str, object]:
     return {
         "id": summary.id,
         "opened": summary.opened,
@@ -115,5 +115,6 @@ def _as_json(summary: Summary, done: int) -> dict[str, object]:
         "command": summary.command,
         "state": summary.sentence,
         "nodes": len(summary.nodes),
-        "done": done,
+        "done": len(summary.nodes) - len(left),
+        "unfinished": list(left),
     }

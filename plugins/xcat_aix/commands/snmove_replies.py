@@ -5,7 +5,7 @@ Owns: the words and their order (specs/snmove.md, section 1).  Must not: do anyt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from xcat_aix.plan.explain import boot_line, count, note_line
 from xcat_aix.plan.fold import fold
@@ -20,6 +20,7 @@ from xcatd.api import NodeReply, Reply, data, error, info, warning
 
 MOVING = "Moving nodes to their backup service nodes."
 BALANCING = "Balancing nodes over their service nodes."
+NOTHING = "Nothing to change."
 SETTING = "Setting new values in the xCAT database."
 ROUTES = "Checking the default routes on the nodes."
 BOOTLIST = "Updating the bootlist."
@@ -196,7 +197,8 @@ class Narrator:
             )
         if failed:
             nodes = sum(1 for lane in failed if lane.target)
-            what = f"{nodes} of {count(self._total, 'node')}" if nodes else "a part"
+            total = count(len(self._plan.nodes), "node")
+            what = f"{nodes} of {total}" if nodes else "a part"
             return error(
                 f"{what} not finished, while the database has the new values; to try again:"
                 f" snmove --resume {ended.plan_id}"
@@ -214,26 +216,28 @@ def _trouble_text(trouble: StepEnded) -> str:
     return "\n    ".join([text, *shown])
 
 
-def done_nodes(plan: Plan, state: PlanState) -> int:
-    """How many nodes of a plan are finished; a node that is not up by design counts."""
+def unfinished(plan: Plan, state: PlanState) -> tuple[str, ...]:
+    """The nodes of a plan that are not finished; one that is not up by design is."""
     if state.lane_result(DATABASE_LANE) is not LaneResult.MOVED:
-        return 0
-    left = {
+        return plan.nodes
+    return tuple(
         lane.subject
         for lane in plan.lanes
         if lane.target and not state.lane_result(lane.id).lets_others_go_on
-    }
-    return len(plan.nodes) - len(left)
+    )
 
 
-def listing(moves: Iterable[tuple[Summary, int]]) -> Iterator[str]:
-    """The list of moves, newest first; the number is that of finished nodes."""
+def listing(moves: Iterable[tuple[Summary, Sequence[str]]]) -> Iterator[str]:
+    """The list of moves, newest first, with the nodes that are not finished."""
     rows = [("MOVE", "OPENED (UTC)", "USER", "NODES", "COMMAND", "STATE")]
-    for summary, done in moves:
-        nodes = f"{done}/{len(summary.nodes)}"
+    for summary, left in moves:
+        total = len(summary.nodes)
+        nodes = f"{total - len(left)}/{total}"
         opened = summary.opened[:19].replace("T", " ")
         user = summary.user or "-"
-        rows.append((summary.id, opened, user, nodes, summary.command, summary.sentence))
+        rest = f"; not finished: {fold(left)}" if 0 < len(left) < total else ""
+        state = summary.sentence + rest
+        rows.append((summary.id, opened, user, nodes, summary.command, state))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for row in rows:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
