@@ -5,7 +5,7 @@ Owns what is written and when it is refused; the engine owns locks, commit and r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -126,10 +126,7 @@ class Transaction:
         """
         target = self._target(table)
         for columns, group in _by_columns(_with_keys(self._tables[table], rows)).items():
-            self._connection.execute(
-                statements.insert(target, columns),
-                [{name: _text(row[name]) for name in columns} for row in group],
-            )
+            self._connection.execute(statements.insert(target, columns), group)
 
     def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
         """Update all rows with this key; the number of rows changed."""
@@ -301,12 +298,13 @@ def _by_values(
 
 
 def _with_keys(
-    table: schema.Table, rows: Sequence[Mapping[str, Any]]
-) -> Iterable[Mapping[str, Any]]:
-    if table.found or table.auto_key is not None:
-        return rows
-    empty = dict.fromkeys(table.keys, "")
-    return ({**empty, **row, **{k: "" for k in table.keys if row.get(k) is None}} for row in rows)
+    table: schema.Table, rows: Iterable[Mapping[str, Any]]
+) -> Iterator[dict[str, str | None]]:
+    """The rows with every value as text."""
+    keys = () if table.found or table.auto_key is not None else table.keys
+    for row in rows:
+        texts = {name: _text(value) for name, value in row.items()}
+        yield texts | {key: texts.get(key) or "" for key in keys}
 
 
 def _cell(

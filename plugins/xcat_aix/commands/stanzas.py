@@ -46,6 +46,7 @@ class _Reader:
         self._defaults: dict[str, dict[str, str]] = {}
         self._target: dict[str, str] | None = None
         self._is_default = False
+        self._known: dict[str, str] = {}  # the same few texts come thousands of times
 
     def take(self, line: str) -> None:
         if not line or line.startswith("#"):
@@ -54,9 +55,12 @@ class _Reader:
             self._header(line[:-1].strip())
         elif "=" in line and self._target is not None:
             name, _, value = line.partition("=")
-            self._attribute(name.strip(), _unquoted(value.strip()))
+            self._attribute(self._once(name.rstrip()), self._once(_unquoted(value.lstrip())))
         else:
             self._target = None
+
+    def _once(self, text: str) -> str:
+        return self._known.setdefault(text, text)
 
     def _header(self, name: str) -> None:
         if "=" in name:
