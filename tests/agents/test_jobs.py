@@ -138,6 +138,23 @@ def test_query(agent, programs):
     assert database.missing == ("n2",)
 
 
+def test_an_answer_that_takes_too_long_is_not_asked_for_twice(agent, programs):
+    asked, over = [], threading.Event()
+
+    def lsnim(argv):
+        asked.append(argv)
+        over.wait(20)
+        return ""
+
+    programs.programs["lsnim"] = lsnim
+    try:
+        with pytest.raises(AgentError, match="no answer in time"):
+            agent.query(proto.NimSnapshot(), 0.5)
+    finally:
+        over.set()
+    assert len(asked) == 1
+
+
 def test_run_survives_a_cut_line(cluster, cutter, gate):
     opened, reached = gate
     said = []

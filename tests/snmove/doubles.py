@@ -79,8 +79,10 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def query(self, op: Operation) -> Host | NimDatabase:
+    def query(self, op: Operation, limit: float) -> Host | NimDatabase:
         interfaces, nim = self._agents.servers[self._node]
+        if limit < self._agents.seconds_to_look.get(op.kind, 0.0):
+            raise AgentError(ErrorCode.UNREACHABLE, "no answer in time")
         if isinstance(op, HostFacts):
             found = tuple(Interface("en0", address, "255.255.0.0") for address in interfaces)
             return Host(self._node, self._node, "7100", found)
@@ -118,6 +120,7 @@ class Agents:
     failing: dict[tuple[str, str], AgentError] = field(default_factory=dict)
     done: list[tuple[str, Operation]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    seconds_to_look: dict[str, float] = field(default_factory=dict)
 
     def connect(self, node: str, role: Any, address: str, port: int, **_: Any) -> Connection:
         self.asked.append(node)

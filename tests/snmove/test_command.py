@@ -11,7 +11,7 @@ import pytest
 
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import NimDatabase, NimObject
-from xcat_aix_proto.operations import RepointClient, SetXcatServer
+from xcat_aix_proto.operations import NimSnapshot, RepointClient, SetXcatServer
 
 from .doubles import Agents, Names, World, errors, exit_status, lines, open_world, stored, warnings
 
@@ -205,6 +205,18 @@ def test_undo_is_refused_when_a_cell_changed_since(world: World) -> None:
     assert exit_status(replies) == 1
     assert "nfsserver" in errors(replies)[0] and "nothing was changed" in errors(replies)[0]
     assert servers(world)["n1"] == MOVED["n1"]
+
+
+def test_nim_that_hangs_hardly_delays_a_database_only_move(world: World) -> None:
+    world.agents.seconds_to_look[NimSnapshot.kind] = 10.0
+    replies = world.snmove("-i", "compute")
+    assert "no answer in time; it was not checked" in warnings(replies)[0]
+    assert servers(world) == MOVED
+    world.agents.seconds_to_look[NimSnapshot.kind] = 100.0
+    refused = world.snmove("compute", "-d", "sn1")
+    assert "cannot move to sn1: the new service node must be running" in errors(refused)[0]
+    world.agents.seconds_to_look[NimSnapshot.kind] = 10.0
+    assert exit_status(world.snmove("compute", "-d", "sn1")) == 0
 
 
 def test_undo_of_a_database_only_move_touches_no_node(world: World) -> None:

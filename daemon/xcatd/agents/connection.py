@@ -68,9 +68,9 @@ class AgentConnection:
 
     # The protocol.
 
-    def query(self, op: operations.Operation) -> Any:
-        """The facts a query answers with (``facts.Host`` or ``facts.NimDatabase``)."""
-        answer = self._call("query", operations.to_wire(op), limit=SLOW)
+    def query(self, op: operations.Operation, limit: float = SLOW) -> Any:
+        """The facts a query answers with (``facts.Host`` or ``facts.NimDatabase``), within ``limit`` seconds."""
+        answer = self._call("query", operations.to_wire(op), limit=limit)
         return codec.from_wire(_ANSWERS[type(op)], answer)
 
     def probe(self, op: operations.Operation, job_id: str = "") -> Probe:
@@ -165,16 +165,16 @@ class AgentConnection:
 
     def _call(self, method: str, *args: Any, limit: float) -> Any:
         """One call; once more over a new link if this one turns out to be dead."""
-        from .link import LinkLostError  # noqa: PLC0415 - loads Pyro5
+        from .link import LinkLostError, NoAnswerError  # noqa: PLC0415 - loads Pyro5
 
         if threading.get_ident() != self._owner:
             raise RuntimeError("an agent connection belongs to the thread that made it")
         link, is_fresh = self._live_link()
         try:
             return link.call(method, *args, limit=limit)
-        except LinkLostError:
+        except LinkLostError as error:
             self.close()
-            if is_fresh:
+            if is_fresh or isinstance(error, NoAnswerError):
                 raise
         link, _ = self._live_link()
         try:

@@ -37,6 +37,13 @@ class LinkLostError(AgentError):
         super().__init__(ErrorCode.UNREACHABLE, f"the connection to the agent was lost: {reason}")
 
 
+class NoAnswerError(LinkLostError):
+    """The agent did not answer in time; asking it again at once would only take the same time again."""
+
+    def __init__(self) -> None:
+        super().__init__("no answer in time")
+
+
 class _Proxy(client.Proxy):  # type: ignore[misc]  # Pyro5 has no types
     """Knows the methods beforehand: asking the agent would cost a round trip."""
 
@@ -62,7 +69,7 @@ class Link:
         try:
             answer = self._proxy._pyroInvoke(method, args, {})  # noqa: SLF001 - see _Proxy
         except errors.TimeoutError:
-            raise LinkLostError("no answer in time") from None
+            raise NoAnswerError from None
         except (errors.CommunicationError, OSError) as error:
             raise _explained(error) from None
         except (errors.PyroError, zlib.error) as error:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Seconds until a new service node counts as not running.
 CONNECT_LIMIT = 3.0
+
+#: Seconds one that runs has for each answer; a NIM with thousands of objects takes some.
+ANSWER_LIMIT = 15.0
 DEFAULT_PORT = 3009
 _MOST_AT_ONCE = 16
 
@@ -54,7 +57,8 @@ def plan_move(asked: Asked, noderange: str | None, context: Context) -> Plan:
     addresses = names.addresses(names_to_resolve(asked, tables, chosen))
     choices, notes = choose(asked, tables, chosen, addresses)
     given = {choice.server: choice.new for choice in choices}
-    servers = service_nodes(given, servers_to_ask(choices), names, agent_port(tables.site), context)
+    port, limit = agent_port(tables.site), _nim_limit(asked)
+    servers = service_nodes(given, servers_to_ask(choices), names, port, context, limit)
     world = World(addresses, servers, notes, _ranges(tables, context))
     return plan(asked, tables, chosen, choices, world)
 
@@ -70,9 +74,15 @@ def plan_balance(balance: Balance, noderange: str, context: Context) -> Plan:
     given = {server.node: server.name for server in servers}
     has_aix = any(kind.is_aix for kind in kinds_of(tables, chosen).values())
     asking = tuple(given) if has_aix else ()
-    found = service_nodes(given, asking, names, agent_port(tables.site), context)
+    port, limit = agent_port(tables.site), _nim_limit(balance.move)
+    found = service_nodes(given, asking, names, port, context, limit)
     world = World(addresses, found, ranges=_ranges(tables, context))
     return snbalance.plan(balance, tables, chosen, servers, world)
+
+
+def _nim_limit(asked: Asked) -> float:
+    """Seconds for the look at NIM; a move of the database alone does not depend on it."""
+    return CONNECT_LIMIT if asked.ignore_nodes else ANSWER_LIMIT
 
 
 def require_running(back: Plan, context: Context) -> None:
@@ -118,17 +128,22 @@ def expand(noderange: str, context: Context) -> tuple[str, ...]:
     return expansion.nodes
 
 
-def service_nodes(
-    given: Mapping[str, str], asking: Sequence[str], names: Names, port: int, context: Context
+def service_nodes(  # noqa: PLR0917 - called twice, above
+    given: Mapping[str, str],
+    asking: Sequence[str],
+    names: Names,
+    port: int,
+    context: Context,
+    limit: float = ANSWER_LIMIT,
 ) -> dict[str, ServiceNode]:
     """What is known of service nodes, by the agents of those in ``asking`` and by the database of the others.
 
-    ``given`` are their names as written by node.
+    ``given`` are their names as written by node; ``limit`` is how many seconds the look at NIM may take.
     """
     answers: dict[str, ServiceNode] = {}
     if asking:
         with ThreadPoolExecutor(min(len(asking), _MOST_AT_ONCE), "service-node") as pool:
-            found = pool.map(lambda name: _ask(name, names, port, context), asking)
+            found = pool.map(lambda name: _ask(name, names, port, context, limit), asking)
             answers = {answer.name: answer for answer in found}
     for server, name in given.items():
         if server not in answers:
@@ -138,7 +153,9 @@ def service_nodes(
     return answers
 
 
-def _ask(name: str, names: Names, port: int, context: Context) -> ServiceNode:
+def _ask(
+    name: str, names: Names, port: int, context: Context, limit: float = ANSWER_LIMIT
+) -> ServiceNode:
     known = _known_addresses(names, (name,))
     address = names.address(name)
     if address is None:
@@ -147,13 +164,15 @@ def _ask(name: str, names: Names, port: int, context: Context) -> ServiceNode:
         with context.agents.connect(
             name, Role.SN, address, port, timeout=CONNECT_LIMIT
         ) as connection:
-            host = connection.query(HostFacts())
-            nim = connection.query(NimSnapshot())
+            host = connection.query(HostFacts(), ANSWER_LIMIT)
+            if isinstance(host, facts.Host):
+                known = tuple(one.address for one in host.interfaces)
+            nim = connection.query(NimSnapshot(), limit)
     except AgentError as problem:
         return ServiceNode(name, known, reason=problem.message)
-    if not isinstance(host, facts.Host) or not isinstance(nim, facts.NimDatabase):
+    if not isinstance(nim, facts.NimDatabase):
         return ServiceNode(name, known, reason="its agent answered something else")
-    return ServiceNode(name, tuple(one.address for one in host.interfaces), nim)
+    return ServiceNode(name, known, nim)
 
 
 def _known_addresses(names: Names, of: Iterable[str]) -> tuple[str, ...]:
