@@ -83,6 +83,10 @@ class Resolver:
         """All addresses the database has for a node, its own first."""
         return tuple(dict.fromkeys(address for _, address in self._of_node(node)))
 
+    def names(self, node: str) -> tuple[tuple[str, str], ...]:
+        """All names the database has for a node with their addresses, its own first."""
+        return tuple(dict.fromkeys(self._of_node(node)))
+
     def _known(self, name: str) -> str | None:
         if is_address(name):
             return name

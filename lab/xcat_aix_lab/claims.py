@@ -55,6 +55,11 @@ def renew(lab: Path) -> int | None:
     return octet
 
 
+def give_up(lab: Path) -> None:
+    """End the claim of a lab that is not made."""
+    (lab / _MARK).unlink(missing_ok=True)
+
+
 def _candidates(lab: Path) -> Iterator[int]:
     """All octets, beginning at one that depends on the path: labs of several users spread."""
     span = _LAST - _FIRST + 1

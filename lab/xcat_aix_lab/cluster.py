@@ -41,6 +41,10 @@ class Node:
     nimtype: str = ""
     #: service nodes in order of preference, by node name
     service_nodes: tuple[str, ...] = ()
+    #: of a compute node: its osimage, and the name and the gateway it knows its service node by
+    image: str = ""
+    master: str = ""
+    gateway: str = ""
 
     @property
     def address(self) -> str:
@@ -63,16 +67,40 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """A network as NIM knows it; all of a lab have the same mask."""
+
+    name: str
+    net: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
-    """The nodes, the images, and the database."""
+    """The nodes, the images, the networks that compute nodes are in, and the database."""
 
     nodes: Mapping[str, Node]
     images: tuple[Image, ...]
+    networks: tuple[Network, ...]
     tables: Rows
+    mask: str = MASK
+    #: whether every service node is ready for every compute node, or only for those that name it
+    ready_for_all: bool = True
 
     def of_kind(self, kind: str) -> tuple[Node, ...]:
         """The nodes of a kind: ``mn``, ``sn`` or ``cn``."""
         return tuple(node for node in self.nodes.values() if node.kind == kind)
+
+    def clients(self, server: Node) -> tuple[Node, ...]:
+        """The compute nodes that a service node is ready for."""
+        compute = self.of_kind("cn")
+        if self.ready_for_all:
+            return compute
+        return tuple(node for node in compute if server.name in node.service_nodes)
+
+    def network_of(self, address: str) -> Network | None:
+        """The network that holds an address."""
+        net = ipaddress.IPv4Interface(f"{address}/{self.mask}").network.network_address
+        return next((found for found in self.networks if found.net == str(net)), None)
 
     @property
     def with_agent(self) -> tuple[Node, ...]:
@@ -112,7 +140,8 @@ def sample(settings: Settings) -> Cluster:
     """MN ``mn``, SNs ``sn1``…, CNs ``n01``…: every SN has its share and backs up another's."""
     nodes = {node.name: node for node in _nodes(settings)}
     images = (_standalone_image("aix73"), _diskless_image("aix73dl"))
-    return Cluster(nodes, images, _tables(nodes, images, settings))
+    networks = (Network("master_net", f"127.{settings.octet}.16.0"),)
+    return Cluster(nodes, images, networks, _tables(nodes, images, settings))
 
 
 def _nodes(settings: Settings) -> list[Node]:
@@ -148,6 +177,9 @@ def _compute_nodes(settings: Settings, first: ipaddress.IPv4Address) -> list[Nod
                 (Interface(name, str(first + i)),),
                 nimtype=STANDALONE if i < diskful else DISKLESS,
                 service_nodes=(f"sn{primary}", f"sn{backup}"),
+                image="aix73" if i < diskful else "aix73dl",
+                master=f"sn{primary}b",
+                gateway=f"sn{primary}b",
             )
         )
     return nodes

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from xcat_aix_lab import claims
+from xcat_aix_lab import claims, clusterfile
 from xcat_aix_lab.cluster import AGENTPORT, Cluster, Settings, sample
 from xcat_aix_lab.prepare import copy_to_directory, prepare
 from xcat_aix_lab.sim import commands, executable
@@ -22,6 +23,8 @@ _POSTSCRIPTS = ("syslog", "setupntp", "mkresolvconf", "otherpkgs", "servicenode"
 # Every xcatd of the machine listens on all addresses, so the port has to differ by lab.
 _FIRST_PORT = 21000
 _PORTS_PER_LAB = 4
+#: The cluster of a lab that is not the sample.
+_CLUSTER = "cluster.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,9 @@ class LabDirectory:
     @cached_property
     def cluster(self) -> Cluster:
         """The cluster as it was made (the database may say other things by now)."""
+        file = self.path / _CLUSTER
+        if file.exists():
+            return clusterfile.loads(file.read_text(encoding="utf-8"))
         return sample(self.settings)
 
     @cached_property
@@ -76,15 +82,34 @@ class LabDirectory:
 
     def create(self, size: Size) -> None:
         """Make everything but certificates and database; :meth:`finish` marks the end."""
+        self.write_hosts(self._claim(size))
+
+    def create_with(self, make: Callable[[Settings], Cluster]) -> None:
+        """As :meth:`create`, for a cluster that is made for the lab's settings.
+
+        Whatever ``make`` raises, nothing is left of the lab.
+        """
+        existed = self.path.exists()
+        try:
+            settings = self._claim(Size())
+            cluster = make(settings)
+        except BaseException:
+            claims.give_up(self.path)
+            if not existed:
+                self.path.rmdir()
+            raise
+        (self.path / _CLUSTER).write_text(clusterfile.dumps(cluster), encoding="utf-8")
+        self.cluster = cluster
+        self.write_hosts(settings)
+
+    def _claim(self, size: Size) -> Settings:
         self.path.mkdir(parents=True, exist_ok=True)
         octet = claims.claim(self.path, AGENTPORT)
-        self.write_hosts(
-            Settings(
-                octet=octet,
-                xcatdport=_FIRST_PORT + _PORTS_PER_LAB * octet,
-                confdir=str(self.confdir),
-                **asdict(size),
-            )
+        return Settings(
+            octet=octet,
+            xcatdport=_FIRST_PORT + _PORTS_PER_LAB * octet,
+            confdir=str(self.confdir),
+            **asdict(size),
         )
 
     def write_hosts(self, settings: Settings) -> None:
@@ -142,7 +167,7 @@ class LabDirectory:
                 names = [interface.name]
                 names += node.aliases if interface is node.interfaces[0] else ()
                 lines.append(f"{interface.address} {' '.join(names)}\n")
-        (self.path / "hosts").write_text("".join(lines), encoding="ascii")
+        (self.path / "hosts").write_text("".join(lines), encoding="utf-8")
         for node in self.cluster.nodes.values():
             _link(self.node(node.name) / "root" / "etc" / "hosts", "../../../../hosts")
 

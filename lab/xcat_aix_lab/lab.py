@@ -13,10 +13,12 @@ from signal import Signals
 from xcat_aix_lab import agents, certificates, claims, records, report
 from xcat_aix_lab.breakage import BadFault
 from xcat_aix_lab.breakage import apply as apply_fault
-from xcat_aix_lab.cluster import DISKLESS
+from xcat_aix_lab.cluster import DISKLESS, Cluster, Settings
 from xcat_aix_lab.directory import LabDirectory, Size
+from xcat_aix_lab.dump import read as read_dump
 from xcat_aix_lab.launcher import Launcher, Program, kill_jobs, run_through, wait_until
 from xcat_aix_lab.netboot import CannotBoot, netboot
+from xcat_aix_lab.rehearsal import Summary, rehearse
 
 DAEMON = "xcatd"
 _ALL_AGENTS = "agents"
@@ -60,11 +62,34 @@ class Lab:
                 raise LabError(f"cannot use the lab in {directory.path}: {text}")
             return
         directory.create(size)
+        self._complete()
+
+    def _complete(self) -> None:
+        directory = self.directory
         now = datetime.now(UTC)
         certificates.make(directory.cert, directory.client, hostname="mn", now=now)
         agents.make_files(directory, now)
         records.fill(directory.database, directory.cluster.tables)
         directory.finish()
+
+    def make_from(self, dump: Path, hosts_file: Path | None) -> Summary:
+        """Make the directory from a cluster's dump; raises :class:`LabError` and :class:`DumpError`."""
+        directory = self.directory
+        if directory.exists:
+            raise LabError(
+                f"there is a lab in {directory.path} already: --from-dump makes a new one; end that one with"
+                f" 'xcat-aix-lab down --remove --dir {directory.path}'"
+            )
+        found, summaries = read_dump(dump), []
+
+        def make(settings: Settings) -> Cluster:
+            cluster, summary = rehearse(found, settings, hosts_file)
+            summaries.append(summary)
+            return cluster
+
+        directory.create_with(make)
+        self._complete()
+        return summaries[0]
 
     def up(self, *, in_process: bool = False, memory: bool = False) -> None:
         """Start what does not run; raises ``NotReady``.

@@ -26,6 +26,8 @@ _DEFAULT = Path("xcat-aix-lab")
 VARIABLE = "XCAT_AIX_LAB"
 
 _SIZE = Size()
+#: More agents than these are hosted by one process.
+_MOST_PROCESSES = 50
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -50,6 +52,15 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--service-nodes", type=int, default=_SIZE.service_nodes, help="2 or more (2)")
     up.add_argument(
         "--diskful", type=int, default=_SIZE.diskful_percent, metavar="PERCENT", help="(50)"
+    )
+    up.add_argument(
+        "--from-dump", type=Path, metavar="DIR", help="of the cluster that dumpxCATdb dumped there"
+    )
+    up.add_argument(
+        "--hosts",
+        type=Path,
+        metavar="FILE",
+        help="addresses that the dump does not have (/etc/hosts)",
     )
     up.add_argument("--in-process", action="store_true", help="all agents in one process")
     up.add_argument(
@@ -104,10 +115,10 @@ def _command(
 def _up(options: argparse.Namespace) -> int:
     lab = Lab(options.dir)
     try:
-        lab.make(Size(options.nodes, options.service_nodes, options.diskful))
+        in_process = _make(lab, options)
     except ValueError as error:
         raise LabError(str(error)) from None
-    lab.up(in_process=options.in_process)
+    lab.up(in_process=in_process)
     if options.client_certs and not certificates.install_for_client(
         lab.directory.client, Path.home()
     ):
@@ -117,6 +128,19 @@ def _up(options: argparse.Namespace) -> int:
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
     sys.stdout.write(f'export PATH={shlex.quote(script_directory())}:"$PATH"\n')
     return 0
+
+
+def _make(lab: Lab, options: argparse.Namespace) -> bool:
+    """Make the lab if it is not there; tells whether one process is to host all agents."""
+    if options.from_dump is None:
+        lab.make(Size(options.nodes, options.service_nodes, options.diskful))
+        return bool(options.in_process)
+    summary = lab.make_from(options.from_dump, options.hosts)
+    sys.stderr.writelines(f"{line}\n" for line in summary.lines)
+    agents = len(lab.directory.cluster.with_agent)
+    if agents > _MOST_PROCESSES and not options.in_process:
+        sys.stderr.write(f"one process hosts all {agents} agents\n")
+    return bool(options.in_process) or agents > _MOST_PROCESSES
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -5,8 +5,10 @@ Everything is done by the simulated commands themselves, so that the state is on
 
 from __future__ import annotations
 
-from xcat_aix_lab.cluster import DISKLESS, MASK, STANDALONE, Cluster, Image, Node, mac
-from xcat_aix_lab.sim import niminfo
+from collections.abc import Sequence
+
+from xcat_aix_lab.cluster import DISKLESS, STANDALONE, Cluster, Image, Node, mac
+from xcat_aix_lab.sim import catalogue, niminfo
 from xcat_aix_lab.sim.execute import execute
 from xcat_aix_lab.sim.files import MemoryFiles
 from xcat_aix_lab.sim.host import new_host
@@ -17,7 +19,7 @@ def prepare(cluster: Cluster) -> MemoryStore:
     """All hosts and NIM databases, in memory: every SN is ready for every compute node."""
     store = MemoryStore(cluster.topology())
     for number, node in enumerate(cluster.nodes.values()):
-        interfaces = [(interface.address, MASK) for interface in node.interfaces]
+        interfaces = [(interface.address, cluster.mask) for interface in node.interfaces]
         store.save_host(
             new_host(
                 node.name, node.kind, interfaces, number=number, diskless=node.nimtype == DISKLESS
@@ -27,7 +29,7 @@ def prepare(cluster: Cluster) -> MemoryStore:
     for service_node in cluster.of_kind("sn"):
         _prepare_master(cluster, service_node, store, numbers)
     for node in cluster.of_kind("cn"):
-        _prepare_client(cluster, node, store)
+        _prepare_client(node, store)
     return store
 
 
@@ -58,20 +60,40 @@ def _prepare_master(
     cluster: Cluster, service_node: Node, store: MemoryStore, numbers: dict[str, int]
 ) -> None:
     name = service_node.name
-    _run(store, name, "nimconfig", "-a", "pif_name=en1", "-a", "netname=master_net")
+    clients = cluster.clients(service_node)
+    _define_networks(cluster, service_node, clients, store)
+    wanted = {node.image for node in clients}
     defined: set[str] = set()
     for image in cluster.images:
+        if image.name not in wanted and not cluster.ready_for_all:
+            continue
         for type_, resource, extra in image.resources:
             if resource not in defined:
                 _define_resource(store, name, image, (type_, resource, extra))
                 defined.add(resource)
-    images = {image.nimtype: image for image in cluster.images}
-    for node in cluster.of_kind("cn"):
+    images = {image.name: image for image in cluster.images}
+    for node in clients:
         interface = f"if1=find_net {node.name} {mac(numbers[node.name])} ent0"
         argv = ["-a", interface, "-a", "cable_type1=N/A", "-a", "netboot_kernel=64", node.name]
         _run(store, name, "nim", "-Fo", "define", "-t", node.nimtype, *argv)
-        if node.nimtype == DISKLESS:
-            _initialise_diskless(store, name, images[DISKLESS], node)
+        if node.nimtype == DISKLESS and node.image in images:
+            _initialise_diskless(store, name, images[node.image], node)
+
+
+def _define_networks(
+    cluster: Cluster, service_node: Node, clients: Sequence[Node], store: MemoryStore
+) -> None:
+    """The one of the interface that faces the nodes is NIM's first one."""
+    name = service_node.name
+    own = cluster.network_of(service_node.facing_nodes.address)
+    card = f"en{len(service_node.interfaces) - 1}"
+    netname = own.name if own else f"net_{name}"
+    _run(store, name, "nimconfig", "-a", f"pif_name={card}", "-a", f"netname={netname}")
+    used = dict.fromkeys(cluster.network_of(node.address) for node in clients)
+    for network in used:
+        if network is not None and network != own:
+            argv = ["-a", f"net_addr={network.net}", "-a", f"snm={cluster.mask}", network.name]
+            _run(store, name, "nim", "-Fo", "define", "-t", "ent", *argv)
 
 
 def _define_resource(
@@ -86,24 +108,32 @@ def _define_resource(
 
 
 def _initialise_diskless(store: MemoryStore, master: str, image: Image, node: Node) -> None:
-    wanted = [(t, name) for t, name, _ in image.resources if t != "lpp_source"]
+    allowed = catalogue.ALLOCATABLE[DISKLESS]
+    wanted = [(t, name) for t, name, _ in image.resources if t in allowed]
     argv = [word for type_, name in wanted for word in ("-a", f"{type_}={name}")]
     _run(store, master, "nim", "-Fo", "dkls_init", *argv, node.name)
 
 
-def _prepare_client(cluster: Cluster, node: Node, store: MemoryStore) -> None:
-    server = cluster.nodes[node.service_nodes[0]].facing_nodes
+def _prepare_client(node: Node, store: MemoryStore) -> None:
+    found = store.topology.find(node.master)
+    if found is None:
+        return
+    server, address = found
     if node.nimtype == STANDALONE:
-        _run(store, node.name, "niminit", "-a", f"name={node.name}", "-a", f"master={server.name}")
-        _run(store, node.name, "nimclient", "-p")
+        if store.nim(server) is not None:
+            argv = ("-a", f"name={node.name}", "-a", f"master={node.master}")
+            _run(store, node.name, "niminit", *argv)
+            _run(store, node.name, "nimclient", "-p")
     else:
-        values = niminfo.client(
-            node.name, node.name, server.name, store.host(node.service_nodes[0]).cpuid
-        )
+        values = niminfo.client(node.name, node.name, node.master, store.host(server).cpuid)
         values["NIM_CONFIGURATION"] = DISKLESS
         store.files(node.name).write(niminfo.PATH, niminfo.text(values))
-    _run(store, node.name, "route", "add", "default", server.address)
-    boot = [f"bserver={server.address}", f"client={node.address}", f"gateway={server.address}"]
+    boot = [f"bserver={address}", f"client={node.address}"]
+    gateway = store.topology.find(node.gateway)
+    hop = gateway[1] if gateway else node.gateway
+    if hop:
+        _run(store, node.name, "route", "add", "default", hop)
+        boot.append(f"gateway={hop}")
     _run(store, node.name, "bootlist", "-m", "normal", "ent0", *boot)
-    xcatinfo = f"XCATSERVER={server.address}\nREBOOT=TRUE\n"
+    xcatinfo = f"XCATSERVER={address}\nREBOOT=TRUE\n"
     store.files(node.name).write("/etc/xcatinfo", xcatinfo)
