@@ -37,6 +37,8 @@ def _act(request: Request, context: Context) -> Iterator[Reply]:
             yield info(replies.BALANCING)
         plan = plan_balance(given.balance, given.noderange, context)
         yield from show_or_do(plan, given.how, request, context)
+        if not (plan.nodes or given.how.is_dry_run):
+            yield info(replies.NOTHING)
 
 
 def _words(request: Request) -> tuple[str, ...]:

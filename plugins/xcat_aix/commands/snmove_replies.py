@@ -173,7 +173,7 @@ class Narrator:
         for new, nodes in moved.items():
             yield info(f"Moved to {new}: {fold(nodes)}")
         if kept := self._plan.summary.get("kept"):
-            yield info(f"Service nodes changed without a move: {fold(kept)}")
+            yield info(f"Changed without a move: {fold(kept)}")
 
     def _skipped(self, results: Mapping[str, LaneResult]) -> Iterator[Reply]:
         skipped: dict[str, list[str]] = {}

@@ -57,7 +57,7 @@ def note_line(note: Note) -> str:
 
 def _heading(plan: Plan) -> Iterator[str]:
     kept = plan.summary.get("kept") or ()
-    only = f", change the service nodes of {len(kept)} without a move" if kept else ""
+    only = f", change {len(kept)} without a move" if kept else ""
     yield f"Plan: move {count(len(plan.nodes) - len(kept), 'node')}{only}"
     for route in plan.summary["routes"]:
         yield f"  {fold(route['nodes'])}"

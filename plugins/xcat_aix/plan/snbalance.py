@@ -205,7 +205,8 @@ def _silent(
     for number, server in enumerate(servers):
         if reach.is_silent(number) and server.node not in told:
             found = world.service_nodes.get(server.node)
-            text = f"its agent gives no answer: {found.reason if found else 'it was not asked'}; it gets no node"
+            reason = found.reason if found else "it was not asked"
+            text = f"its agent gives no answer: {reason}; it gets no further node now"
             yield Note("warning", text, subject=server.name)
 
 
@@ -221,10 +222,14 @@ def _tied(
         if balance.backups and len(node.order) == 1:
             alone.setdefault(node.order[0], []).append(node.name)
     for number, names in tied.items():
-        text = f"left with {servers[number].name}: no given service node has a known address in its network"
+        name = servers[number].name
+        text = f"left with {name}: no given service node has a known address in its network"
         yield Note("info", text, subject=fold(names))
     for number, names in alone.items():
-        text = f"no other given service node can be the backup of {servers[number].name}: none has a known address in its network"
+        text = (
+            f"no other given service node can be its backup beside {servers[number].name}: none has a"
+            " known address in its network"
+        )
         yield Note("warning", text, subject=fold(names))
 
 
@@ -242,8 +247,12 @@ def _strangers(nodes: Sequence[_Node], servers: Sequence[Server], world: World) 
             if owning and node.order[0] not in owning:
                 strange.setdefault((node.master, node.order[0]), []).append(node.name)
     for (master, number), names in strange.items():
-        text = f"its xcatmaster {master} is not an address of its service node {servers[number].name}; left as it is"
-        yield Note("warning", text, subject=fold(names))
+        name, subject = servers[number].name, fold(names)
+        text = (
+            f"its xcatmaster {master} is not an address of its service node {name}; left as it is,"
+            f" snmove {subject} -d {name} puts it right"
+        )
+        yield Note("warning", text, subject=subject)
 
 
 def _inherited(planned: Plan) -> Iterator[Note]:
@@ -253,7 +262,10 @@ def _inherited(planned: Plan) -> Iterator[Note]:
         if cell.column == "servicenode" and not cell.before and cell.effective
     ]
     if names:
-        text = "its service nodes came from a group; the new ones are written to its own row, the group stays as it is"
+        text = (
+            "its service nodes came from a group; the new ones are written to its own row, the group's"
+            " row stays as it is"
+        )
         yield Note("info", text, subject=fold(names))
 
 
@@ -272,7 +284,11 @@ def _table(
             after = _at(node.numbers, rank) if node.name in changed else before
             counts["before", rank, before] += 1
             counts["after", rank, after] += 1
-    lines = [(number, server.name, server.weight) for number, server in enumerate(servers)]
+    lines: list[tuple[int | None, str, int]] = [
+        (number, server.name, server.weight) for number, server in enumerate(servers)
+    ]
+    if any(number is None for _, _, number in counts):
+        lines.append((None, "", 0))
     return [
         {
             "server": name,
@@ -280,5 +296,5 @@ def _table(
             "primary": [counts["before", 0, number], counts["after", 0, number]],
             "backup": [counts["before", 1, number], counts["after", 1, number]],
         }
-        for number, name, weight in (*lines, (None, "", 0))
+        for number, name, weight in lines
     ]

@@ -39,7 +39,7 @@ def split(members: Sequence[Member], weights: Sequence[int], backups: int) -> li
     primary is lost.  A server of weight 0 is nobody's primary, and a backup before all that have other work.
     """
     positive = {server: weight for server, weight in enumerate(weights) if weight}
-    wishes = [_Wish(member.allowed & positive.keys(), _present(member)) for member in members]
+    wishes = [_Wish(member.allowed.intersection(positive), _present(member)) for member in members]
     orders: list[Order] = [(server,) for server in _dealt(wishes, positive)]
     for _ in range(backups):
         orders = _with_backup(members, orders, weights)

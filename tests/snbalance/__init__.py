@@ -1,0 +1,1 @@
+"""Balances: the split, the plan, the command."""

@@ -1,0 +1,64 @@
+"""Golden cases of the balance: request + tables + world -> plan and its text, or the refusal.
+
+``python -m tests.snbalance.golden`` writes the expectations anew: read the diff before you commit it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.snmove.golden import impossible, load, service_node, text
+
+from xcat_aix.plan import explain
+from xcat_aix.plan.model import Plan
+from xcat_aix.plan.moves import Asked, MoveError, World
+from xcat_aix.plan.selection import chosen_nodes, names_to_resolve
+from xcat_aix.plan.snbalance import plan
+from xcat_aix.plan.snbalance_servers import Balance, listed_servers
+from xcatd.db.snapshot import Snapshot
+
+DIRECTORY = Path(__file__).parent.parent / "golden" / "snbalance"
+
+__all__ = ["DIRECTORY", "cases", "impossible", "load", "outcome", "plan_of", "text"]
+
+
+def cases() -> list[Path]:
+    return sorted(DIRECTORY.glob("*.json"))
+
+
+def balance(case: Mapping[str, Any]) -> Balance:
+    fields = dict(case["balance"])
+    fields["servers"] = tuple(fields["servers"])
+    return Balance(**{**fields, "move": Asked(**fields.get("move", {}))})
+
+
+def plan_of(case: Mapping[str, Any]) -> Plan:
+    tables, request = Snapshot.from_rows(case["rows"]), balance(case)
+    chosen = chosen_nodes(request.move, tables, case["nodes"], request.names)
+    wanted = names_to_resolve(request.move, tables, chosen, request.names)
+    addresses = {name: at for name, at in case["addresses"].items() if name in wanted}
+    servers = listed_servers(request, tables, addresses)
+    known = {name: service_node(name, data) for name, data in case["service_nodes"].items()}
+    return plan(request, tables, chosen, servers, World(addresses, known))
+
+
+def outcome(case: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        planned = plan_of(case)
+    except MoveError as error:
+        return {"error": list(error.messages)}
+    stored = json.loads(planned.text())
+    return {"explain": explain.to_text(planned), "plan": stored}
+
+
+def rewrite() -> None:
+    for path in cases():
+        case = load(path)
+        path.write_text(text({**case, "expect": outcome(case)}))
+
+
+if __name__ == "__main__":
+    rewrite()
