@@ -22,6 +22,7 @@ from .errors import UpstreamError
 
 _CHUNK = 64 << 10
 _IDLE = 60  # seconds without a byte before the peer's machine is asked whether it lives
+_ADVICE = "see whether it runs there, and its log"
 _ASK = (15, 4)  # seconds between two questions, and how many stay unanswered
 
 
@@ -64,9 +65,8 @@ def context_for(trust: Trust, settings: Settings) -> ssl.SSLContext:
 class Link:
     """A connection that is up; made by :meth:`open`."""
 
-    def __init__(self, sock: ssl.SSLSocket, address: Address, times: Times) -> None:
+    def __init__(self, sock: ssl.SSLSocket, times: Times) -> None:
         self._sock = sock
-        self._address = address
         self._times = times
 
     @classmethod
@@ -78,17 +78,17 @@ class Link:
             undo.callback(plain.close)
             secure = context.wrap_socket(plain, do_handshake_on_connect=False)
             undo.callback(secure.close)
-            with _explained(address, times.handshake):
+            with _explained(times.handshake):
                 _shake_hands(secure, times.handshake)
             _check_name(secure, address, trust.names)
             undo.pop_all()
-        return cls(secure, address, times)
+        return cls(secure, times)
 
     def send(self, document: bytes) -> None:
         """Raises :class:`UpstreamError` when the upstream does not take it."""
         self._sock.settimeout(self._times.send)
         view = memoryview(document)
-        with _explained(self._address, self._times.send):
+        with _explained(self._times.send):
             while view:
                 view = view[self._sock.send(view[:_CHUNK]) :]
 
@@ -105,9 +105,7 @@ class Link:
         except (ssl.SSLEOFError, ConnectionResetError):
             return b""
         except OSError as error:
-            raise UpstreamError(
-                f"the connection with {self._address} broke: {why(error)}"
-            ) from None
+            raise UpstreamError(why(error)) from None
 
     def abort(self, document: bytes) -> None:
         """Say that nobody wants the rest, and leave the upstream the time to hear it."""
@@ -126,7 +124,7 @@ class Link:
 
 
 def _connected(address: Address, timeout: float) -> socket.socket:
-    with _explained(address, timeout):
+    with _explained(timeout):
         sock = socket.create_connection((address.host, address.port), timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -172,19 +170,19 @@ def _check_name(secure: ssl.SSLSocket, address: Address, names: frozenset[str]) 
     if not shown & (names | address.names):
         who = user_of(certificate) or "nobody"
         raise UpstreamError(
-            f"the certificate of the xcatd at {address} is {who}'s, and neither that host's nor this"
-            " management node's; nothing was sent to it"
+            f"its certificate is {who}'s, and neither {address.host}'s nor this management node's;"
+            " nothing was sent to it"
         )
 
 
 @contextlib.contextmanager
-def _explained(address: Address, timeout: float) -> Iterator[None]:
+def _explained(timeout: float) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise UpstreamError(f"{address} did not answer within {timeout:g} seconds") from None
+        raise UpstreamError(f"no answer within {timeout:g} seconds; {_ADVICE}") from None
     except OSError as error:
-        raise UpstreamError(f"{address}: {why(error)}") from None
+        raise UpstreamError(f"{why(error)}; {_ADVICE}") from None
 
 
 def why(error: OSError) -> str:
