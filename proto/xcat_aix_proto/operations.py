@@ -25,10 +25,20 @@ class Right(enum.IntEnum):
 
 
 def _address(value: str) -> str:
+    if not _is_address(value):
+        raise AgentError(ErrorCode.BAD_NAME, f"{value!r} is not an IP address")
+    return str(ipaddress.ip_address(value))
+
+
+def _is_address(value: object) -> bool:
+    """An IPv4 or IPv6 address as text; without a zone (``%…``), which may be any text."""
+    if not isinstance(value, str) or "%" in value:
+        return False
     try:
-        return str(ipaddress.ip_address(value))
+        ipaddress.ip_address(value)
     except ValueError:
-        raise AgentError(ErrorCode.BAD_NAME, f"{value!r} is not an IP address") from None
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,8 @@ class RepointClient(Operation):
 
     def __post_init__(self) -> None:
         names.nim_name(self.nim_name)
-        names.host_name(self.master)
+        if not _is_address(self.master):
+            names.host_name(self.master)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,9 @@ def test_queries_need_read_and_changes_need_operate(operation):
         lambda: operations.RepointClient("-n01", "sn2b"),
         lambda: operations.RepointClient("n01", "sn2b; reboot"),
         lambda: operations.RepointClient("n01", "sn2b\n"),
+        lambda: operations.RepointClient("n01", "fe80::1%$(reboot)"),
         lambda: operations.SetXcatServer("sn2b"),
+        lambda: operations.SetXcatServer("fe80::1%\nREBOOT=TRUE"),
         lambda: operations.ChangeDefaultRoute("10.1.0.1", "10.1.0"),
         lambda: operations.SetBootlist("10.1.0.9", "10.1.0.2", "gateway"),
         lambda: operations.SetDumpDevice("", "0", "10.1.0.2"),
@@ -68,6 +70,11 @@ def test_what_cannot_be_meant_cannot_be_built(build):
     with pytest.raises(AgentError) as caught:
         build()
     assert caught.value.code is ErrorCode.BAD_NAME
+
+
+@pytest.mark.parametrize("master", ["sn2b", "sn2_b.cluster.net", "10.1.0.2", "fd00::1:2"])
+def test_a_master_is_a_name_or_an_address_of_either_kind(master):
+    assert operations.RepointClient("n01", master).master == master
 
 
 @pytest.mark.parametrize(
