@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from xcatd.noderange import NoderangeError
 
-from . import audit, identity, messages, nodes, policy
+from . import audit, builtin, identity, messages, nodes, policy
 from .context import Agents, Clock, Context
 from .db.errors import DatabaseError
 from .logs import request_id
@@ -266,30 +266,24 @@ class Session:
         decision: policy.Decision,
         name: str,
     ) -> None:
-        command = exchange.incoming.command
+        incoming, end = exchange.incoming, exchange.channel.end
+        command = incoming.command
         if command == "authcheck":
-            self._authcheck(exchange)
+            end(builtin.authcheck(exchange.user))
         elif command == "rescanplugins":
             self._rescan(exchange, decision)
         elif command in self._services.plugins.commands:
             self._run(exchange, expansion, decision, name)
-        elif command == "noderange" and exchange.incoming.noderange:
-            self._noderange(exchange, expansion)
-        elif command == "extnoderange" and exchange.incoming.noderange:
-            self._extnoderange(exchange, expansion)
+        elif command == "noderange" and incoming.noderange:
+            end(builtin.noderange(incoming, expansion))
+        elif command == "extnoderange" and incoming.noderange:
+            end(builtin.extnoderange(incoming, expansion, self._services.database))
         elif self._passes_on(command):
             self._audit(exchange, decision)
             self._pass_on(exchange, decision)
         else:
             _log.error("Unsupported request: %s from %s", command[:80], exchange.peer.host)
             raise Refusal("Unsupported request", code=None)
-
-    def _authcheck(self, exchange: _Exchange) -> None:
-        if exchange.user is None:
-            reply = messages.data("Unauthenticated")
-        else:
-            reply = Reply(data=("Authenticated",), extra={"username": (exchange.user,)})
-        exchange.channel.end(replies.encode_last(reply))
 
     def _rescan(self, exchange: _Exchange, decision: policy.Decision) -> None:
         self._audit(exchange, decision)
@@ -301,7 +295,7 @@ class Session:
 
     def _passes_on(self, command: str) -> bool:
         services = self._services
-        is_ours = command in _BUILT_IN or command in services.plugins.commands
+        is_ours = command in builtin.NAMES or command in services.plugins.commands
         return services.upstream is not None and not is_ours
 
     def _pass_on(self, exchange: _Exchange, decision: policy.Decision) -> None:
@@ -310,21 +304,6 @@ class Session:
             sender = Sender(_recorded_user(exchange, decision), exchange.hosts)
             incoming, settings = exchange.incoming, exchange.settings
             pass_on(self._services.upstream, incoming, sender, settings, exchange.channel)
-
-    def _noderange(self, exchange: _Exchange, expansion: nodes.Expansion) -> None:
-        missed = ",".join(expansion.missed)
-        reply = messages.warning(f"Invalid nodes in noderange:{missed}") if missed else Reply()
-        exchange.channel.end(
-            replies.encode_node_names(expansion.nodes, reply, exchange.incoming.transid)
-        )
-
-    def _extnoderange(self, exchange: _Exchange, expansion: nodes.Expansion) -> None:
-        reply = Reply()
-        if any("subgroups" in (arg or "") for arg in exchange.incoming.args):
-            snapshot = self._services.database.read(["nodelist"])
-            groups = {group for node in expansion.nodes for group in snapshot.groups(node)}
-            reply = Reply(extra={"intersectinggroups": tuple(sorted(groups))})
-        exchange.channel.end(replies.encode_node_names(expansion.nodes, reply))
 
     def _run(
         self,
@@ -433,10 +412,6 @@ class Session:
 
     def _end(self, exchange: _Exchange) -> None:
         exchange.channel.end(replies.encode_last(transid=exchange.incoming.transid))
-
-
-#: Commands this daemon answers itself (section 3.6).
-_BUILT_IN = frozenset({"authcheck", "rescanplugins", "noderange", "extnoderange"})
 
 
 def _recorded_user(exchange: _Exchange, decision: policy.Decision) -> str | None:
