@@ -8,6 +8,7 @@ class here, its implementation in the agent and its probe; see ARCHITECTURE.md.
 from __future__ import annotations
 
 import enum
+import functools
 import ipaddress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Dict, Mapping, Optional, Tuple, Type
@@ -24,16 +25,19 @@ class Right(enum.IntEnum):
     ADMIN = 3
 
 
-def _address(value: str) -> str:
+def _address(value: str) -> None:
     if not _is_address(value):
         raise AgentError(ErrorCode.BAD_NAME, f"{value!r} is not an IP address")
-    return str(ipaddress.ip_address(value))
 
 
 def _is_address(value: object) -> bool:
     """An IPv4 or IPv6 address as text; without a zone (``%…``), which may be any text."""
-    if not isinstance(value, str) or "%" in value:
-        return False
+    return isinstance(value, str) and "%" not in value and _parses(value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parses(value: str) -> bool:
+    """Parsing is slow, and the servers of a large move are in many of its operations."""
     try:
         ipaddress.ip_address(value)
     except ValueError:

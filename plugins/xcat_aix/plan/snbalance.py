@@ -64,7 +64,7 @@ def plan(
         if (choice := _choice(node, kinds[node.name], servers, balance, chosen, world))
     ]
     planned = snmove.plan(balance.move, tables, chosen, choices, world, command=COMMAND)
-    changed = {choice.node: choice for choice in choices if choice.node in set(planned.nodes)}
+    written = frozenset(planned.nodes)
     notes = (
         *doubtful(servers, tables),
         *_silent(servers, reach, kinds, choices, world),
@@ -77,8 +77,8 @@ def plan(
         notes=(*planned.notes, *notes),
         summary={
             **planned.summary,
-            "kept": [node for node, choice in changed.items() if choice.is_kept],
-            "balance": _table(nodes, servers, changed),
+            "kept": [node.name for node in nodes if node.is_kept and node.name in written],
+            "balance": _table(nodes, servers, written),
         },
     )
 
