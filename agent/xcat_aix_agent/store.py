@@ -24,6 +24,10 @@ from .runners import Runner
 #: Seconds between two looks for jobs that were kept long enough.
 _SWEEP = 3600.0
 
+#: So many times as long as an acknowledged job is one kept that ended and that nobody acknowledged: a
+#: management node may still come back and ask how it ended.
+_PATIENCE = 4
+
 #: Seconds that :meth:`JobStore.follow` waits for the end once there are news.
 _MOMENT = 0.02
 
@@ -278,19 +282,26 @@ class JobStore:
         self._expire()
 
     def _expire(self) -> None:
-        """Remove acknowledged jobs: those kept long enough, and the oldest where room is needed."""
+        """Remove jobs that were kept long enough, and where room is needed the oldest that may go."""
         now = self._clock.now().timestamp()
         surplus = self._count - self._limits.kept + 1
         if surplus <= 0 and now < self._swept + _SWEEP:
             return
         self._swept = now
-        for job in self._jobs():
-            if job.is_acknowledged and (surplus > 0 or job.changed_at() < now - self._limits.keep):
+        for job in sorted(self._jobs(), key=lambda job: not job.is_acknowledged):
+            if self._may_go(job, now, is_crowded=surplus > 0):
                 self._remove(job)
                 surplus -= 1
         if surplus > 0:
             text = f"{self._limits.kept} jobs are kept here and none of the rest is acknowledged"
             raise AgentError(ErrorCode.JOB_LIMIT, text)
+
+    def _may_go(self, job: Job, now: float, *, is_crowded: bool) -> bool:
+        keep = self._limits.keep
+        if job.is_acknowledged:
+            return is_crowded or job.changed_at() < now - keep
+        limit = keep if is_crowded else _PATIENCE * keep
+        return job.changed_at() < now - limit and self._state(job, self._spec_of(job)).is_over
 
 
 def _plain(operation: Operation) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -301,6 +302,35 @@ def test_number_of_jobs_is_bounded_and_acknowledged_ones_give_way(inline, error)
     finish(client, "d")
     assert {job["job_id"] for job in client.call("jobs")["ok"]} == {"b", "c", "d"}
     assert error(client.call("follow", "a", 0, 0))[0] == UNKNOWN
+
+
+def test_jobs_nobody_acknowledged_do_not_stand_in_the_way_for_ever(inline, error, site):
+    client = inline(max_jobs=2, keep_jobs=100.0)
+    for name in "ab":
+        client.call("submit", name, XCATINFO, 5)
+        finish(client, name)
+    assert error(client.call("submit", "c", XCATINFO, 5))[0] == LIMIT
+    long_ago = time.time() - 200
+    os.utime(site.path / "jobs" / "sn1" / "b", (long_ago, long_ago))
+    assert "ok" in client.call("submit", "c", XCATINFO, 5)
+    finish(client, "c")
+    assert {job["job_id"] for job in client.call("jobs")["ok"]} == {"a", "c"}
+
+
+def test_a_job_nobody_acknowledged_is_kept_longer_than_others(inline, site):
+    client = inline(keep_jobs=100.0)
+    for name, ago in (("a", 200), ("b", 200), ("c", 500)):
+        client.call("submit", name, XCATINFO, 5)
+        finish(client, name)
+        if name == "b":
+            client.call("acknowledge", name)
+        then = time.time() - ago
+        os.utime(site.path / "jobs" / "sn1" / name, (then, then))
+    site.servers[-1].stop()
+    client = inline(keep_jobs=100.0)  # the first job after a start sweeps
+    client.call("submit", "d", XCATINFO, 5)
+    finish(client, "d")
+    assert {job["job_id"] for job in client.call("jobs")["ok"]} == {"a", "d"}
 
 
 def test_running_jobs_are_bounded(inline, error, until, commands, site):
