@@ -54,6 +54,11 @@ class LabDirectory:
         """Tell whether the lab was made completely."""
         return (self.path / "lab.json").exists()
 
+    @property
+    def is_from_dump(self) -> bool:
+        """Tell whether this is not the sample cluster."""
+        return (self.path / _CLUSTER).exists()
+
     @cached_property
     def settings(self) -> Settings:
         """The settings the lab was made with."""
@@ -62,9 +67,8 @@ class LabDirectory:
     @cached_property
     def cluster(self) -> Cluster:
         """The cluster as it was made (the database may say other things by now)."""
-        file = self.path / _CLUSTER
-        if file.exists():
-            return clusterfile.loads(file.read_text(encoding="utf-8"))
+        if self.is_from_dump:
+            return clusterfile.loads((self.path / _CLUSTER).read_text(encoding="utf-8"))
         return sample(self.settings)
 
     @cached_property

@@ -26,7 +26,7 @@ _DEFAULT = Path("xcat-aix-lab")
 VARIABLE = "XCAT_AIX_LAB"
 
 _SIZE = Size()
-#: More agents than these are hosted by one process.
+#: More agents than these of somebody's own cluster are hosted by one process.
 _MOST_PROCESSES = 50
 
 
@@ -134,13 +134,14 @@ def _make(lab: Lab, options: argparse.Namespace) -> bool:
     """Make the lab if it is not there; tells whether one process is to host all agents."""
     if options.from_dump is None:
         lab.make(Size(options.nodes, options.service_nodes, options.diskful))
-        return bool(options.in_process)
-    summary = lab.make_from(options.from_dump, options.hosts)
-    sys.stderr.writelines(f"{line}\n" for line in summary.lines)
+    else:
+        summary = lab.make_from(options.from_dump, options.hosts)
+        sys.stderr.writelines(f"{line}\n" for line in summary.lines)
     agents = len(lab.directory.cluster.with_agent)
-    if agents > _MOST_PROCESSES and not options.in_process:
-        sys.stderr.write(f"one process hosts all {agents} agents\n")
-    return bool(options.in_process) or agents > _MOST_PROCESSES
+    if options.in_process or not lab.directory.is_from_dump or agents <= _MOST_PROCESSES:
+        return bool(options.in_process)
+    sys.stderr.write(f"one process hosts all {agents} agents\n")
+    return True
 
 
 def _status(options: argparse.Namespace) -> int:

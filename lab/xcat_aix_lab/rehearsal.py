@@ -100,6 +100,7 @@ class _Rehearsal:
         """Everything in order; raises :class:`DumpError`."""
         aix = [node for node in self.snapshot.nodes if self._is_aix(node)]
         master = self._management_node()
+        self.has_mn = master is not None
         aix = [node for node in aix if node != master]
         if not aix:
             raise DumpError(
@@ -415,7 +416,7 @@ class _Rehearsal:
         compute = cluster.of_kind("cn")
         diskful = sum(node.nimtype == STANDALONE for node in compute)
         servers = [node.name for node in cluster.of_kind("sn")]
-        others = len(self.snapshot.nodes) - len(compute) - len(servers)
+        others = len(self.snapshot.nodes) - len(compute) - len(servers) - self.has_mn
         simulated = (
             f"simulated: {len(servers)} service nodes ({fold(servers)}), {len(compute)} AIX compute nodes "
             f"({diskful} diskful with an agent, {len(compute) - diskful} diskless), "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,30 +62,33 @@ def views(cluster: Cluster, store: Store, served: Mapping[str, Served]) -> list[
     return found
 
 
-_COLUMNS = "{:<7} {:<11} {:<14} {:<14} {:<11} {:<9} {}\n"
+#: How wide columns are at least, the last one apart.
+_WIDTHS = (7, 11, 14, 14, 11, 9)
 
 
 def table(found: Collection[View], cluster: Cluster, running: Collection[str]) -> str:
     """The views as text; ``running`` are the programs of the lab that run."""
-    heading = ("NODE", "KIND", "SERVICENODE", "XCATMASTER", "NIM MASTER", "ROUTE", "AGENT")
-    lines = [_COLUMNS.format(*heading)]
-    lines.append(_COLUMNS.format("", "", "in the database", "", "on the node", "", ""))
+    rows = [
+        ("NODE", "KIND", "SERVICENODE", "XCATMASTER", "NIM MASTER", "ROUTE", "AGENT"),
+        ("", "", "in the database", "", "on the node", "", ""),
+    ]
     with_agent = {node.name for node in cluster.with_agent}
     for view in found:
         agent = _agent(view.node, running) if view.node in with_agent else "-"
-        lines.append(
-            _COLUMNS.format(
-                view.node,
-                view.nimtype,
-                view.database.service_nodes,
-                view.database.master,
-                view.own_master or "-",
-                view.default_route or "-",
-                "node is down" if view.is_down else agent,
-            ).rstrip()
-            + "\n"
-        )
-    return "".join(lines)
+        database = (view.database.service_nodes, view.database.master)
+        own = (view.own_master or "-", view.default_route or "-")
+        state = "node is down" if view.is_down else agent
+        rows.append((view.node, view.nimtype, *database, *own, state))
+    widths = [
+        max(least, *(len(row[place]) for row in rows if row[0] != ""))
+        for place, least in enumerate(_WIDTHS)
+    ]
+    return "".join(_line(row, widths) for row in rows)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [f"{text:<{width}}" for text, width in zip(row, widths, strict=False)]
+    return " ".join([*padded, row[-1]]).rstrip() + "\n"
 
 
 def _agent(node: str, running: Collection[str]) -> str:

@@ -52,8 +52,11 @@ def _run(words: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _make(path: str) -> bool:
     """A directory that we make is for its owner alone: the tables hold passwords."""
-    if os.path.exists(path):  # noqa: PTH110 - as Perl, an empty path does not exist
+    if Path(path).is_dir():
         return True
+    if Path(path).exists():
+        complain(f"cannot dump to {path}: it is not a directory")
+        return False
     say(f" Creating {path} for database dump")
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
