@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import tables
+from . import rowlimits, tables
 from .tables import Table
 from .text import tablecsv
 from .text.tablecsv import BadHeaderError, Record
@@ -124,15 +124,9 @@ class _Rows:
         return bool(cells) and None not in cells and cells in self._cells
 
     def _refused(self, row: _Row) -> str | None:
-        name = self._table.name
-        for column in self._table.columns:
-            is_key = column in self._keys
-            if column in self._table.required and not is_key and row.get(column) is None:
-                return f"NOT NULL constraint failed: {name}.{column}"
         if self._keys and self._key(row) in self._taken:
-            columns = ", ".join(f"{name}.{key}" for key in self._keys)
-            return f"UNIQUE constraint failed: {columns}"
-        return None
+            return rowlimits.lacking(self._table, row) or rowlimits.taken(self._table)
+        return rowlimits.lacking(self._table, row)
 
     def _key(self, row: _Row) -> _Cells:
         return tuple(row.get(key) or "" for key in self._keys)

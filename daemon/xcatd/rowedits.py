@@ -7,15 +7,27 @@ Facts: specs/object-commands.md, section 7; specs/database.md, section 6.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import tables
-from .db.snapshot import Snapshot
+from . import rowlimits
+from .rowlimits import RefusedError
+from .tables import Table
 
 if TYPE_CHECKING:
     from .db.database import Database
     from .db.transaction import Transaction
+
+__all__ = [
+    "BadKeyError",
+    "Edit",
+    "RefusedError",
+    "delete",
+    "is_assignment",
+    "read_edit",
+    "read_key",
+    "store",
+]
 
 _ASSIGNMENT = re.compile(r"[^.=]+\.[^.=]+=.+", re.DOTALL)
 
@@ -41,7 +53,7 @@ class _Write(NamedTuple):
     values: Mapping[str, str | None]
 
 
-def split(text: str, separator: str = ",") -> list[str]:
+def _split(text: str, separator: str = ",") -> list[str]:
     """The items as Perl splits them: empty ones at the end do not count."""
     items = text.split(separator)
     while items and not items[-1]:
@@ -51,17 +63,22 @@ def split(text: str, separator: str = ",") -> list[str]:
 
 def is_assignment(word: str) -> bool:
     """Whether the first word is no key but already ``table.column=text``: a row is added then."""
-    return _ASSIGNMENT.search(next(iter(split(word)), "")) is not None
+    return _ASSIGNMENT.search(next(iter(_split(word)), "")) is not None
 
 
 def read_key(word: str) -> dict[str, str]:
-    """``column=text,…``; the last equals sign counts.  Raises BadKeyError."""
-    key = {}
-    for pair in split(word):
+    """``column=text,…``; the last equals sign counts.
+
+    An item without one is passed over where an item with one came before it, as xCAT does: so a
+    text cannot have a comma.  Raises BadKeyError.
+    """
+    key: dict[str, str] = {}
+    for pair in _split(word):
         column, found, text = pair.rpartition("=")
-        if not found:
+        if found:
+            key[column] = text
+        elif not key:
             raise BadKeyError(pair)
-        key[column] = text
     return key
 
 
@@ -73,38 +90,44 @@ def read_edit(word: str) -> Edit:
     return Edit(table, column, text if found else None, appends)
 
 
-def store(database: Database, key: Mapping[str, str], edits: Sequence[Edit]) -> None:
+def store(
+    database: Database, tables: Collection[Table], key: Mapping[str, str], edits: Sequence[Edit]
+) -> None:
     """Make all edits in one transaction: on every row with this key, else on a new one.
 
-    Without a key there is always a new row.  Raises :class:`xcatd.db.errors.DatabaseError`.
+    Without a key there is always a new row.  ``tables`` are those of the edits.  Raises
+    :class:`RefusedError` for a row no table takes, then nothing is stored, and
+    :class:`xcatd.db.errors.DatabaseError`.
     """
-    names = tuple(dict.fromkeys(edit.table for edit in edits))
-    with database.transaction(*names) as transaction:
-        for name in names:
-            values = _values(transaction, key, [edit for edit in edits if edit.table == name])
-            if key:
-                transaction.write_rows(name, [_Write(tuple(key.items()), values)])
-            elif any(values.values()):
-                transaction.insert(name, [values])
+    with database.transaction(*(table.name for table in tables)) as transaction:
+        for table in tables:
+            wanted = [edit for edit in edits if edit.table == table.name]
+            _store(transaction, table, key, wanted)
 
 
-def _values(
-    transaction: Transaction, key: Mapping[str, str], edits: Iterable[Edit]
-) -> dict[str, str | None]:
-    return {
-        edit.column: _appended(transaction, key, edit) if edit.appends else edit.text
-        for edit in edits
-    }
+def _store(
+    transaction: Transaction, table: Table, key: Mapping[str, str], edits: Sequence[Edit]
+) -> None:
+    stored = transaction.select(table.name, key) if key else []
+    values = {edit.column: _text(edit, stored) for edit in edits}
+    if stored:
+        rowlimits.check_updates(transaction, table, stored, values)
+        transaction.write_rows(table.name, [_Write(tuple(key.items()), values)])
+        return
+    if not any(values.values()):
+        raise RefusedError("")  # xCAT has no words for a row without values
+    row = {**key, **values}
+    rowlimits.check_insert(transaction, table, row)
+    transaction.insert(table.name, [row])
 
 
-def _appended(transaction: Transaction, key: Mapping[str, str], edit: Edit) -> str | None:
-    """Only a live row's items are kept; without any the text is stored as it is."""
-    stored = transaction.select(edit.table, key) if key else []
-    live = Snapshot.from_rows({edit.table: stored}).rows(edit.table)
-    present = split(next((text for row in live if (text := row.get(edit.column))), ""))
-    if not present or edit.text is None:
+def _text(edit: Edit, stored: Sequence[Mapping[str, str | None]]) -> str | None:
+    """What a cell will hold; items are only added to those of a live row."""
+    if not edit.appends or edit.text is None:
         return edit.text
-    return ",".join(dict.fromkeys((*present, *split(edit.text))))
+    live = (row for row in stored if row.get("disable") in rowlimits.LIVE)
+    present = _split(next((text for row in live if (text := row.get(edit.column))), ""))
+    return ",".join(dict.fromkeys((*present, *_split(edit.text)))) if present else edit.text
 
 
 def delete(database: Database, key: Mapping[str, str], names: Iterable[str]) -> None:
@@ -118,8 +141,3 @@ def delete(database: Database, key: Mapping[str, str], names: Iterable[str]) -> 
     with database.transaction(*wanted) as transaction:
         for name in wanted:
             transaction.delete_rows(name, [tuple(key.items())])
-
-
-def unknown_tables(names: Iterable[str]) -> list[str]:
-    """Those that are not xCAT's tables."""
-    return [name for name in names if not tables.is_known(name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +15,18 @@ from xcat_aix.commands.gettab import Gettab
 from xcat_aix.commands.lsdef import Lsdef
 from xcat_aix.commands.lsxcatd import Lsxcatd
 from xcat_aix.commands.mkdef import Mkdef
+from xcat_aix.commands.nodech import Nodeadd, Nodech
+from xcat_aix.commands.nodegrpch import Nodegrpch
 from xcat_aix.commands.nodels import Nodels
+from xcat_aix.commands.noderm import Noderm
 from xcat_aix.commands.rmdef import Rmdef
+from xcat_aix.commands.rnoderange import Rnoderange
 from xcat_aix.commands.tabch import Tabch
 from xcat_aix.commands.tabdump import Tabdump
+from xcat_aix.commands.tabgrep import Tabgrep
+from xcat_aix.commands.tabprune import Tabprune
 from xcat_aix.commands.tabrestore import Tabrestore
+from xcatd import chtab
 from xcatd.api import Contents, Context, NodeReply, Plugin, Reply, Request, error
 from xcatd.db import schema
 from xcatd.db.database import Database
@@ -37,6 +45,13 @@ PLUGINS: Mapping[str, Callable[[], Plugin]] = {
     "tabrestore": Tabrestore,
     "tabch": Tabch,
     "gettab": Gettab,
+    "nodech": Nodech,
+    "nodeadd": Nodeadd,
+    "noderm": Noderm,
+    "nodegrpch": Nodegrpch,
+    "tabgrep": Tabgrep,
+    "tabprune": Tabprune,
+    "rnoderange": Rnoderange,
 }
 
 #: Commands whose first operand is a noderange, expanded by the daemon.
@@ -187,8 +202,17 @@ def replies(argv: Sequence[str], context: Context, stdin: str | None = None) -> 
     yield from PLUGINS[argv[0]]().handle(request, context)
 
 
+def run_chtab(words: Sequence[str], database: Database) -> Printed:
+    """What the local command prints."""
+    out, err = io.StringIO(), io.StringIO()
+    status = chtab.run(words, lambda: database, out, err)
+    return Printed(out.getvalue().splitlines(), err.getvalue().splitlines(), status)
+
+
 def run(argv: Sequence[str], context: Context, stdin: str | None = None) -> Printed:
     """What the user sees."""
+    if argv[0] == "chtab":
+        return run_chtab(argv[1:], context.db)
     printed = Printed()
     for reply in replies(argv, context, stdin):
         printed.show(reply)

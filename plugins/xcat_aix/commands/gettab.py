@@ -48,16 +48,17 @@ class Gettab:
 def _answer(arguments: Arguments, context: Context) -> Iterator[Reply]:
     key = _key(arguments.operands[0])
     asked = _asked(arguments.operands[1:])
-    for table in asked:
+    for name in asked:
+        table = tables.find(context.db, name)
         for column in key:
-            if not tables.has_column(table, column):
-                yield error(f"Unknown key {column} to {table}")
+            if table is None or column not in table.columns:
+                yield error(f"Unknown key {column} to {name}")
                 return
     has_labels = arguments.has("H") or len(arguments.operands) > 2
     snapshot = context.db.read(asked)
-    for table, columns in asked.items():
-        for cells in _found(snapshot.rows(table), key, columns):
-            yield from _shown(table, cells, has_labels=has_labels)
+    for name, columns in asked.items():
+        for cells in _found(snapshot.rows(name), key, columns):
+            yield from _shown(name, cells, has_labels=has_labels)
 
 
 def _key(word: str) -> Key:

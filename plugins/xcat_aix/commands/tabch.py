@@ -5,11 +5,12 @@ Facts: specs/object-commands.md, section 7.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from xcatd import rowedits, tables
 from xcatd.api import Context, DatabaseError, Reply, Request, data, error
 from xcatd.rowedits import Edit
+from xcatd.tables import Table
 
 from . import options
 from .options import flag
@@ -29,6 +30,8 @@ USAGE = (
 
 #: Exit status of what the database refuses.
 DATABASE_REFUSED = 4
+
+_Key = Mapping[str, str]
 
 
 class Tabch:
@@ -54,8 +57,8 @@ class Tabch:
 
 
 def _change(words: Sequence[str], context: Context, *, deletes: bool) -> Iterator[Reply]:
+    has_key = not rowedits.is_assignment(words[0])
     try:
-        has_key = not rowedits.is_assignment(words[0])
         key = rowedits.read_key(words[0]) if has_key else {}
     except rowedits.BadKeyError as bad:
         yield _incorrect(f'Incorrect argument "{bad}".\n')
@@ -73,49 +76,55 @@ def _incorrect(text: str) -> Reply:
     return Reply(data=(text, "Check man tabch or tabch -h\n"), errorcode=1)
 
 
-def _delete(key: dict[str, str], names: Sequence[str], context: Context) -> Iterator[Reply]:
+def _delete(key: _Key, names: Sequence[str], context: Context) -> Iterator[Reply]:
     if not names:
         yield _incorrect("Missing table name.\n")
         return
-    unknown = rowedits.unknown_tables(names)
-    for name in unknown:
-        yield Reply(data=(f"Table {name} does not exist.",), errorcode=1)
-    known = [name for name in names if name not in unknown]
-    for name in known:
-        if missing := _missing(name, key):
+    known: dict[str, Table] = {}
+    for name in names:
+        table = tables.find(context.db, name)
+        if table is None:
+            yield Reply(data=(f"Table {name} does not exist.",), errorcode=1)
+        elif missing := _missing(table, key):
             yield from missing
             return
+        else:
+            known[name] = table
     try:
         rowedits.delete(context.db, key, known)
     except DatabaseError as failed:
         yield error(str(failed), code=DATABASE_REFUSED)
 
 
-def _store(key: dict[str, str], edits: Sequence[Edit], context: Context) -> Iterator[Reply]:
+def _store(key: _Key, edits: Sequence[Edit], context: Context) -> Iterator[Reply]:
+    known: dict[str, Table] = {}
     for edit in edits:
-        if refused := _refused(key, edit):
+        table = known.get(edit.table) or tables.find(context.db, edit.table)
+        if table is None:
+            yield Reply(data=(f"Table {edit.table} does not exist.\n",), errorcode=1)
+            return
+        known[edit.table] = table
+        if refused := _refused(table, key, edit):
             yield from refused
             return
     try:
-        rowedits.store(context.db, key, edits)
-    except DatabaseError as failed:
-        yield error(str(failed), code=DATABASE_REFUSED)
+        rowedits.store(context.db, known.values(), key, edits)
+    except (DatabaseError, rowedits.RefusedError) as failed:
+        yield error(f"DB error {failed}", code=DATABASE_REFUSED)
 
 
-def _refused(key: dict[str, str], edit: Edit) -> list[Reply]:
+def _refused(table: Table, key: _Key, edit: Edit) -> list[Reply]:
     """Why this edit cannot be made; nothing is written then."""
-    if not tables.is_known(edit.table):
-        return [Reply(data=(f"Table {edit.table} does not exist.\n",), errorcode=1)]
-    if missing := _missing(edit.table, key):
+    if missing := _missing(table, key):
         return missing
-    if not tables.has_column(edit.table, edit.column):
+    if edit.column not in table.columns:
         return [error(f"{edit.table}.{edit.column} not a valid table.column description")]
     return []
 
 
-def _missing(table: str, key: dict[str, str]) -> list[Reply]:
+def _missing(table: Table, key: _Key) -> list[Reply]:
     return [
-        error(f'No column "{column}" in table "{table}"')
+        error(f'No column "{column}" in table "{table.name}"')
         for column in key
-        if not tables.has_column(table, column)
+        if column not in table.columns
     ]

@@ -166,7 +166,7 @@ def _lines(table: Table, arguments: Arguments, context: Context) -> Iterable[str
     rows: Sequence[Row]
     if arguments.has("n"):
         rows = snapshot.rows(name)
-        numbers = [_number(row) for row in snapshot.rows(name, include_disabled=True)]
+        numbers = [_number(row) for row in rows]
         if not numbers:
             return None
         first = max(numbers) - int(arguments.value("n"))

@@ -1,0 +1,23 @@
+"""``rnoderange``: nodes named by as few groups as can be.
+
+Facts: specs/noderange.md, section 3.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xcatd.api import Context, Reply, Request, data
+from xcatd.noderange import abbreviation
+
+
+class Rnoderange:
+    """The plugin."""
+
+    commands = ("rnoderange",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Answer nothing without nodes: a stock client sends none with this command."""
+        if request.nodes:
+            snapshot = context.db.read(("nodelist",))
+            yield data(abbreviation.abbreviate(request.nodes, snapshot.members))

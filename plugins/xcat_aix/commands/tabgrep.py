@@ -1,0 +1,38 @@
+"""``tabgrep``: the tables that say something about a node.
+
+Facts: specs/object-commands.md, section 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xcatd import tables
+from xcatd.api import Context, Reply, Request, data
+
+USAGE = ("Usage: tabgrep nodename", "       tabgrep {-?|-h|--help}")
+
+
+class Tabgrep:
+    """The plugin."""
+
+    commands = ("tabgrep",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Name the tables with a row of the first node or of one of its groups, sorted."""
+        if not request.nodes:
+            yield Reply(data=USAGE, errorcode=1)
+            return
+        node = request.nodes[0]
+        about_nodes = [name for name in tables.names() if tables.has_column(name, "node")]
+        own = [name for name, table in context.db.user_tables().items() if "node" in table.columns]
+        snapshot = context.db.read((*about_nodes, *own))
+        found = [
+            name
+            for name in about_nodes
+            if tables.values_all(snapshot, name, ("node",), (node,))[node]
+        ]
+        groups = {node, *snapshot.groups(node)}
+        found += [name for name in own if any(r["node"] in groups for r in snapshot.rows(name))]
+        for name in sorted(found):
+            yield data(name)

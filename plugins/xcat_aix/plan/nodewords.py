@@ -1,0 +1,111 @@
+"""What the words of nodech, nodeadd and nodegrpch mean: new values, criteria, tables.
+
+Pure.  Facts: specs/object-commands.md, section 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from xcatd.api import Reply, error
+from xcatd.noderange.selection import SHORT_NAMES, Condition
+from xcatd.tables import Table
+
+#: Stored for an empty value: the node has none, whatever its groups have.
+NOTHING = "|^.*$||"
+
+#: Operators of a criterion in the order they are looked for; no equals sign stands before them.
+_CRITERIA = ("==", "!=", "=~", "!~")
+
+#: What an assignment's left side ends with.
+_ADDS, _REMOVES = ",", "^"
+
+Find = Callable[[str], Table | None]
+
+
+class WrongWordError(ValueError):
+    """A word that ends the command; the text is for the user."""
+
+
+class Change(NamedTuple):
+    """``sign`` is empty for a new value, ``,`` to put items before those that are there, ``^`` to remove some."""
+
+    sign: str
+    text: str
+
+
+@dataclass(slots=True)
+class Words:
+    """Everything the words ask for.
+
+    ``changes`` by table and column, in order; ``criteria`` by table and column, the last one counts; ``replies``
+    tell of words that are passed over.
+    """
+
+    tables: dict[str, Table] = field(default_factory=dict)
+    changes: dict[str, dict[str, list[Change]]] = field(default_factory=dict)
+    criteria: dict[str, dict[str, Condition]] = field(default_factory=dict)
+    replies: list[Reply] = field(default_factory=list)
+
+
+def parse(words: Iterable[str], find: Find) -> Words:
+    """Read criteria and assignments; raises WrongWordError for a column that is not there."""
+    found = Words()
+    for word in words:
+        if "=" not in word and "!~" not in word:
+            found.replies.append(error(f"Malformed argument {word} ignored."))
+        elif (condition := _criterion(word)) is not None:
+            table, column = _place(condition.left, find)
+            found.criteria.setdefault(table.name, {})[column] = condition
+        else:
+            _assign(word, found, find)
+    return found
+
+
+def _criterion(word: str) -> Condition | None:
+    for operator in _CRITERIA:
+        left, there, right = word.partition(operator)
+        if not there or "=" in left:
+            continue
+        if operator.endswith("~"):
+            right = right.removeprefix("/").removesuffix("/")
+        return Condition(left, operator, right)
+    return None
+
+
+def _place(name: str, find: Find) -> tuple[Table, str]:
+    place = SHORT_NAMES.get(name)
+    table_name, _, column = name.partition(".")
+    if place is not None:
+        table_name, column = place
+    table = find(table_name)
+    if table is None or column not in table.columns:
+        raise WrongWordError(f"{table_name}.{column} not a valid table.column description")
+    return table, column
+
+
+def _assign(word: str, found: Words, find: Find) -> None:
+    left, _, text = word.partition("=")
+    sign = left[-1:] if left.endswith((_ADDS, _REMOVES)) else ""
+    table, column = _place(left.removesuffix(sign), find)
+    # An @ lets a value start with what would be an operator.
+    change = Change(sign, text.removeprefix("@") or NOTHING)
+    found.tables[table.name] = table
+    found.changes.setdefault(table.name, {}).setdefault(column, []).append(change)
+
+
+def parse_tables(words: Iterable[str], find: Find) -> Words:
+    """Read the names of tables whose rows are to be deleted."""
+    found = Words()
+    for word in words:
+        table = find(word)
+        if "=" in word or "." in word:
+            found.replies.append(error(". and = not valid in delete mode."))
+        elif table is None:
+            text = f"ERROR: Unable to open table {word} in configuration"
+            found.replies.append(error(text))
+        else:
+            found.tables[word] = table
+    return found
