@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from .costly import is_costly
+
 #: Longer patterns are refused.
 LONGEST = 4096
 
@@ -49,10 +51,16 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The pattern with Perl's meaning for plain ASCII names; raises BadPattern."""
     if len(pattern) > LONGEST:
         raise BadPattern(f"the pattern is longer than {LONGEST} characters")
+    translated = _translate(pattern)
     try:
-        return re.compile(_translate(pattern), re.ASCII)
+        compiled = re.compile(translated, re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise BadPattern(f"{pattern!r} is not a usable regular expression: {error}") from error
+    if is_costly(translated):
+        raise BadPattern(
+            f"{pattern!r} repeats something that can be read in several ways, and might never end"
+        )
+    return compiled
 
 
 def _translate(pattern: str) -> str:
