@@ -76,6 +76,11 @@ def columns(table: str) -> tuple[str, ...]:
     return schema.TABLES[table].columns
 
 
+def keys(table: str) -> tuple[str, ...]:
+    """The primary key's columns; raises KeyError for an unknown table."""
+    return schema.TABLES[table].keys
+
+
 def has_column(table: str, column: str) -> bool:
     """Whether there are such a table and column."""
     return table in schema.TABLES and column in schema.TABLES[table].columns

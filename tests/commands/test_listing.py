@@ -80,7 +80,7 @@ def test_a_cancelled_lsdef_stops_at_the_next_type(database: FixedDatabase) -> No
         (("nodels", "n001", "mgt=~("), "cannot use the criterion:"),
         (("lsdef", "-t", "group", "broken"), "cannot list the members of group broken:"),
         (("tabdump", "-w", "bogus==1", "site"), 'No column "bogus" in table "site"'),
-        (("lsdef", "-t", "auditlog", "9"), "Could not find an object named '9'"),
+        (("lsdef", "-t", "auditlog", "9"), "Could not get xCAT object definitions."),
     ],
 )
 def test_bad_input_is_a_clear_error(

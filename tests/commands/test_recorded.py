@@ -1,4 +1,4 @@
-"""Our commands print what xCAT's own print: recorded runs over three small databases.
+"""Our commands print what xCAT's own print: recorded runs over four small databases.
 
 The files hold the rows of a database and, per command line, what a terminal showed.  ``compare`` says
 how: ``any order`` where xCAT's own order is random, ``own words`` where only standard error and the exit
@@ -25,7 +25,7 @@ def _load(name: str) -> dict[str, Any]:
     return loaded
 
 
-FILES = {name: _load(name) for name in ("example", "inheritance", "empty")}
+FILES = {name: _load(name) for name in ("example", "inheritance", "empty", "odd")}
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,7 @@ def lsdef_usage() -> tuple[str, ...]:
         "  -S               hidden nodes as well",
         "  --nics           the attributes of network adapters",
         "  --osimage        with the attributes of each node's osimage",
+        "  --template[=T,..] the templates that come with xCAT, or these of them",
         "  -V, --verbose    with the table, key and column of each value\n",
         "Types of objects:\n",
         f" {' '.join(mapping.TYPES)}\n",

@@ -148,7 +148,7 @@ TYPES: Mapping[str, ObjectType] = MappingProxyType(
 
 def can_vanish(kind: str) -> bool:
     """Whether an object without any value cannot be told from one that does not exist."""
-    return kind in FREE_TYPES or not TYPES[kind].entries
+    return kind in FREE_TYPES or kind in LOG_TYPES or not TYPES[kind].entries
 
 
 #: Types that ``lsdef -a`` leaves out, for their tables can be huge.

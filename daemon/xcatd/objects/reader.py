@@ -65,10 +65,10 @@ class ObjectReader:
         """
         if kind in mapping.FREE_TYPES:
             return self._read_free(kind, names)
-        if kind in mapping.LOG_TYPES:
-            names = set(names) & set(self._keys(kind))
         definition = mapping.TYPES[kind]
         found: dict[str, Values] = {name: {} for name in names}
+        if found and kind in mapping.LOG_TYPES:
+            found = {name: {} for name in self._keys(kind) if name in found}
         if found:
             entries = definition.readable(wanted)
             _Filling(

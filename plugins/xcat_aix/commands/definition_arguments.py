@@ -44,8 +44,13 @@ class CommandLine:
 
 @dataclass(slots=True)
 class _Operands:
-    """Names and attributes among the operands.  ``is_range``: the names came from a noderange."""
+    """Names and attributes among the operands.
 
+    ``is_range``: the names came from a noderange.  ``count`` is how many objects the command line names, those
+    that it names twice counted twice.
+    """
+
+    count: int = 0
     names: tuple[str, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
     is_range: bool = False
@@ -148,13 +153,14 @@ def _order(
 ) -> Order | HelpQuestion:
     found = stanzas.parse(line.stdin)
     kinds = object_arguments.checked_kinds(kind_text, has_assignment=bool(operands.attributes))
-    if not kinds and not found.kinds and not arguments.has("a"):
+    if not kinds and not arguments.has("a") and (not found.kinds or arguments.value("o")):
         kinds = ("node",)
     if arguments.has("h"):
         return HelpQuestion(
             kinds, Wanted.parse(arguments.value("i")) if arguments.has("i") else None
         )
     names = _names(arguments, kind_text, kinds, operands, line)
+    operands.count = len(names)
     _check_names(arguments, names, operands, found, line)
     order = Order(
         kinds=kinds,
@@ -174,7 +180,7 @@ def _order(
         new_name=arguments.value("n"),
     )
     _check_conditions(order)
-    if arguments.value("i"):
+    if arguments.value("i") or arguments.has("nics"):
         raise Refused("The '-i' option is only valid for the lsdef command.")
     order = _with_template(arguments, order, line)
     _check_for_command(arguments, order, operands, line)
@@ -256,7 +262,7 @@ def _check_for_command(
         case "mkdef":
             faults = _mkdef_faults(arguments, order, operands)
         case "chdef" if order.new_name:
-            faults = _renaming_faults(arguments, order)
+            faults = _renaming_faults(arguments, operands)
         case "chdef":
             faults = _chdef_faults(arguments, order, operands)
         case _:
@@ -302,10 +308,10 @@ def _input_faults(
     return faults
 
 
-def _renaming_faults(arguments: Arguments, order: Order) -> Faults:
+def _renaming_faults(arguments: Arguments, operands: _Operands) -> Faults:
     if any(arguments.has(name) for name in "dpmzw"):
         return [("Cannot combine '-n' and '-d','-p','-m','-z','-w' options.",)]
-    if len(order.names) > 1:
+    if operands.count > 1:
         return [("The '-n' option (changing object name) can only work on one object.",)]
     return []
 

@@ -6,8 +6,8 @@ Facts: specs/object-commands.md, sections 1 and 2.
 
 Where this differs from xCAT, on purpose: names are compared, never matched as expressions; an object that exists
 in two types is listed in both; ``-a`` and ``--osimage`` have a fixed order; a monitoring setting that
-two plug-ins share is shown once; an unknown log record is an error; a bad expression is an error, not a crash;
-``--osimage`` does not search the file system for templates and lists; ``--template`` is not known.
+two plug-ins share is shown once; a bad expression is an error, not a crash, and an empty one matches everything;
+``--osimage`` does not search the file system for templates and lists.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from xcatd.objects import conditions, descriptions, mapping
 from xcatd.objects.reader import ObjectReader, Places, Values
 from xcatd.text import perlre
 
-from . import lsdef_arguments, lsdef_osimage, lsdef_text, object_help
+from . import (
+    lsdef_arguments,
+    lsdef_osimage,
+    lsdef_text,
+    object_help,
+    shipped_templates,
+    stanzas,
+)
 from .lsdef_arguments import HelpQuestion, Question, UsageQuestion, VersionQuestion
 from .lsdef_text import Shown
 from .object_arguments import Refused
@@ -64,7 +71,12 @@ class Lsdef:
             case HelpQuestion():
                 yield from object_help.replies(question)
             case Question():
-                yield from _Listing(question, context).replies()
+                templates = _templates(question, context)
+                for name in question.templates or ():
+                    if templates and name not in templates:
+                        yield error(f"Could not find {name} in xCAT templates.")
+                        return
+                yield from _Listing(question, context, templates).replies()
 
 
 @dataclass(slots=True)
@@ -87,8 +99,11 @@ class _Pieces:
 class _Listing:
     """The answer to one question."""
 
-    def __init__(self, question: Question, context: Context) -> None:
+    def __init__(
+        self, question: Question, context: Context, templates: Mapping[str, Mapping[str, str]]
+    ) -> None:
         self._question = question
+        self._templates = templates if question.names is None else {}
         self._left_out = mapping.LOG_TYPES if question.is_all else frozenset[str]()
         self._snapshot = context.db.read(_tables(question, self._left_out))
         self._reader = ObjectReader(self._snapshot)
@@ -99,6 +114,9 @@ class _Listing:
         question = self._question
         names = {kind: self._names(kind) for kind in question.types}
         found = {kind: self._objects(kind, kind_names) for kind, kind_names in names.items()}
+        if not any(found.values()) and question.templates is not None:
+            yield info("Could not find any objects to display.")
+            return
         if not any(found.values()):
             yield from self._nothing(is_none_named=not any(names.values()))
             return
@@ -122,17 +140,42 @@ class _Listing:
     def _names(self, kind: str) -> tuple[str, ...]:
         if kind in self._left_out:
             return ()
+        if self._question.templates is not None and self._question.names is None:
+            return self._template_names(kind)
         if self._question.names is None:
             return self._reader.names(kind)
         # Names given by the user are of the first type, whatever other types there are.
         return self._question.names if kind == self._question.types[0] else ()
 
+    def _template_names(self, kind: str) -> tuple[str, ...]:
+        wanted = self._question.templates or self._templates
+        return tuple(
+            name
+            for name, values in self._templates.items()
+            if name in wanted and values.get(stanzas.TYPE) == kind
+        )
+
     def _objects(self, kind: str, names: Iterable[str]) -> dict[str, Values]:
+        if self._templates:
+            return self._template_objects(kind, names)
         if not self._question.needs_values:
             return {name: {} for name in names}
         wanted = self._question.attributes if kind == "node" else None
         places = self._places.setdefault(kind, {}) if self._question.with_places else None
         found = self._reader.read(kind, names, wanted, places=places)
+        if kind == "node" and not self._question.is_stanza:
+            self._add_default_scripts(found)
+        return found
+
+    def _template_objects(self, kind: str, names: Iterable[str]) -> dict[str, Values]:
+        found = {
+            name: {
+                attribute: text
+                for attribute, text in self._templates[name].items()
+                if text and attribute != stanzas.TYPE
+            }
+            for name in names
+        }
         if kind == "node" and not self._question.is_stanza:
             self._add_default_scripts(found)
         return found
@@ -159,9 +202,10 @@ class _Listing:
         yield from _complaints(images)
         yield from self._unknown_attributes(kind)
         existing = frozenset(self._reader.names(kind)) if self._question.is_checked else None
+        tested = self._tested(kind, found)
         for name in sorted(found):
             pieces.seen += 1
-            if not self._is_wanted(found[name], kind):
+            if not self._is_wanted(tested.get(name, {}), kind):
                 continue
             if existing is not None and name not in existing:
                 yield error(f"Could not find an object named '{name}' of type '{kind}'.")
@@ -191,6 +235,13 @@ class _Listing:
                 yield error(
                     f"'{name}' is not a valid attribute name for an object type of '{kind}'."
                 )
+
+    def _tested(self, kind: str, found: dict[str, Values]) -> Mapping[str, Values]:
+        """What conditions are about: of types without inheritance, empty attributes of a stored row as well."""
+        wanted = set(self._question.conditions) & set(mapping.TYPES[kind].attributes)
+        if self._templates or kind == "node" or kind in mapping.FREE_TYPES or not wanted:
+            return found
+        return self._reader.read(kind, found, wanted, with_empty=True)
 
     def _is_wanted(self, values: Values, kind: str) -> bool:
         tests = self._question.conditions
@@ -234,6 +285,14 @@ class _Listing:
             return (), [error(f"cannot list the members of group {group}: {bad}")]
 
 
+def _templates(question: Question, context: Context) -> Mapping[str, Mapping[str, str]]:
+    """The templates that come with xCAT for the types asked for, by name."""
+    if question.templates is None:
+        return {}
+    texts = [shipped_templates.read(context.environ, kind) for kind in question.types]
+    return stanzas.parse("\n".join(texts)).objects
+
+
 def _are_conditions(where: str) -> bool:
     parts = where.split("::")
     while parts and not parts[-1]:
@@ -251,7 +310,8 @@ def _tables(question: Question, left_out: frozenset[str]) -> frozenset[str]:
     kinds = [kind for kind in question.types if kind not in left_out]
     if not question.needs_values:
         names = {table for kind in kinds for table in mapping.name_tables(kind)}
-        return frozenset(names | {"nodelist"})
+        templates = set() if question.templates is None else {"postscripts"}
+        return frozenset(names | {"nodelist"} | templates)
     wanted = question.attributes if question.types == ("node",) else None
     needed = mapping.tables(kinds, wanted)
     if "node" in question.types:

@@ -16,7 +16,7 @@ from . import object_arguments, options
 from .object_arguments import Expand, Refused
 from .options import Arguments
 
-OPTIONS = object_arguments.OPTIONS
+OPTIONS = (*object_arguments.OPTIONS, options.optional_value("template"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Wanted:
         for item in object_arguments.split(text):
             name, dot, adapter = item.partition(".")
             if dot and name.startswith("nic") and len(name) > len("nic"):
-                adapters[name] = (*adapters.get(name, ()), adapter)
+                if adapter:
+                    adapters[name] = (*adapters.get(name, ()), adapter)
                 names.append(name)
             else:
                 names.append(item)
@@ -46,7 +47,8 @@ class Question:
     """A checked request for objects.
 
     ``names`` is None for all objects of the types.  ``is_checked``: a name that does not exist is an error.
-    ``shows_details`` is the long form; else only names are listed.
+    ``shows_details`` is the long form; else only names are listed.  ``templates`` are the templates that come with
+    xCAT to show instead of objects: an empty tuple is all of them, None none; with ``names`` they are only looked for.
     """
 
     types: tuple[str, ...]
@@ -61,6 +63,7 @@ class Question:
     with_hidden: bool = False
     with_osimage: bool = False
     with_places: bool = False
+    templates: tuple[str, ...] | None = None
 
     @property
     def needs_values(self) -> bool:
@@ -171,15 +174,18 @@ def _question(
     if is_all and (arguments.value("o") or operand.names):
         raise Refused("Cannot use '-a' with '-o', a noderange or file input.")
     names = None if is_all else _names(arguments, types, operand, expand)
-    named = bool(arguments.value("o") or operand.names)
+    named = bool(arguments.value("o").strip(",") or operand.names)
     if names is not None and not names:
         raise Refused("No object names were provided.")
     is_long = named or any(arguments.has(name) for name in ("l", "i", "nics", "z"))
+    templates = None
+    if arguments.has("template"):
+        templates = object_arguments.split(arguments.value("template"))
     return Question(
         types=tuple(mapping.TYPES) if is_all else types,
         names=names,
         is_checked=named,
-        shows_details=is_long and not arguments.has("s"),
+        shows_details=(is_long or bool(templates)) and not arguments.has("s"),
         is_all=is_all,
         wanted=wanted,
         conditions=object_arguments.conditions_of(arguments.values("w")),
@@ -188,6 +194,7 @@ def _question(
         with_hidden=arguments.has("S"),
         with_osimage=arguments.has("osimage"),
         with_places=arguments.has("V"),
+        templates=templates,
     )
 
 
@@ -198,7 +205,7 @@ def _names(
     if types == ("site",):
         names = (given,) if given else operand.names
         return tuple(dict.fromkeys((*names, mapping.CLUSTER_SITE)))
-    if given:
+    if given.strip(","):
         is_node = arguments.value("t", "node") in {"", "node"}
         return (
             tuple(expand(given, given.startswith("/")))

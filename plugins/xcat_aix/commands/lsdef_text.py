@@ -63,7 +63,7 @@ def _heading(question: Question, shown: Shown) -> Iterator[str]:
     if question.is_stanza:
         yield f"\n{shown.name}:"
         yield f"    objtype={shown.kind}"
-    elif len(question.types) > 1:
+    elif len(question.types) > 1 and not (question.is_all and question.templates is not None):
         yield f"Object name: {shown.name}  ({shown.kind})"
     elif not question.is_compressed:
         yield f"Object name: {shown.name}"

@@ -114,7 +114,12 @@ def until_blank(operands: Sequence[str]) -> list[str]:
 
 
 def expanded(text: str, expand: Expand, *, allows_pattern: bool = True) -> tuple[str, ...]:
-    """The names of a noderange; without ``allows_pattern`` a leading slash is nothing special."""
+    """The names of a noderange; without ``allows_pattern`` a leading slash is nothing special.
+
+    Commas alone name nothing, which is not the same as a range without nodes.
+    """
+    if not text.strip(","):
+        return ()
     is_pattern = allows_pattern and text.startswith("/")
     if is_pattern:
         try:

@@ -56,13 +56,15 @@ class _Change:
         self._has_failed = has_failed
         self._groups = _GroupChange(order, writer, expand)
         self._networks: dict[str, Values] = {}
+        self._live_networks: tuple[str, ...] = ()
         self._new: list[str] = []
 
     def make(self, gathered: Gathered) -> None:
         reader = self._writer.reader
         known = {kind: set(reader.names(kind)) for kind in gathered.kinds()}
         if "network" in known:
-            self._networks = dict(reader.read("network", known["network"], networks.ATTRIBUTES))
+            self._networks = networks.stored(self._writer.snapshot)
+            self._live_networks = reader.names("network")
         accepted = self._with_good_names(gathered.definitions)
         for name, definition in list(accepted.items()):
             exists = name in known[definition.kind]
@@ -122,8 +124,9 @@ class _Change:
         return definition
 
     def _fault_of_network(self, name: str, attributes: Mapping[str, str], exists: bool) -> str:
-        check = networks.fault_of_change if exists else networks.fault_of_new
-        return check(name, attributes, self._networks)
+        if exists:
+            return networks.fault_of_change(name, attributes, self._networks, self._live_networks)
+        return networks.fault_of_new(name, attributes, self._networks)
 
     def _group(self, name: str, definition: Definition, *, exists: bool) -> Definition | None:
         try:

@@ -17,7 +17,7 @@ from xcatd.objects.mapping import Entry
 from xcatd.objects.reader import ObjectReader, Values
 from xcatd.tables import Snapshot
 
-from . import attribute_guards, itemlists
+from . import attribute_guards, itemlists, severalrows
 from .changes import Changes, Key, Place
 from .memberships import Memberships
 from .model import Guard
@@ -122,6 +122,9 @@ class DefinitionWriter:
                     part
                 )
         self._drop_default_scripts()
+        for complaint in severalrows.settle(self.snapshot, self.changes):
+            self.replies.append(error(complaint))
+            outcome.is_refused = True
         return outcome
 
     def stored(self, kind: str, names: Iterable[str], wanted: frozenset[str]) -> dict[str, Values]:

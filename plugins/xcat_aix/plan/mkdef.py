@@ -23,12 +23,12 @@ FAILED = "One or more errors occured when attempting to create or modify xCAT ob
 def plan(order: Order, snapshot: Snapshot, expand: ExpandMembers) -> Planned:
     """What to write and to say; ``snapshot`` has the tables :func:`tables_needed` names."""
     planned = Planned()
-    if not _are_names_good(order, planned):
-        return planned
     try:
         order = templates.apply(order, snapshot)
     except templates.TemplateFault as fault:
         planned.replies.append(error(str(fault)))
+        return planned
+    if not _are_names_good(order, planned):
         return planned
     writer = DefinitionWriter(snapshot, planned.changes, planned.replies)
     gathered = Gathered(order, writer)
@@ -110,8 +110,7 @@ class _Creation:
     def make(self, gathered: Gathered) -> None:
         known = {kind: set(self._writer.reader.names(kind)) for kind in gathered.kinds()}
         if "network" in known:
-            found = self._writer.reader.read("network", known["network"], networks.ATTRIBUTES)
-            self._networks = dict(found)
+            self._networks = networks.stored(self._writer.snapshot)
         accepted: dict[str, Definition] = {}
         replaced: dict[str, list[str]] = {}
         for name, definition in gathered.definitions.items():

@@ -1,15 +1,18 @@
 """The plan of ``chdef -n``: the key of every row that belongs to an object changes.
 
-Pure.  References to the object elsewhere stay as they are.  Facts: specs/object-commands.md, section 4.
+Pure.  References to the object elsewhere stay as they are.  As in xCAT, a node that inherits values gets a row
+of its own, without values, in the tables they come from.  Facts: specs/object-commands.md, section 4.
 """
 
 from __future__ import annotations
 
 from xcatd.api import error, info
-from xcatd.objects.reader import ObjectReader
+from xcatd.objects import mapping
+from xcatd.objects.reader import ObjectReader, Places
 from xcatd.tables import Snapshot
 
-from .definitions import stored_places
+from .changes import Place
+from .definitions import place_of, stored_places
 from .orders import Order, Planned
 
 
@@ -17,14 +20,35 @@ def plan(order: Order, snapshot: Snapshot) -> Planned:
     """What to write and to say; ``snapshot`` has all tables of the object's type."""
     planned = Planned()
     kind, old, new = order.kinds[0], order.names[0], order.new_name
-    known = ObjectReader(snapshot).names(kind)
+    reader = ObjectReader(snapshot)
+    known = reader.names(kind)
     if old not in known:
         planned.replies.append(error(f"The {old} is not a valid object."))
     elif new in known:
         planned.replies.append(error(f"Object {new} already exists."))
+    elif tables := _tables_of(snapshot, kind, new):
+        text = f"Object {new} already exists: there are rows of it in {', '.join(tables)}."
+        planned.replies.append(error(text))
     else:
-        for table, key in stored_places(snapshot, kind, (old,)):
+        for table, key in (*stored_places(snapshot, kind, (old,)), *_inherited(reader, kind, old)):
             if kind != "site":
                 planned.changes.set((table, key), key[0][0], new)
         planned.results.append(info(f"Changed the object name from {old} to {new}."))
     return planned
+
+
+def _tables_of(snapshot: Snapshot, kind: str, name: str) -> list[str]:
+    """Where a name that is no object has rows: disabled ones, or what an object of old left behind."""
+    if kind == "site":
+        return []
+    return sorted({table for table, _ in stored_places(snapshot, kind, (name,))})
+
+
+def _inherited(reader: ObjectReader, kind: str, name: str) -> list[Place]:
+    """The rows a node would have its inherited values in."""
+    if kind != "node":
+        return []
+    places: Places = {}
+    reader.read(kind, (name,), places=places)
+    entries = places.get(name, {}).values()
+    return [place_of(entry, name) for entry in entries if entry.attribute != mapping.MEMBERS]

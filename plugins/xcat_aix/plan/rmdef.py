@@ -1,24 +1,26 @@
 """The plan of rmdef: rows that go, and nodes that leave removed groups.
 
-Pure.  Unlike xCAT, removing a group leaves its former members' own values as they are (xCAT copies some
-inherited ones to the nodes' rows).  Facts: specs/object-commands.md, section 5.
+Pure.  Facts: specs/object-commands.md, section 5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from xcatd.api import error, info, warning
 from xcatd.objects import mapping
 from xcatd.tables import Snapshot
 
 from . import itemlists
-from .definitions import DefinitionWriter
+from .definitions import Definition, DefinitionWriter, Mode
 from .orders import Order, Planned
 
 #: Hardware whose parts are nodes of their own.
 _WITH_PARTS = ("cec", "frame")
 _PARTS = ("fsp", "bpa")
+
+#: What former members of a group keep as their own: the attributes that decide which others they may have.
+_KEPT = ("mgt", "nodetype")
 
 
 def plan(order: Order, snapshot: Snapshot) -> Planned:
@@ -50,6 +52,8 @@ def _chosen(order: Order, writer: DefinitionWriter, planned: Planned) -> dict[st
     if order.is_all:
         kinds = (kind for kind in mapping.TYPES if kind not in mapping.LOG_TYPES)
         return {kind: writer.reader.names(kind) for kind in kinds}
+    if not order.kinds:  # a stanza file names nothing that rmdef removes
+        return {}
     kind = order.kinds[0]
     known = set(writer.reader.names(kind))
     names = tuple(sorted(set(order.names)))
@@ -67,6 +71,7 @@ def _disband(writer: DefinitionWriter, names: tuple[str, ...], leaving: set[str]
     groups.
     """
     found = writer.reader.read("group", names, ("grouptype",))
+    former: dict[str, None] = {}
     for name in names:
         if found.get(name, {}).get("grouptype") == "dynamic":
             writer.changes.delete(("nodegroup", (("groupname", name),)))
@@ -76,7 +81,22 @@ def _disband(writer: DefinitionWriter, names: tuple[str, ...], leaving: set[str]
                 continue
             text = writer.memberships.text(node) or ""
             writer.memberships.set(node, itemlists.without(text, (name,)))
+            former[node] = None
         yield name
+    _keep_kind(writer, former)
+
+
+def _keep_kind(writer: DefinitionWriter, nodes: Iterable[str]) -> None:
+    """Write to the nodes' own rows how they are managed, as xCAT does; it may have come from the group."""
+    values = writer.reader.read("node", nodes, _KEPT)
+    kept = {
+        node: Definition("node", {name: found[name] for name in _KEPT if name in found})
+        for node, found in values.items()
+    }
+    writer.write(
+        {node: definition for node, definition in kept.items() if definition.attributes},
+        Mode.REPLACE,
+    )
 
 
 def _parts_of(snapshot: Snapshot, nodes: tuple[str, ...]) -> Iterator[str]:
@@ -116,5 +136,7 @@ def tables_needed(order: Order) -> frozenset[str]:
         else order.kinds[:1]
     )
     found = frozenset({"nodelist", "nodegroup", "site"}) | mapping.tables(kinds)
+    if "group" in kinds:
+        found |= mapping.tables(("node",), _KEPT) | {"postscripts"}
     entries = (entry for kind in kinds for entry in mapping.TYPES[kind].entries)
     return found | {entry.table for entry in entries}
