@@ -16,7 +16,7 @@ import xcat_aix_agent
 import xcat_aix_lab
 import xcat_aix_proto
 import xcatd
-from xcat_aix.commands import definition_arguments, snmove_options
+from xcat_aix.commands import definition_arguments, snbalance_options, snmove_options
 from xcat_aix.commands.options import Option
 from xcat_aix_agent import config as agent_config
 from xcat_aix_agent import main as agent_main
@@ -84,7 +84,17 @@ def test_every_console_script_and_plugin_can_be_loaded():
     ]
     assert {point.name for point in ours} >= {
         *("xcatd", "xcatclient", "xcat-aix-ca", "xcat-aix-lab", "xcat-aix-agent"),
-        *("snmove", "lsdef", "nodels", "tabdump", "lsxcatd", "mkdef", "chdef", "rmdef"),
+        *(
+            "snmove",
+            "snbalance",
+            "lsdef",
+            "nodels",
+            "tabdump",
+            "lsxcatd",
+            "mkdef",
+            "chdef",
+            "rmdef",
+        ),
     }
     for point in ours:
         assert callable(point.load())
@@ -134,6 +144,7 @@ DEFINING = ("mkdef", "chdef", "rmdef")
         ("xcat-aix-ca.8.rst", options_of(ca_main._parser())),
         ("xcat-aix-lab.1.rst", options_of(lab_main._parser())),
         ("snmove.1.rst", words_of(snmove_options._OPTIONS)),
+        ("snbalance.1.rst", words_of(snbalance_options.OPTIONS)),
         *((f"{name}.1.rst", words_of(definition_arguments.OPTIONS)) for name in DEFINING),
     ],
 )
