@@ -179,20 +179,12 @@ class Transaction:
         otherwise a row is inserted, unless it would hold nothing.  Raises ChangedMeanwhile naming every
         differing cell before anything is written.
         """
-        stored = {
-            place: self._stored(place, [*part_cells, *part_guards])
-            for place, (part_cells, part_guards) in _by_place(cells, guards).items()
-        }
-        differing = tuple(
-            f"{guard.table} {guard.key_column}={guard.key} {guard.column}: "
-            f"read {guard.value!r}, now {now!r}"
-            for guard in guards
-            if (now := _cell(stored, guard)) != guard.value
-        )
-        if differing:
-            raise ChangedMeanwhile(differing)
-        for place, (part, _) in _by_place(cells, ()).items():
-            self._write(place, part, stored[place])
+        parts = _by_place(cells, guards)
+        stored = {place: self._stored(place, [*part[0], *part[1]]) for place, part in parts.items()}
+        if not all(_hold(part[1], stored[place]) for place, part in parts.items()):
+            raise ChangedMeanwhile(tuple(_differing(guards, stored)))
+        for place, (part_cells, _) in parts.items():
+            self._write(place, part_cells, stored[place])
 
     def _stored(
         self, place: _Place, wanted: Sequence[Write | Expectation]
@@ -220,8 +212,9 @@ class Transaction:
         rows: dict[str, dict[str, str | None]] = {}
         for cell in cells:
             rows.setdefault(cell.key, {})[cell.column] = cell.after
-        present = [{key_column: key, **row} for key, row in rows.items() if key in stored]
-        self._update_rows(table, key_column, present)
+        self._update_rows(
+            table, key_column, {key: row for key, row in rows.items() if key in stored}
+        )
         self.insert(
             table,
             [
@@ -232,28 +225,27 @@ class Transaction:
         )
 
     def _update_rows(
-        self, table: str, key_column: str, rows: Sequence[Mapping[str, str | None]]
+        self, table: str, key_column: str, rows: Mapping[str, Mapping[str, str | None]]
     ) -> None:
         target = self._target(table)
-        for columns, group in _by_columns(rows).items():
-            written = [name for name in columns if name != key_column]
-            single = []
-            for values, keys in _by_values(written, key_column, group).items():
-                row = dict(zip(written, values, strict=True))
-                if len(keys) == 1:
-                    single.append({statements.KEY_BIND: keys[0], **row})
-                else:
-                    self._update_keys(target, key_column, keys, row)
-            if single:
-                self._connection.execute(
-                    statements.update_each(target, key_column, written), single
-                )
+        alike: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
+        for key, row in rows.items():  # most commands give many nodes the same values
+            alike.setdefault(tuple(row.items()), []).append(key)
+        alone: dict[tuple[str, ...], list[dict[str, str | None]]] = {}
+        for values, keys in alike.items():
+            row = dict(values)
+            if len(keys) == 1:
+                alone.setdefault(tuple(row), []).append({statements.KEY_BIND: keys[0], **row})
+            else:
+                self._update_keys(target, key_column, keys, row)
+        for columns, binds in alone.items():
+            self._connection.execute(statements.update_each(target, key_column, columns), binds)
 
     def _update_keys(
         self,
         target: sa.TableClause,
         key_column: str,
-        keys: Sequence[str | None],
+        keys: Sequence[str],
         row: Mapping[str, str | None],
     ) -> None:
         for start in range(0, len(keys), _MOST_KEYS):
@@ -287,16 +279,6 @@ def _by_columns(
     return groups
 
 
-def _by_values(
-    columns: Sequence[str], key_column: str, rows: Iterable[Mapping[str, str | None]]
-) -> dict[tuple[str | None, ...], list[str | None]]:
-    """Keys by the values their rows get: most commands give many nodes the same ones."""
-    keys: dict[tuple[str | None, ...], list[str | None]] = {}
-    for row in rows:
-        keys.setdefault(tuple(row[name] for name in columns), []).append(row[key_column])
-    return keys
-
-
 def _with_keys(
     table: schema.Table, rows: Iterable[Mapping[str, Any]]
 ) -> Iterator[dict[str, str | None]]:
@@ -307,11 +289,27 @@ def _with_keys(
         yield texts | {key: texts.get(key) or "" for key in keys}
 
 
-def _cell(
-    stored: Mapping[_Place, Mapping[str, Mapping[str, str | None]]], guard: Expectation
-) -> str | None:
-    row = stored[guard.table, guard.key_column].get(guard.key)
+_Stored = Mapping[str, Mapping[str, str | None]]  # rows by key
+
+
+def _hold(guards: Iterable[Expectation], rows: _Stored) -> bool:
+    """Whether every stored cell is as expected, in the rows of one place."""
+    return all(_cell(rows, guard) == guard.value for guard in guards)
+
+
+def _cell(rows: _Stored, guard: Expectation) -> str | None:
+    row = rows.get(guard.key)
     return None if row is None else row[guard.column]
+
+
+def _differing(guards: Iterable[Expectation], stored: Mapping[_Place, _Stored]) -> Iterator[str]:
+    for guard in guards:
+        now = _cell(stored[guard.table, guard.key_column], guard)
+        if now != guard.value:
+            yield (
+                f"{guard.table} {guard.key_column}={guard.key} {guard.column}: "
+                f"read {guard.value!r}, now {now!r}"
+            )
 
 
 def _text(value: Any) -> str | None:
