@@ -167,6 +167,36 @@ def test_failing_node_is_named_and_resumed(world: World) -> None:
     assert exit_status(world.snmove("--resume", move_id(replies))) == 1
 
 
+def test_the_same_command_again_does_not_say_that_unfinished_nodes_are_served(
+    world: World,
+) -> None:
+    world.agents.failing["n2", RepointClient.kind] = AgentError(ErrorCode.NIM_REFUSED, "no")
+    id_ = move_id(world.snmove("-s", "sn1"))
+    wanted = f"n2: {id_} did not finish there; to go on: snmove --resume {id_}"
+
+    by_range = world.snmove("compute", "-d", "sn2")
+    assert "already served by sn2" in "\n".join(lines(by_range))
+    assert errors(by_range) == [wanted] and exit_status(by_range) == 1
+    assert errors(world.snmove("compute", "-d", "sn2", "--dry-run")) == [wanted]
+    assert errors(world.snmove("n1", "-d", "sn2")) == []
+    assert errors(world.snmove("n2", "-d", "sn2", "-i")) == []
+    assert errors(world.snmove("-s", "sn1"))[1:] == [wanted]
+
+    world.agents.failing.clear()
+    world.snmove("--resume", id_)
+    assert exit_status(world.snmove("compute", "-d", "sn2")) == 0
+    assert len(errors(world.snmove("-s", "sn1"))) == 1
+
+
+def test_a_later_move_finishes_what_an_earlier_one_did_not(world: World) -> None:
+    world.agents.failing["n2", RepointClient.kind] = AgentError(ErrorCode.NIM_REFUSED, "no")
+    world.snmove("-s", "sn1")
+    world.agents.failing.clear()
+    assert exit_status(world.snmove("n2", "-d", "sn1")) == 0
+    assert exit_status(world.snmove("n2", "-d", "sn2")) == 0
+    assert errors(world.snmove("n2", "-d", "sn2")) == []
+
+
 def test_node_that_is_down(world: World) -> None:
     world.agents.down |= {"n1", "d1"}
     replies = world.snmove("-s", "sn1")
@@ -204,6 +234,7 @@ def test_undo_is_refused_when_a_cell_changed_since(world: World) -> None:
     replies = world.snmove("--undo", id_)
     assert exit_status(replies) == 1
     assert "nfsserver" in errors(replies)[0] and "nothing was changed" in errors(replies)[0]
+    assert errors(replies)[0].endswith("move the nodes by snmove NODERANGE -d SN")
     assert servers(world)["n1"] == MOVED["n1"]
 
 
@@ -241,6 +272,7 @@ def test_row_changed_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) ->
     assert exit_status(replies) == 1
     (message,) = errors(replies)
     assert "node=n2 servicenode" in message and message.startswith("nothing was changed")
+    assert message.count("again") == 1
     assert servers(world) == {**UNMOVED, "n2": "sn1,sn3 sn1b"}
     assert world.agents.done == world.ran == []
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from xcat_aix.plan import snbalance
-from xcat_aix.plan.snmove import COMMAND
+from xcat_aix.plan.moves import NothingToMove
 from xcat_aix.plan.undo import undo
 from xcat_aix.run.rows import Summary
-from xcat_aix.run.states import Outcome
-from xcatd.api import Context, Reply, Request, data, info
+from xcatd.api import Context, Reply, Request, data, error, info
 
 from . import snmove_replies as replies
+from . import snmove_unfinished
 from .snmove_options import USAGE, Action, Given, parse_arguments
 from .snmove_run import (
     begun_steps,
@@ -28,9 +27,6 @@ from .snmove_run import (
     show_or_do,
 )
 from .snmove_world import plan_move, require_running
-
-#: How the ids of plans begin that are listed here.
-_MOVING = (f"{COMMAND}-", f"{snbalance.COMMAND}-")
 
 
 class Snmove:
@@ -59,8 +55,19 @@ def _act(request: Request, context: Context) -> Iterator[Reply]:
         case Action.MOVE:
             if not (given.how.is_json or given.asked.lite_only):
                 yield info(replies.MOVING)
-            plan = plan_move(given.asked, given.noderange, context)
-            yield from show_or_do(plan, given.how, request, context)
+            yield from _move(given, request, context)
+
+
+def _move(given: Given, request: Request, context: Context) -> Iterator[Reply]:
+    asked = given.asked
+    try:
+        plan = plan_move(asked, given.noderange, context)
+    except NothingToMove as problem:
+        yield error(*problem.messages)
+        if asked.source and given.noderange is None and not asked.ignore_nodes:
+            yield from snmove_unfinished.about_source(asked.source, journal_of(context))
+        return
+    yield from show_or_do(plan, given.how, request, context)
 
 
 def _resume(given: Given, request: Request, context: Context) -> Iterator[Reply]:
@@ -84,9 +91,8 @@ def _undo(given: Given, request: Request, context: Context) -> Iterator[Reply]:
 def _list(given: Given, context: Context) -> Iterator[Reply]:
     journal = journal_of(context)
     moves = [
-        (summary, _unfinished(summary, context))
-        for summary in journal.list()
-        if summary.id.startswith(_MOVING)
+        (summary, snmove_unfinished.unfinished(summary, journal))
+        for summary in snmove_unfinished.moves(journal)
     ]
     if given.how.is_json:
         yield data(json.dumps([_as_json(summary, left) for summary, left in moves]))
@@ -94,16 +100,6 @@ def _list(given: Given, context: Context) -> Iterator[Reply]:
         yield info("There are no moves in the journal.")
     else:
         yield data(*replies.listing(moves))
-
-
-def _unfinished(summary: Summary, context: Context) -> tuple[str, ...]:
-    """Taken from the journal only where the outcome does not tell: plans are large."""
-    if summary.parked or summary.outcome is Outcome.FAILED:
-        return summary.nodes
-    if summary.outcome is Outcome.OK:
-        return ()
-    stored = journal_of(context).load(summary.id)
-    return replies.unfinished(stored.plan, stored.state)
 
 
 def _as_json(summary: Summary, left: tuple[str, ...]) -> dict[str, object]:

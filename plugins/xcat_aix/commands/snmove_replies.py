@@ -154,7 +154,11 @@ class Narrator:
                 f" snmove --resume {ended.plan_id}"
             )
         reason = self._reasons.get(DATABASE_LANE) or "the database was not written"
-        return error(f"nothing was changed: {reason}; run {self._plan.command} again")
+        if self._plan.undoes:
+            then = "; an undo overwrites no later change: move the nodes by snmove NODERANGE -d SN"
+        else:
+            then = "" if reason.endswith("again") else f"; run {self._plan.command} again"
+        return error(f"nothing was changed: {reason}{then}")
 
     def _is_failed(self, lane: Lane, results: Mapping[str, LaneResult]) -> bool:
         return not results[lane.id].lets_others_go_on

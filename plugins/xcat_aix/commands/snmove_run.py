@@ -30,6 +30,7 @@ from xcatd.api import Context, DatabaseError, Relay, Reply, Request, data, error
 
 from .snmove_options import How, UsageError
 from .snmove_replies import Narrator, has_errors, notes
+from .snmove_unfinished import about_nodes
 from .snmove_world import agent_port
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def show_or_do(plan: Plan, how: How, request: Request, context: Context) -> Iter
         yield from _do(plan, how, request, context)
     if (how.is_dry_run or not plan.nodes) and has_errors(plan.notes):
         yield Reply(errorcode=1)
+    if not (how.is_json or plan.summary["ignore_nodes"]):
+        yield from about_nodes(plan.summary.get("left", ()), journal_of(context))
 
 
 def _do(plan: Plan, how: How, request: Request, context: Context) -> Iterator[Reply]:

@@ -23,6 +23,10 @@ class MoveError(Exception):
         self.messages = messages
 
 
+class NothingToMove(MoveError):  # noqa: N818 - reads as what it is
+    """No node is concerned."""
+
+
 class Kind(enum.Enum):
     """What a node is to the move; the value is the word people read."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .fold import fold
 from .model import Note
-from .moves import Asked, Choice, Kind, MoveError
+from .moves import Asked, Choice, Kind, MoveError, NothingToMove
 from .newvalues import NODEHM, NODERES, backup, entries
 from .subnets import address_of, is_address
 from .tables import Effective, EffectiveRows, Tables
@@ -69,7 +69,7 @@ def chosen_nodes(
         noderes = tables.values("noderes", NODERES, found)
         empty = "the noderange names no node: nothing to move"
     if not found:
-        raise MoveError(empty)
+        raise NothingToMove(empty)
     servers = {*servers, asked.source or "", asked.dest or ""}
     left_out = _service_nodes_among(found, servers, tables, noderes)
     nodes = tuple(node for node in found if node not in left_out)

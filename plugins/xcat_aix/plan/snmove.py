@@ -85,6 +85,7 @@ def plan(
             "conserver": list(rebuilt),
             "ignore_nodes": asked.ignore_nodes,
             "default_routes": work.has_routes,
+            **({"left": list(writes.left)} if writes.left else {}),
         },
     )
 

@@ -23,9 +23,10 @@ _NO_VALUES: Mapping[str, Effective] = {}
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """The database part of a plan, and the moves whose nodes change at all."""
+    """The database part of a plan, the moves whose nodes change at all, and the nodes that do not."""
 
     moves: tuple[Move, ...]
+    left: tuple[str, ...]
     cells: tuple[Cell, ...]
     guards: tuple[Guard, ...]
     notes: tuple[Note, ...]
@@ -59,7 +60,13 @@ def planned_writes(
     notes = list(writer.notes())
     if bad_monitor:
         notes.append(Note("warning", MONSERVER_INVALID, subject=fold(bad_monitor)))
-    return Writes(tuple(writer.moves), tuple(writer.cells), tuple(writer.guards), tuple(notes))
+    return Writes(
+        tuple(writer.moves),
+        tuple(node for nodes in writer.left.values() for node in nodes),
+        tuple(writer.cells),
+        tuple(writer.guards),
+        tuple(notes),
+    )
 
 
 def _leaves_monserver_alone(move: Move, now: Mapping[str, str]) -> bool:
@@ -75,7 +82,7 @@ class _Writer:
         self.moves: list[Move] = []
         self.cells: list[Cell] = []
         self.guards: list[Guard] = []
-        self._left: dict[str, list[str]] = {}
+        self.left: dict[str, list[str]] = {}
         self._hidden: dict[str, list[str]] = {}
         self._guarded_groups: set[tuple[str, str, str]] = set()
         self._group_lists = {row.get("node"): row.get("groups") for row in tables.rows("nodelist")}
@@ -90,7 +97,7 @@ class _Writer:
 
     def leave(self, move: Move) -> None:
         """Note that nothing changes for this node."""
-        self._left.setdefault(move.choice.new, []).append(move.node)
+        self.left.setdefault(move.choice.new, []).append(move.node)
 
     def write(self, move: Move, wanted: Mapping[str, str]) -> bool:
         """Add the node's cells and guards; False for a node whose row is hidden from readers."""
@@ -130,7 +137,7 @@ class _Writer:
 
     def notes(self) -> Iterator[Note]:
         """The nodes that are left alone, and those that cannot be moved."""
-        for new, nodes in self._left.items():
+        for new, nodes in self.left.items():
             yield Note("info", f"already served by {new}; left as it is", subject=fold(nodes))
         for table, nodes in self._hidden.items():
             yield Note(
