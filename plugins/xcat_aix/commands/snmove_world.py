@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from xcat_aix.plan.tables import Tables
     from xcatd.api import Context
 
-#: Seconds until a new service node counts as not running.
-CONNECT_LIMIT = 3.0
+#: Seconds until a new service node counts as not running; with all else the user is to wait 3 at most.
+CONNECT_LIMIT = 2.5
 
 #: Seconds one that runs has for each answer; a NIM with thousands of objects takes some.
 ANSWER_LIMIT = 15.0
