@@ -481,6 +481,29 @@ def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers:
         links("n9", "sn2")
 
 
+@pytest.mark.parametrize(
+    ("of_relay", "told"),
+    [
+        (ErrorCode.BUSY, ErrorCode.BUSY),
+        (ErrorCode.NOT_ALLOWED, ErrorCode.UNREACHABLE),
+        (ErrorCode.UNREACHABLE, ErrorCode.UNREACHABLE),
+    ],
+)
+def test_a_busy_relay_is_no_unreachable_node(
+    world: World, of_relay: ErrorCode, told: ErrorCode
+) -> None:
+    from xcat_aix.commands.snmove_run import AgentLinks
+
+    class Refusing(Agents):
+        def connect(self, node: str, *_: Any, **how: Any) -> Any:
+            raise AgentError(of_relay if how["via"] else ErrorCode.UNREACHABLE, "no")
+
+    world.agents = Refusing()
+    with pytest.raises(AgentError) as caught:
+        AgentLinks(world, ADDRESSES, 3009)("n1", "sn2")  # type: ignore[arg-type]
+    assert caught.value.code is told
+
+
 def test_refused_connection_is_not_tried_by_another_way(world: World) -> None:
     from xcat_aix.commands.snmove_run import AgentLinks
 

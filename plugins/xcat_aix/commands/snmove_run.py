@@ -65,7 +65,9 @@ class AgentLinks:
             return self._connect(target, address, Relay(via, self._address(via), self.port))
         except AgentError as problem:
             text = f"{direct.message}; {problem.message}"
-            raise AgentError(ErrorCode.UNREACHABLE, text, problem.detail) from None
+            # A relay that is busy says nothing about the node: that is tried again.
+            code = ErrorCode.BUSY if problem.code is ErrorCode.BUSY else ErrorCode.UNREACHABLE
+            raise AgentError(code, text, problem.detail) from None
 
     def _connect(self, target: str, address: str, via: Relay | None) -> Connection:
         return self.context.agents.connect(target, Role.CN, address, self.port, via=via)
