@@ -84,6 +84,7 @@ def test_every_console_script_and_plugin_can_be_loaded():
     ]
     assert {point.name for point in ours} >= {
         *("xcatd", "xcatclient", "xcat-aix-ca", "xcat-aix-lab", "xcat-aix-agent"),
+        *("dumpxCATdb", "restorexCATdb", "tabrestore"),
         *(
             "snmove",
             "snbalance",
