@@ -99,6 +99,8 @@ def store(
     :class:`RefusedError` for a row no table takes, then nothing is stored, and
     :class:`xcatd.db.errors.DatabaseError`.
     """
+    if not tables:
+        return
     with database.transaction(*(table.name for table in tables)) as transaction:
         for table in tables:
             wanted = [edit for edit in edits if edit.table == table.name]
@@ -138,6 +140,8 @@ def delete(database: Database, key: Mapping[str, str], names: Iterable[str]) -> 
     if not key:
         raise ValueError("a deletion without a key would empty the tables")
     wanted = tuple(dict.fromkeys(names))
+    if not wanted:
+        return
     with database.transaction(*wanted) as transaction:
         for name in wanted:
             transaction.delete_rows(name, [tuple(key.items())])

@@ -27,7 +27,7 @@ _NODERANGE = frozenset(
         *("makegocons", "makehosts", "makeknownhosts", "mkflexnode", "mkhwconn", "mkvm"),
         *("nodech", "nodels", "noderm", "nodeset", "nodestat", "rbeacon", "rbootseq"),
         *("renergy", "reventlog", "rflash", "rinv", "rmflexnode", "rmhwconn", "rmhypervisor"),
-        *("rmvm", "rnetboot", "rpower", "rscan", "rsetboot", "rspreset", "rvitals"),
+        *("rmvm", "rnetboot", "rnoderange", "rpower", "rscan", "rsetboot", "rspreset", "rvitals"),
         *("setupiscsidev", "tabgrep", "xCATWorld"),
     ]
 )

@@ -123,10 +123,10 @@ def delete(names: Sequence[str], words: Sequence[str], context: Context) -> Iter
 def delete_rows(names: Sequence[str], words: Words, context: Context) -> Iterator[Reply]:
     """Delete the rows of nodes or groups from these tables."""
 
-    def plan(_: Snapshot) -> Planned:
-        return nodeedits.plan_deletion(words, names)
+    def plan(snapshot: Snapshot) -> Planned:
+        return nodeedits.plan_deletion(words, names, snapshot)
 
-    yield from carry_out(context, (), plan)
+    yield from carry_out(context, words.tables, plan)
 
 
 def finder(context: Context) -> nodewords.Find:

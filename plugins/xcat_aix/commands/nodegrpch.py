@@ -98,7 +98,9 @@ def _store(
     words: Words, groups: Sequence[str], members: Mapping[str, Sequence[str]], context: Context
 ) -> None:
     names = tuple(words.changes)
-    watched = _watched(context.db.read(("notification",))) if names else frozenset()
+    if not names:
+        return
+    watched = _watched(context.db.read(("notification",)))
     with context.db.transaction(*names) as transaction:
         for name, columns in words.changes.items():
             table = words.tables[name]

@@ -171,14 +171,16 @@ def _edited(change: Change, present: str) -> str:
     return present if after == before else ",".join(after)
 
 
-def plan_deletion(words: Words, names: Sequence[str]) -> Planned:
-    """The rows of these nodes or groups in the tables of the words go."""
+def plan_deletion(words: Words, names: Sequence[str], snapshot: Snapshot) -> Planned:
+    """The rows of these nodes or groups in the tables of the words go; disabled ones, too."""
     planned = Planned(replies=list(words.replies))
     for table in words.tables.values():
         column = "node" if "node" in table.columns else table.node_column
         if column is None:
             planned.replies.append(error(f"Table {table.name} has no rows of nodes"))
             continue
+        present = {row[column] for row in snapshot.rows(table.name, include_disabled=True)}
         for name in names:
-            planned.changes.delete((table.name, ((column, name),)))
+            if name in present:
+                planned.changes.delete((table.name, ((column, name),)))
     return planned
