@@ -6,6 +6,7 @@ Owns the choice of engine; what is special to one lies in its adapter (:mod:`.sq
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -21,6 +22,9 @@ from .sheet import Row, Sheet
 from .snapshot import Snapshot
 from .sqlite import BUSY_TIMEOUT, SqliteAdapter
 from .transaction import Transaction
+
+
+_log = logging.getLogger(__name__)
 
 
 class Adapter(Protocol):
@@ -93,10 +97,16 @@ class Database:
     def create_missing_tables(self, names: Iterable[str] | None = None) -> None:
         """Create tables and columns as xCAT does at start.
 
-        All defined tables, and the journal's, by default.
+        All tables, and the journal's, by default.  One of the administrator's that the database does not take
+        is told of in the log and left out: it must not keep everybody from working.
         """
-        wanted = (*TABLES, *self._defined, *OWN_TABLES) if names is None else names
+        wanted = (*TABLES, *OWN_TABLES) if names is None else names
         self._adapter.create(self.table(name) for name in wanted)
+        for table in self._defined.values() if names is None else ():
+            try:
+                self._adapter.create([table])
+            except DatabaseError as error:
+                _log.error("cannot make table %s as it is defined: %s", table.name, error)
 
     def add_columns(self, name: str, columns: Sequence[str]) -> None:
         """Add text columns that no definition has to a table; a new table where there is none.

@@ -37,8 +37,11 @@ class Spelling:
         return f"CREATE TABLE {prefix}{table.name} (\n  " + ",\n  ".join(lines) + "\n)"
 
     def add(self, table: Table, column: str) -> str:
-        """ALTER TABLE for a column that a table of an older version does not have."""
-        return f"ALTER TABLE {table.name} ADD {self._definition(table, column)}"
+        """ALTER TABLE for a column that a table of an older version does not have.
+
+        Rows that are there have no value in it, so it may be empty even where a new table's must not.
+        """
+        return f"ALTER TABLE {table.name} ADD {self.column(column)} {self._type(table, column)}"
 
     def index(self, table: Table, column: str, prefix: str = "") -> str:
         """CREATE INDEX; only our own tables have any."""
