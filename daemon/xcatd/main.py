@@ -24,6 +24,8 @@ from .db import definitions, location
 from .db.database import Database
 from .db.errors import DatabaseError
 from .listener import listen
+from .notification.notifier import TABLE as NOTIFICATION
+from .notification.notifier import Notifier
 from .peer import Times
 from .peernames import PeerNames
 from .plugins import PluginHost
@@ -45,6 +47,7 @@ VERSION = f"Version {__version__} (xcat-aix)"
 _FRONT_THREADS = 8
 _BACKLOG = 1024  # jobs that may wait in a pool
 _MOST_PEERS = 1024
+_LAST_HOOKS = 5.0  # seconds for the notification hooks of the last commands
 _LAST_ROWS = 5.0  # seconds for the audit rows of the last commands
 
 
@@ -131,6 +134,10 @@ class Daemon:
         is_mn = machine.is_mn()
         if is_mn:
             self._database.create_missing_tables()
+        self._notifier = Notifier(
+            lambda: self._database.select(NOTIFICATION), self._clock.monotonic, machine.environ
+        )
+        self._database.observe(self._notifier)
         self._writer = AuditWriter(self._insert_audit_rows, self._clock.now)
         names = PeerNames(self._clock)
         self._names = names
@@ -202,6 +209,7 @@ class Daemon:
         if not self._writer.close(_LAST_ROWS):
             _log.error("the last auditlog rows could not be written in time")
         self._names.close()
+        self._notifier.close(_LAST_HOOKS)
         self._database.close()
 
 

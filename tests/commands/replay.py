@@ -19,6 +19,7 @@ from xcat_aix.commands.nodech import Nodeadd, Nodech
 from xcat_aix.commands.nodegrpch import Nodegrpch
 from xcat_aix.commands.nodels import Nodels
 from xcat_aix.commands.noderm import Noderm
+from xcat_aix.commands.regnotif import Regnotif
 from xcat_aix.commands.rmdef import Rmdef
 from xcat_aix.commands.rnoderange import Rnoderange
 from xcat_aix.commands.tabch import Tabch
@@ -52,6 +53,8 @@ PLUGINS: Mapping[str, Callable[[], Plugin]] = {
     "tabgrep": Tabgrep,
     "tabprune": Tabprune,
     "rnoderange": Rnoderange,
+    "regnotif": Regnotif,
+    "unregnotif": Regnotif,
 }
 
 #: Commands whose first operand is a noderange, expanded by the daemon.

@@ -22,6 +22,7 @@ from .sheet import Row, Sheet
 from .snapshot import Snapshot
 from .sqlite import BUSY_TIMEOUT, SqliteAdapter
 from .transaction import Transaction
+from .watching import Change, Observer, WatchedTransaction
 
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Database:
     def __init__(self, adapter: Adapter, location: Location) -> None:
         self._adapter = adapter
         self.location = location
+        self._observer: Observer | None = None
         self._defined: Mapping[str, Table] = {}
 
     @classmethod
@@ -74,6 +76,10 @@ class Database:
     def close(self) -> None:
         """Let go of everything."""
         self._adapter.close()
+
+    def observe(self, observer: Observer) -> None:
+        """Have this told of what is written; before anybody uses the database."""
+        self._observer = observer
 
     def define(self, tables: Iterable[Table]) -> None:
         """Know the administrator's own tables (:mod:`.definitions`); before anybody uses the database."""
@@ -144,8 +150,20 @@ class Database:
         than one transaction can join (ten files of the SQLite layout).
         """
         wanted = {name: self.table(name) for name in tables}
-        with self._adapter.transaction(list(wanted.values())) as (connection, targets):
-            yield Transaction(connection, targets, wanted)
+        observer = self._observer
+        # Asked before anything is locked: the table that says what is watched may be among these.
+        watched = observer.watched() if observer is not None else {}
+        if watched.keys().isdisjoint(wanted):
+            with self._adapter.transaction(list(wanted.values())) as (connection, targets):
+                yield Transaction(connection, targets, wanted)
+            changes: list[Change] = []
+        else:
+            with self._adapter.transaction(list(wanted.values())) as (connection, targets):
+                watching = WatchedTransaction(connection, targets, wanted, watched)
+                yield watching
+            changes = watching.changes
+        if observer is not None:
+            observer.committed(tuple(wanted), changes)
 
     def select(
         self,

@@ -1,0 +1,1 @@
+"""Commands and Perl modules that are called when tables change: the ``notification`` table."""

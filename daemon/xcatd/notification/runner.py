@@ -1,0 +1,194 @@
+"""The only place of the daemon that starts other programs: notification hooks, in the background.
+
+Owns processes, their number, time and queue.  Must not: decide who is called.  No shell is involved: a hook is a
+list of words, what changed is on its standard input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+from .hooks import Call
+
+_log = logging.getLogger(__name__)
+
+#: Hooks that run at the same time; one file's calls never overlap, so that it sees changes in order.
+MOST_PROCESSES = 4
+
+#: Calls that may wait; what a hook cannot keep up with beyond that is dropped, and logged.
+MOST_WAITING = 20_000
+
+#: Seconds a call may take.
+LONGEST_CALL = 60.0
+
+_LAST_WORDS = 1000  # bytes of a failed hook's standard error that are logged
+
+
+class Runner:
+    """Runs calls in the background, each file's one after the other."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        longest: float = LONGEST_CALL,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self._environ = dict(environ)
+        self._longest = longest
+        self._most_waiting = most_waiting
+        self._condition = threading.Condition()
+        self._queues: dict[str, deque[Call]] = {}
+        self._ready: deque[str] = deque()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._waiting = 0
+        self._dropped = 0
+        self._threads: list[threading.Thread] = []
+        self._is_closed = False
+        self._lacks_perl = False
+
+    def add(self, calls: Sequence[Call]) -> None:
+        """Have these called, in order; returns at once."""
+        with self._condition:
+            if self._is_closed:
+                return
+            for call in calls:
+                self._add(call)
+            while len(self._threads) < min(MOST_PROCESSES, len(self._queues)):
+                thread = threading.Thread(target=self._work, name="hook", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self._condition.notify_all()
+
+    def _add(self, call: Call) -> None:
+        if self._waiting >= self._most_waiting:
+            if not self._dropped:
+                _log.error(
+                    "more than %d notifications wait: further ones are dropped", self._most_waiting
+                )
+            self._dropped += 1
+            return
+        self._waiting += 1
+        queue = self._queues.get(call.filename)
+        if queue is None:
+            queue = self._queues[call.filename] = deque()
+            self._ready.append(call.filename)
+        queue.append(call)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until everything was called; False when that takes longer than ``timeout`` seconds."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._queues, timeout)
+
+    def close(self, timeout: float) -> None:
+        """Let waiting calls run for so many seconds, then end what runs and drop the rest, which is logged."""
+        if not self.wait(timeout):
+            _log.error("%d notifications are not delivered: the daemon ends", self._waiting)
+        with self._condition:
+            self._is_closed = True
+            self._condition.notify_all()
+            running = list(self._processes)
+        for process in running:
+            _kill(process)
+
+    def _work(self) -> None:
+        while (call := self._next()) is not None:
+            try:
+                self._run(call)
+            finally:
+                self._done(call)
+
+    def _next(self) -> Call | None:
+        with self._condition:
+            self._condition.wait_for(lambda: self._is_closed or self._ready)
+            return None if self._is_closed else self._queues[self._ready.popleft()][0]
+
+    def _done(self, call: Call) -> None:
+        with self._condition:
+            queue = self._queues[call.filename]
+            queue.popleft()
+            self._waiting -= 1
+            if queue:
+                self._ready.append(call.filename)
+            else:
+                del self._queues[call.filename]
+            if not self._waiting and self._dropped:
+                _log.error("%d notifications were dropped", self._dropped)
+                self._dropped = 0
+            self._condition.notify_all()
+
+    def _run(self, call: Call) -> None:
+        if call.is_module and self._lacks_perl:
+            return
+        with (
+            tempfile.TemporaryFile() as errors
+        ):  # not a pipe: what a hook leaves running may keep it open
+            try:
+                process = self._start(call, errors)
+            except (OSError, ValueError) as error:
+                self._say_missing(call, error)
+                return
+            self._finish(call, process)
+            if process.returncode > 0:
+                _log.error(
+                    "notification hook %s failed with %d: %s",
+                    call.filename,
+                    process.returncode,
+                    _last_words(errors),
+                )
+
+    def _finish(self, call: Call, process: subprocess.Popen[bytes]) -> None:
+        try:
+            process.communicate(call.stdin.encode("utf-8", "surrogateescape"), self._longest)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            process.wait()
+            _log.error("ended the notification hook %s after %g s", call.filename, self._longest)
+        finally:
+            with self._condition:
+                self._processes.discard(process)
+
+    def _start(self, call: Call, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            call.argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd="/",
+            env=self._environ,
+            start_new_session=True,
+        )
+        with self._condition:
+            self._processes.add(process)
+        return process
+
+    def _say_missing(self, call: Call, error: OSError | ValueError) -> None:
+        if call.is_module and isinstance(error, FileNotFoundError):
+            self._lacks_perl = True
+            _log.error(
+                "cannot call %s: notification modules are written in Perl, and there is no perl; said once",
+                call.filename,
+            )
+        else:
+            _log.error("cannot call the notification hook %s: %s", call.filename, error)
+
+
+def _last_words(errors: IO[bytes]) -> str:
+    end = errors.seek(0, os.SEEK_END)
+    errors.seek(max(0, end - _LAST_WORDS))
+    return " ".join(errors.read().decode("utf-8", "replace").split())
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a hook and what it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,189 @@
+"""Hooks as processes: in order, bounded in number, time and queue, and never in the way of anybody."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xcatd.db.watching import Change
+from xcatd.notification.hooks import Call, Hooks
+from xcatd.notification.runner import Runner
+
+PATIENCE = 20.0  # seconds; a busy machine starts programs slowly
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@pytest.fixture
+def runner() -> Iterator[Runner]:
+    made = Runner(os.environ)
+    yield made
+    made.close(0)
+
+
+def test_a_hook_gets_its_words_and_its_input(tmp_path: Path, runner: Runner):
+    hook = script(tmp_path / "hook", f'echo "$# $2" > {tmp_path}/got; cat >> {tmp_path}/got')
+    runner.add([Call("x", (str(hook), "-a", "b $(c) `d`; e"), 'line "1"\nline ☃\n')])
+    assert runner.wait(PATIENCE)
+    assert (tmp_path / "got").read_text() == '2 b $(c) `d`; e\nline "1"\nline ☃\n'
+
+
+def test_one_hook_sees_changes_in_order(tmp_path: Path, runner: Runner):
+    hook = script(tmp_path / "hook", f"cat >> {tmp_path}/got")
+    runner.add([Call("x", (str(hook),), f"{number}\n") for number in range(20)])
+    assert runner.wait(PATIENCE)
+    assert (tmp_path / "got").read_text().split() == [str(number) for number in range(20)]
+
+
+def test_nobody_waits_for_hooks(tmp_path: Path, runner: Runner):
+    os.mkfifo(tmp_path / "gate")
+    hook = script(tmp_path / "hook", f"read x < {tmp_path}/gate; cat > {tmp_path}/got")
+    runner.add([Call("x", (str(hook),), "text")])
+    assert not (tmp_path / "got").exists()
+    (tmp_path / "gate").write_text("go\n")
+    assert runner.wait(PATIENCE)
+    assert (tmp_path / "got").read_text() == "text"
+
+
+def test_a_slow_hook_does_not_hold_up_another(tmp_path: Path, runner: Runner):
+    os.mkfifo(tmp_path / "gate")
+    slow = script(tmp_path / "slow", f"read x < {tmp_path}/gate")
+    quick = script(tmp_path / "quick", f"echo done > {tmp_path}/gate")
+    runner.add([Call("slow", (str(slow),), ""), Call("quick", (str(quick),), "")])
+    assert runner.wait(PATIENCE)
+
+
+def test_a_hook_that_hangs_is_ended_with_all_it_started(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    hook = script(tmp_path / "hook", f"sleep 600 & echo $! > {tmp_path}/child; wait")
+    runner = Runner(os.environ, longest=0.5)
+    runner.add([Call("/x/hook", (str(hook),), "")])
+    assert runner.wait(PATIENCE)
+    runner.close(0)
+    assert "ended the notification hook /x/hook" in caplog.text
+    child = int((tmp_path / "child").read_text())
+    assert _state(child) in {"", "Z"}
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return ""
+
+
+def test_what_a_hook_leaves_running_is_not_waited_for(tmp_path: Path, runner: Runner):
+    hook = script(tmp_path / "hook", f"setsid sleep 600 & echo $! > {tmp_path}/child")
+    runner.add([Call("x", (str(hook),), "")])
+    try:
+        assert runner.wait(PATIENCE)
+    finally:
+        os.kill(int((tmp_path / "child").read_text()), 9)
+
+
+def test_a_failing_hook_is_logged_with_its_last_words(
+    tmp_path: Path, runner: Runner, caplog: pytest.LogCaptureFixture
+):
+    hook = script(tmp_path / "hook", "echo 'no such\nthing' >&2; exit 3")
+    runner.add([Call("/x/hook", (str(hook),), "")])
+    assert runner.wait(PATIENCE)
+    assert "notification hook /x/hook failed with 3: no such thing" in caplog.text
+
+
+@pytest.mark.parametrize("argv", [("/nowhere/hook",), ("/etc",), ("a\0b",)])
+def test_a_hook_that_cannot_be_started_is_logged(
+    argv: tuple[str, ...], runner: Runner, caplog: pytest.LogCaptureFixture
+):
+    runner.add([Call("x", argv, "")])
+    assert runner.wait(PATIENCE)
+    assert "cannot call the notification hook x" in caplog.text
+
+
+def test_a_hook_that_reads_nothing_is_no_trouble(runner: Runner, caplog: pytest.LogCaptureFixture):
+    runner.add([Call("x", ("true",), "x" * 1_000_000)])
+    assert runner.wait(PATIENCE)
+    assert not caplog.records
+
+
+def test_the_queue_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    os.mkfifo(tmp_path / "gate")
+    hook = script(
+        tmp_path / "hook",
+        f"read x; test $x != 0 || read y < {tmp_path}/gate; echo $x >> {tmp_path}/got",
+    )
+    runner = Runner(os.environ, most_waiting=3)
+    runner.add([Call("x", (str(hook),), f"{number}\n") for number in range(10)])
+    (tmp_path / "gate").write_text("go\n")
+    assert runner.wait(PATIENCE)
+    runner.close(0)
+    assert (tmp_path / "got").read_text().split() == ["0", "1", "2"]
+    assert "7 notifications were dropped" in caplog.text
+
+
+def test_the_end_of_the_daemon_ends_hooks(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    os.mkfifo(tmp_path / "gate")
+    hook = script(tmp_path / "hook", f"echo > {tmp_path}/gate; exec sleep 600")
+    runner = Runner(os.environ)
+    runner.add([Call("x", (str(hook),), ""), Call("x", (str(hook),), "")])
+    (tmp_path / "gate").read_text()
+    runner.close(0)
+    assert "2 notifications are not delivered" in caplog.text
+    assert not any(
+        thread.is_alive()
+        for thread in threading.enumerate()
+        if thread.name == "hook" and not _has_ended(thread)
+    )
+
+
+def _has_ended(thread: threading.Thread) -> bool:
+    thread.join(PATIENCE)
+    return not thread.is_alive()
+
+
+MODULE = """package xCAT_monitoring::watcher;
+sub processTableChanges {
+    my ($action, $table, $old, $new) = @_;
+    open(my $out, '>', $ENV{OUT}) or die;
+    print $out join('|', $action, $table, map({ join(',', map { $_ // 'undef' } @$_) } @$old),
+        map({ "$_=" . ($new->{$_} // 'undef') } sort keys %$new));
+}
+1;
+"""
+
+
+def test_a_perl_module_gets_what_xcat_gives_it(tmp_path: Path):
+    if shutil.which("perl") is None:
+        pytest.fail("perl is needed to test Perl modules; install it")
+    (tmp_path / "watcher.pm").write_text(MODULE)
+    change = Change("u", "mac", ("node", "mac"), (("n1", None),), {"node": "n1", "mac": "a\"b'\nc"})
+    row = {"filename": f"{tmp_path}/watcher.pm", "tables": "mac", "tableops": "u", "disable": ""}
+    runner = Runner({**os.environ, "OUT": str(tmp_path / "got")})
+    runner.add(list(Hooks.of([row]).calls(change, "/nowhere")))
+    assert runner.wait(PATIENCE)
+    runner.close(0)
+    assert (tmp_path / "got").read_text() == "u|mac|node,mac|n1,undef|mac=a\"b'\nc|node=n1"
+
+
+def test_without_perl_modules_are_mentioned_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.ERROR)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    runner = Runner(os.environ)
+    call = Call("m.pm", ("perl", "-e", "1"), "{}")
+    runner.add([call, call, call])
+    assert runner.wait(PATIENCE)
+    runner.close(0)
+    assert caplog.text.count("there is no perl") == 1
