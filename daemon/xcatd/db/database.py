@@ -24,7 +24,6 @@ from .sqlite import BUSY_TIMEOUT, SqliteAdapter
 from .transaction import Transaction
 from .watching import Change, Observer, WatchedTransaction
 
-
 _log = logging.getLogger(__name__)
 
 
