@@ -182,3 +182,23 @@ def test_an_emptied_table_is_full_again_when_the_transaction_fails(defined):
     with pytest.raises(DatabaseError):
         empty_and_fail()
     assert rows(defined, "site") == [{"key": "a", "value": "1"}]
+
+
+def test_a_required_column_is_added_to_a_table_with_rows(defined, tmp_path):
+    with defined.transaction("assets") as transaction:
+        transaction.insert("assets", [{"node": "n0"}])
+    text = DEFINITION.replace("node owner", "node tag owner") + "required = tag\n"
+    (tmp_path / "own.ini").write_text(text)
+    defined.define(definitions.load(tmp_path, defined.location.engine)[0])
+    defined.create_missing_tables()
+    assert rows(defined, "assets") == [{"node": "n0"}]
+
+
+def test_a_definition_that_the_database_refuses_stops_nobody(defined, tmp_path, caplog):
+    text = DEFINITION.replace("[assets]", "[select]") + "\n" + DEFINITION.replace("assets", "good")
+    (tmp_path / "own.ini").write_text(text)
+    defined.define(definitions.load(tmp_path, defined.location.engine)[0])
+    defined.create_missing_tables()
+    assert "cannot make table select as it is defined" in caplog.text
+    assert rows(defined, "good") == []
+    assert rows(defined, "policy") == []
