@@ -16,7 +16,19 @@ import xcat_aix_agent
 import xcat_aix_lab
 import xcat_aix_proto
 import xcatd
-from xcat_aix.commands import definition_arguments, snbalance_options, snmove_options
+from xcat_aix.commands import (
+    definition_arguments,
+    gettab,
+    lsdef_arguments,
+    lsxcatd,
+    nodech,
+    nodels,
+    snbalance_options,
+    snmove_options,
+    tabch,
+    tabdump,
+    tabprune,
+)
 from xcat_aix.commands.options import Option
 from xcat_aix_agent import config as agent_config
 from xcat_aix_agent import main as agent_main
@@ -101,6 +113,12 @@ def test_every_console_script_and_plugin_can_be_loaded():
         assert callable(point.load())
 
 
+def test_every_command_has_a_manual_page():
+    pages = {path.name.split(".")[0] for path in (TOP / "man").glob("*.rst")}
+    commands = {point.name for point in entry_points(group="xcatd.plugins")}
+    assert commands - pages == set()
+
+
 @pytest.mark.parametrize("name", ROOTS)
 def test_the_architecture_names_every_package(name):
     assert f"`{name}`" in (TOP / "ARCHITECTURE.md").read_text()
@@ -137,6 +155,22 @@ def words_of(options: Iterable[Option]) -> set[str]:
 #: Commands with one table of options.
 DEFINING = ("mkdef", "chdef", "rmdef")
 
+#: Commands with a table of options of their own.
+OPTIONS = {
+    "lsdef": lsdef_arguments.OPTIONS,
+    "lsxcatd": lsxcatd.OPTIONS,
+    "nodels": nodels.OPTIONS,
+    "tabdump": tabdump.OPTIONS,
+    "tabch": tabch.OPTIONS,
+    "chtab": tabch.OPTIONS,
+    "gettab": gettab.OPTIONS,
+    "nodech": nodech.OPTIONS,
+    "nodeadd": nodech.HELP,
+    "noderm": nodech.HELP,
+    "nodegrpch": nodech.OPTIONS,
+    "tabprune": tabprune.OPTIONS,
+}
+
 
 @pytest.mark.parametrize(
     ("page", "words"),
@@ -147,6 +181,7 @@ DEFINING = ("mkdef", "chdef", "rmdef")
         ("snmove.1.rst", words_of(snmove_options._OPTIONS)),
         ("snbalance.1.rst", words_of(snbalance_options.OPTIONS)),
         *((f"{name}.1.rst", words_of(definition_arguments.OPTIONS)) for name in DEFINING),
+        *((f"{name}.1.rst", words_of(options)) for name, options in OPTIONS.items()),
     ],
 )
 def test_manual_pages_name_every_option(page, words):
