@@ -32,6 +32,7 @@ class Talk:
         args: Sequence[str],
         environ: Mapping[str, str],
         more: Mapping[str, Sequence[str]] | None = None,
+        _line: object = None,
     ) -> Answer:
         """In place of :func:`xcatd.client.ask.ask`."""
         if command == "gettab":

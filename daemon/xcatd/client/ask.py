@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import io
 import os
+import ssl
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from typing import NamedTuple
 
 from xcatd.wire.tree import Limits, Tree, layout
@@ -17,6 +20,10 @@ from .printer import Printer
 
 #: What one request may hold, in bytes, with room for what is around it.
 MOST_BYTES = Limits().size - (1 << 20)
+
+
+#: How old the last use of a connection may be, in seconds; the daemon waits for fifteen.
+_FRESH = 5.0
 
 
 class Answer(NamedTuple):
@@ -32,6 +39,36 @@ class Answer(NamedTuple):
         return [*self.out.splitlines(), *self.err.splitlines()]
 
 
+class Line:
+    """One connection for several requests: what a request changes of the daemon's settings is for new ones.
+
+    The daemon ends a connection that says nothing for a while, so an old one is not used again.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._sock: ssl.SSLSocket | None = None
+        self._used = 0.0
+
+    def take(self) -> ssl.SSLSocket:
+        """The connection; raises what :func:`.main.open_connection` raises."""
+        if self._sock is not None and time.monotonic() - self._used > _FRESH:
+            self.close()
+        if self._sock is None:
+            self._sock = main.open_connection(self._environ)
+        return self._sock
+
+    def give_back(self) -> None:
+        """A request is over."""
+        self._used = time.monotonic()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+
 class TooLongError(ValueError):
     """More than one request can hold."""
 
@@ -41,10 +78,11 @@ def ask(
     args: Sequence[str],
     environ: Mapping[str, str],
     more: Mapping[str, Sequence[str]] | None = None,
+    line: Line | None = None,
 ) -> Answer:
     """Send a command and wait for its end.  ``more`` are further elements of the request.
 
-    Raises :class:`TooLongError`, and what :func:`.main.open_connection` raises.
+    ``line`` is a connection for several requests.  Raises :class:`TooLongError`, and what :func:`.main.open_connection` raises.
     """
     tree: Tree = commands.build(command, args, cwd=os.getcwd(), stdin=(), environ=environ)  # noqa: PTH109 - as main
     tree |= {name: [*texts] for name, texts in (more or {}).items()}
@@ -53,8 +91,13 @@ def ask(
     if len(document) > MOST_BYTES:
         raise TooLongError(f"{len(document) >> 20} MB; a request can hold {MOST_BYTES >> 20} MB")
     out, err = io.BytesIO(), io.BytesIO()
-    conversation = main.Conversation(main.open_connection(environ), Printer(out, err), environ)
-    status = conversation.hold(document, can_abort=False)
+    with (
+        closing(main.open_connection(environ)) if line is None else nullcontext(line.take()) as sock
+    ):
+        conversation = main.Conversation(sock, Printer(out, err), environ)
+        status = conversation.hold(document, can_abort=False)
+    if line is not None:
+        line.give_back()
     return Answer(status, _text(out), _text(err))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import xcatd
@@ -14,7 +15,7 @@ from xcatd import dumpfile
 from xcatd.dumpfile import DumpFileError
 
 from . import dumping, tabrestore
-from .ask import TooLongError
+from .ask import Line, TooLongError
 from .dumping import Options, UsageError, complain, say
 
 USAGE = (
@@ -25,8 +26,8 @@ USAGE = (
 
 _OTHERS = {"t=": "timestamp", "timestamp=": "timestamp", "strict": "strict"}
 
-#: Restored last: what it allows may be less than what is needed for the rest.
-_LAST = "policy"
+#: Restored last, over the connection that is there: what they allow may be less than what is needed for the rest.
+_LAST = ("site", "policy")
 
 
 def main() -> int:
@@ -66,7 +67,8 @@ def _restore(options: Options, environ: Mapping[str, str]) -> int:
     if not chosen:
         complain(f"There is no file *{dumpfile.SUFFIX} to restore in {options.path}")
         return 1
-    failed = [path.name for path in chosen if not _restore_file(path, options, environ)]
+    with closing(Line(environ)) as line:
+        failed = [p.name for p in chosen if not _restore_file(p, options, environ, line)]
     if failed:
         complain(
             f"Restore of Database not complete: {len(failed)} of {len(chosen)} files were refused, their "
@@ -79,7 +81,8 @@ def _restore(options: Options, environ: Mapping[str, str]) -> int:
 
 def _chosen(files: Sequence[Path], options: Options, unwanted: frozenset[str]) -> Iterator[Path]:
     """The files of a dump among all files of its directory."""
-    ordered = sorted(files, key=lambda path: dumpfile.table_of(path) == _LAST)
+    last = {table: place for place, table in enumerate(_LAST, 1)}
+    ordered = sorted(files, key=lambda path: last.get(dumpfile.table_of(path), 0))
     for path in ordered:
         table = dumpfile.table_of(path)
         is_wanted = path.name == f"{table}{dumpfile.SUFFIX}" and path.is_file()
@@ -89,19 +92,19 @@ def _chosen(files: Sequence[Path], options: Options, unwanted: frozenset[str]) -
             say(f"Skipping {path.name}\n")
 
 
-def _restore_file(path: Path, options: Options, environ: Mapping[str, str]) -> bool:
+def _restore_file(path: Path, options: Options, environ: Mapping[str, str], line: Line) -> bool:
     try:
         content = dumpfile.read(path)
         content.rows()
-        answer = tabrestore.send(content, environ, keeps=not options.others)
+        answer = tabrestore.send(content, environ, keeps="strict" not in options.others, line=line)
     except (DumpFileError, TooLongError, OSError) as error:
         complain(f"Error running tabrestore {path}, {tabrestore.explain(path, error)}")
         return False
     if answer.status:
         complain(f"Error running tabrestore {path}, {' '.join(answer.lines)}")
         return False
-    for line in answer.lines:
-        complain(line)
+    for text in answer.lines:
+        complain(text)
     if options.verbose:
         say(f"Restoring {path.name}.\n")
     return True

@@ -17,7 +17,7 @@ from xcatd import dumpfile
 from xcatd.dumpfile import DumpFile, DumpFileError
 
 from . import dumping
-from .ask import Answer, TooLongError, ask
+from .ask import Answer, Line, TooLongError, ask
 
 USAGE = """\
 Usage: tabrestore <tablename>.csv
@@ -35,7 +35,12 @@ _NUMBER = re.compile(r"(?:with|on) line (\d+)")
 
 
 def send(
-    content: DumpFile, environ: Mapping[str, str], *, adds: bool = False, keeps: bool = False
+    content: DumpFile,
+    environ: Mapping[str, str],
+    *,
+    adds: bool = False,
+    keeps: bool = False,
+    line: Line | None = None,
 ) -> Answer:
     """Have a file's rows stored; ``adds`` them to those that are there; ``keeps`` unknown columns.
 
@@ -48,7 +53,7 @@ def send(
     more = {"table": [content.table], "data": content.pieces}
     more |= {"addrows": ["yes"]} if adds else {}
     more |= {"keepcolumns": ["yes"]} if keeps else {}
-    answer = ask("tabrestore", (), environ, more)
+    answer = ask("tabrestore", (), environ, more, line)
     return answer._replace(err=_with_places(answer.err, content))
 
 
