@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 #: The audit lines themselves; main sends them to syslog.
 line_log = logging.getLogger("xcatd.audit.line")
 
+#: Characters of the nodes, and of the arguments, that are kept of a request.
+LONGEST_IN_LINE, LONGEST_IN_ROW = 4_000, 60_000
+
 MASK = "xxxxxxxx"
 _NEVER = ("getdestiny", "getbladecons", "getipmicons", "getopenbmccons", "getcons")
 _SYSLOG_ONLY = frozenset({"getpostscript", "getcredentials"})
@@ -164,10 +167,15 @@ def _is_skipped(incoming: Incoming, skip: str) -> bool:
 
 
 def _line(incoming: Incoming, args: str, user: str | None, host: str) -> str:
-    nodes = incoming.noderange or ",".join(incoming.nodes)
+    nodes = _shortened(incoming.noderange or ",".join(incoming.nodes), LONGEST_IN_LINE)
     to = f" to {nodes}" if nodes else ""
     by = f" for {user}" if user else ""
-    return f"xCAT: Allowing {incoming.command}{to}{args}{by}{f' from {host}' if host else ''}"
+    what = f"{incoming.command}{to}{_shortened(args, LONGEST_IN_LINE)}"
+    return f"xCAT: Allowing {what}{by}{f' from {host}' if host else ''}"
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 
 
 def _row(incoming: Incoming, args: str, user: str | None, host: str) -> dict[str, str]:
@@ -177,8 +185,8 @@ def _row(incoming: Incoming, args: str, user: str | None, host: str) -> dict[str
         "clientname": host,
         "clienttype": incoming.clienttype or other,
         "command": incoming.command,
-        "noderange": incoming.noderange,
-        "args": args,
+        "noderange": _shortened(incoming.noderange or "", LONGEST_IN_ROW),
+        "args": _shortened(args, LONGEST_IN_ROW),
         "status": "Allowed",
     }
     return {column: value for column, value in cells.items() if value}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import getopt
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xcat_aix.commands import options
 from xcat_aix.commands.options import flag, value
@@ -63,3 +67,44 @@ def test_the_last_value_counts_where_one_is_wanted() -> None:
     assert arguments.value("i") == "b"
     assert arguments.values("i") == ("a", "b")
     assert arguments.value("w", "none") == "none"
+
+
+WORDS = st.sampled_from(
+    [
+        "-a",
+        "-al",
+        "-i",
+        "-ix",
+        "-li",
+        "--all",
+        "--lo",
+        "--v",
+        "--ver",
+        "--w",
+        "--w=x",
+        "--osimage=1",
+        "-",
+        "--",
+        "-i--",
+        "n1",
+        "-x",
+        "--zz",
+        "-?",
+    ]
+)
+
+
+@given(st.lists(WORDS, max_size=7))
+def test_many_words_are_split_as_getopt_splits_them(words: list[str]) -> None:
+    short = "ai:lw:vV?h"
+    names = ["all", "i=", "long", "w=", "version", "verbose", "help", "osimage", "a", "l", "v", "V"]
+    try:
+        found, operands = getopt.gnu_getopt(words, short, [*names, "?", "h"])
+    except getopt.GetoptError as error:
+        with pytest.raises(options.OptionError) as caught:
+            parse(*words)
+        assert str(caught.value) == error.msg
+        return
+    given_options, given_operands = parse(*words)
+    assert given_operands == tuple(operands)
+    assert sum(map(len, given_options.values())) == len(found)

@@ -158,3 +158,12 @@ def test_nothing_is_started_for_nothing(tmp_path: Path) -> None:
     writer.write(Record(None, "line"))
     assert threading.active_count() == before
     assert writer.close(0)
+
+
+def test_what_is_kept_of_an_endless_request_is_bounded() -> None:
+    incoming = Incoming(command="lsdef", args=("x" * 100_000,), noderange="n" * 100_000)
+    kept = record(incoming, "root", "mn", Settings({}))
+    assert kept.line is not None and kept.row is not None
+    assert len(kept.line) < 9_000 and kept.line.endswith(" for root from mn")
+    assert "... (100000 characters)" in kept.line
+    assert all(len(value) < 61_000 for value in kept.row.values())

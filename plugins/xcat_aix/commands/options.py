@@ -73,9 +73,9 @@ def parse(
     ``operands_end_options``: everything after the first operand is an operand (tabdump does so).
     Raises OptionError for an unknown or ambiguous option, a missing or an unwanted value.
     """
-    reader = getopt.getopt if operands_end_options else getopt.gnu_getopt
+    given_words = _with_values(words, options)
     try:
-        found, operands = reader(_with_values(words, options), _short(options), _long(options))
+        found, operands = _split(given_words, options, operands_end_options=operands_end_options)
     except getopt.GetoptError as error:
         raise OptionError(error.msg) from None
     first_names = {name: option.names[0] for option in options for name in option.names}
@@ -84,6 +84,40 @@ def parse(
         name = first_names[spelling.lstrip("-")]
         given[name] = (*given.get(name, ()), text)
     return Arguments(tuple(operands), given)
+
+
+def _split(
+    words: Sequence[str], options: Sequence[Option], *, operands_end_options: bool
+) -> tuple[list[tuple[str, str]], Sequence[str]]:
+    """As ``getopt.gnu_getopt``, which copies all the words for each of them."""
+    short, long = _short(options), _long(options)
+    found: list[tuple[str, str]] = []
+    operands: list[str] = []
+    place = 0
+    while place < len(words):
+        word = words[place]
+        if word == "--":
+            return found, [*operands, *words[place + 1 :]]
+        if not word.startswith("-") or word == "-":
+            if operands_end_options:
+                return found, words[place:]
+            operands.append(word)
+            place += 1
+            continue
+        pair = words[place : place + 2]
+        taken = 1 if _stands_alone(word, short, long) else len(pair)
+        found += getopt.getopt(pair[:taken], short, long)[0]
+        place += taken
+    return found, operands
+
+
+def _stands_alone(word: str, short: str, long: list[str]) -> bool:
+    """Whether the word needs no value from the next one."""
+    try:
+        getopt.getopt([word], short, long)
+    except getopt.GetoptError:
+        return False
+    return True
 
 
 def _with_values(words: Sequence[str], options: Sequence[Option]) -> list[str]:
