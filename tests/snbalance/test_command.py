@@ -193,6 +193,25 @@ def test_snmove_resumes_what_failed(world: World) -> None:
     assert "2/2" in listed and "snbalance compute sn1,sn2" in listed
 
 
+def test_a_node_that_is_not_finished_is_named_and_left_to_its_move(world: World) -> None:
+    world.agents.failing["n3", RepointClient.kind] = AgentError(ErrorCode.NIM_REFUSED, "no")
+    id_ = plan_id(snbalance(world, "compute", "sn1,sn2"))
+    named = f"n3: {id_} did not finish there; to go on: snmove --resume {id_}"
+    again = snbalance(world, "compute", "sn1,sn2")
+    assert errors(again) == [named] and exit_status(again) == 1
+    assert "Nothing to change." in lines(again)
+    words = ("compute", "sn1,sn2,sn3", "--weights", "sn3=0")  # its backup would be another one
+    refused = snbalance(world, *words)
+    assert errors(refused)[0] == named and errors(refused)[1].startswith("nothing was changed")
+    assert exit_status(refused) == 1 and servers(world) == HALVES
+    shown = snbalance(world, *words, "--dry-run")
+    assert errors(shown) == [named] and exit_status(shown) == 1
+    world.agents.failing.clear()
+    assert exit_status(world.snmove("--resume", id_)) == 0
+    assert exit_status(snbalance(world, *words)) == 0
+    assert servers(world)["n3"] == "sn2,sn3 10.1.0.12"
+
+
 def test_snmove_takes_it_back(world: World) -> None:
     before = stored(world.db, rows())
     id_ = plan_id(snbalance(world, "compute", "sn1,sn2,sn3"))
@@ -219,7 +238,7 @@ def test_a_row_changed_meanwhile_stops_it(world: World, monkeypatch: pytest.Monk
     assert exit_status(replies) == 1
     (message,) = errors(replies)
     assert message.startswith("nothing was changed") and "node=n3 servicenode" in message
-    assert message.endswith("run snbalance again")
+    assert message.endswith("run the command again")
     assert servers(world) == {**BEFORE, "n3": "sn1,sn3 sn1b"} and world.agents.done == []
 
 

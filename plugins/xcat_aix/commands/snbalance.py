@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xcatd.api import Context, Reply, Request, data, info
+from xcat_aix.plan.model import Plan
+from xcatd.api import Context, Reply, Request, data, error, info
 
 from . import snmove_replies as replies
 from .snbalance_options import USAGE, parse_arguments
-from .snmove_run import guarded, show_or_do
+from .snmove_options import How
+from .snmove_run import guarded, journal_of, show_or_do
+from .snmove_unfinished import about_nodes
 from .snmove_world import plan_balance
 
 
@@ -36,9 +39,20 @@ def _act(request: Request, context: Context) -> Iterator[Reply]:
         if not given.how.is_json:
             yield info(replies.BALANCING)
         plan = plan_balance(given.balance, given.noderange, context)
-        yield from show_or_do(plan, given.how, request, context)
-        if not (plan.nodes or given.how.is_dry_run):
-            yield info(replies.NOTHING)
+        yield from _balance(plan, given.how, request, context)
+
+
+def _balance(plan: Plan, how: How, request: Request, context: Context) -> Iterator[Reply]:
+    # A later plan for a node ends the resuming of the one before, which is the only one that can finish it.
+    unfinished = [] if how.is_json else list(about_nodes(plan.summary["kept"], journal_of(context)))
+    if unfinished and not how.is_dry_run:
+        yield from unfinished
+        yield error(replies.FINISH_FIRST)
+        return
+    if not (plan.nodes or how.is_dry_run):
+        yield info(replies.NOTHING)
+    yield from show_or_do(plan, how, request, context)
+    yield from unfinished
 
 
 def _words(request: Request) -> tuple[str, ...]:

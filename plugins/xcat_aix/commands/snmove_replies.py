@@ -21,6 +21,7 @@ from xcatd.api import NodeReply, Reply, data, error, info, warning
 MOVING = "Moving nodes to their backup service nodes."
 BALANCING = "Balancing nodes over their service nodes."
 NOTHING = "Nothing to change."
+FINISH_FIRST = "nothing was changed: finish these moves first, or leave the nodes out of the range"
 SETTING = "Setting new values in the xCAT database."
 ROUTES = "Checking the default routes on the nodes."
 BOOTLIST = "Updating the bootlist."

@@ -78,6 +78,7 @@ def plan(
         summary={
             **planned.summary,
             "kept": [node.name for node in nodes if node.is_kept and node.name in written],
+            "left": [node.name for node in nodes if node.name not in written],
             "balance": _table(nodes, servers, written),
         },
     )
