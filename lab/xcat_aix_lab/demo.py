@@ -136,8 +136,14 @@ class _Demo:
         self.lab.make(Size())
         self.lab.up()
         self.say(self.lab.status())
+        known_by = [self._known_by(server) for server in (_DEAD, _BACKUP)]
+        self.say(f"\nTheir nodes know {' and '.join(known_by).rstrip(',')}.\n")
         for server in (_DEAD, _BACKUP):
             self._expect_served(self._truth(), self._all_of(server), server)
+
+    def _known_by(self, server: str) -> str:
+        facing = self.lab.directory.cluster.nodes[server].facing_nodes
+        return f"{server} as {facing.name}, {facing.address},"
 
     def _kill(self) -> None:
         self.say(f"$ xcat-aix-lab kill {_DEAD}\n")
