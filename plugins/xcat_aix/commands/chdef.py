@@ -12,7 +12,7 @@ from xcat_aix.plan import chdef, mkdef, renaming, rmdef
 from xcat_aix.plan.orders import Order
 from xcatd.api import Context, Reply, Request, error
 
-from . import definition_command
+from . import definition_command, osimage_world
 from .object_arguments import Refused
 
 
@@ -34,6 +34,7 @@ def _change(order: Order, context: Context) -> Iterator[Reply]:
     def expand(text: str) -> tuple[str, ...]:
         return definition_command.expanded(context, text)
 
+    world = osimage_world.world(context.environ) if order.derives else None
     try:
         if order.new_name:
             yield from definition_command.carry_out(
@@ -45,7 +46,7 @@ def _change(order: Order, context: Context) -> Iterator[Reply]:
             yield from definition_command.carry_out(
                 context,
                 mkdef.tables_needed(order),
-                lambda snapshot: chdef.plan(order, snapshot, expand),
+                lambda snapshot: chdef.plan(order, snapshot, expand, world),
             )
     except Refused as refused:
         yield error(*refused.lines)

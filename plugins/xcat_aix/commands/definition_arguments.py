@@ -23,7 +23,7 @@ from .stanzas import Stanzas
 OPTIONS = (*object_arguments.OPTIONS, options.optional_value("template"))
 
 #: What rmdef refuses, lest somebody removes more than was meant.
-_NOT_FOR_RMDEF = ("d", "i", "l", "m", "p", "w", "x", "z", "s")
+_NOT_FOR_RMDEF = ("d", "i", "nics", "l", "m", "p", "w", "x", "z", "s")
 
 #: A type of object, to the text of the templates that come with xCAT for it.
 ReadTemplates = Callable[[str], str]
@@ -269,11 +269,6 @@ def _check_for_command(
             faults = _rmdef_faults(arguments)
     for lines in faults:
         raise Refused(*lines, with_usage=True)
-    if order.derives and (order.attributes or order.stanzas):
-        raise Refused(
-            "cannot work out the attributes of an osimage (-u) in this version; "
-            "give pkglist, template, rootimgdir and the others yourself"
-        )
 
 
 Faults = Sequence[tuple[str, ...]]

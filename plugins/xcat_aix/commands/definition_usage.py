@@ -33,7 +33,7 @@ USAGES: Mapping[str, tuple[str, ...]] = {
         "  -d, --dynamic    group: members are the nodes that match -w at any time",
         "  -w COND          group: members are the nodes that match now; repeatable",
         "  --template NAME  take attributes that are not given from this template or object",
-        "  -u               osimage: find its files by itself; not in this version",
+        "  -u               osimage: work out what follows from profile and provmethod",
         *_ENDING,
     ),
     "chdef": (
@@ -47,7 +47,7 @@ USAGES: Mapping[str, tuple[str, ...]] = {
         _INPUT,
         "  -d, --dynamic    group: a new one is dynamic",
         "  -w COND          group: its conditions, or the nodes that match now; repeatable",
-        "  -u               osimage: find its files by itself; not in this version",
+        "  -u               osimage: work out what follows from profile and provmethod",
         *_ENDING,
     ),
     "rmdef": (

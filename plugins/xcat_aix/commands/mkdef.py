@@ -12,7 +12,7 @@ from xcat_aix.plan import mkdef
 from xcat_aix.plan.orders import Order
 from xcatd.api import Context, Reply, Request, error
 
-from . import definition_command
+from . import definition_command, osimage_world
 from .object_arguments import Refused
 
 
@@ -34,11 +34,12 @@ def _make(order: Order, context: Context) -> Iterator[Reply]:
     def expand(text: str) -> tuple[str, ...]:
         return definition_command.expanded(context, text)
 
+    world = osimage_world.world(context.environ) if order.derives else None
     try:
         yield from definition_command.carry_out(
             context,
             mkdef.tables_needed(order),
-            lambda snapshot: mkdef.plan(order, snapshot, expand),
+            lambda snapshot: mkdef.plan(order, snapshot, expand, world),
         )
     except Refused as refused:
         yield error(*refused.lines)

@@ -14,7 +14,7 @@ from xcatd.objects.reader import Values
 from xcatd.tables import Snapshot
 from xcatd.text import perlre
 
-from . import groups, itemlists, networks
+from . import groups, itemlists, networks, osimages
 from .definitions import Definition, DefinitionWriter, Mode
 from .gathering import TYPE, Gathered
 from .mkdef import (
@@ -28,12 +28,20 @@ from .mkdef import (
 from .orders import ExpandMembers, Order, Planned
 
 
-def plan(order: Order, snapshot: Snapshot, expand: ExpandMembers) -> Planned:
-    """What to write and to say; ``snapshot`` has the tables :func:`.mkdef.tables_needed` names."""
+def plan(
+    order: Order,
+    snapshot: Snapshot,
+    expand: ExpandMembers,
+    world: osimages.World | None = None,
+) -> Planned:
+    """What to write and to say; ``snapshot`` has the tables :func:`.mkdef.tables_needed` names.
+
+    ``world`` is there if attributes of osimages are derived (``-u``).
+    """
     planned = Planned()
     writer = DefinitionWriter(snapshot, planned.changes, planned.replies)
     gathered = Gathered(order, writer)
-    change = _Change(order, writer, expand, planned, has_failed=gathered.is_faulty)
+    change = _Change(order, writer, expand, planned, has_failed=gathered.is_faulty, world=world)
     change.make(gathered)
     return planned
 
@@ -49,7 +57,9 @@ class _Change:
         planned: Planned,
         *,
         has_failed: bool,
+        world: osimages.World | None,
     ) -> None:
+        self._world = world
         self._order = order
         self._writer = writer
         self._planned = planned
@@ -104,7 +114,7 @@ class _Change:
     def _checked(self, name: str, definition: Definition, *, exists: bool) -> Definition | None:
         """What to write of one object; None for nothing at all."""
         kind, attributes = definition.kind, definition.attributes
-        if kind == "network" and (fault := self._fault_of_network(name, attributes, exists)):
+        if fault := self._fault(kind, name, attributes, exists=exists):
             self._fail(fault)
             return None
         if not exists and kind == "node" and not attributes.get("groups"):
@@ -119,11 +129,28 @@ class _Change:
                 return definition
         if kind == "group":
             return self._group(name, definition, exists=exists)
-        if not exists and kind == "osimage" and "imagetype" not in attributes:
-            return Definition(kind, {**attributes, "imagetype": "NIM"})
-        return definition
+        return self._osimage(name, definition, exists=exists) if kind == "osimage" else definition
 
-    def _fault_of_network(self, name: str, attributes: Mapping[str, str], exists: bool) -> str:
+    def _osimage(self, name: str, definition: Definition, *, exists: bool) -> Definition:
+        attributes = dict(definition.attributes)
+        if self._world is not None:
+            stored = self._writer.reader.read("osimage", (name,), osimages.BASE).get(name, {})
+            attributes = {k: stored[k] for k in osimages.BASE if k in stored} | attributes
+            installdir = self._writer.snapshot.site.get("installdir") or osimages.INSTALLDIR
+            try:
+                osimages.derive(attributes, self._world, installdir, is_change=True)
+            except osimages.Underivable as fault:
+                self._planned.replies.append(error(str(fault)))
+                return Definition("osimage", attributes)
+        if not exists:
+            attributes.setdefault("imagetype", "NIM")
+        return Definition("osimage", attributes)
+
+    def _fault(self, kind: str, name: str, attributes: Mapping[str, str], *, exists: bool) -> str:
+        if kind == "osimage" and self._order.mode is not Mode.REMOVE:
+            return osimages.fault_of_options(attributes)
+        if kind != "network":
+            return ""
         if exists:
             return networks.fault_of_change(name, attributes, self._networks, self._live_networks)
         return networks.fault_of_new(name, attributes, self._networks)

@@ -12,7 +12,7 @@ from xcatd.objects import mapping, object_names
 from xcatd.objects.reader import Values
 from xcatd.tables import Snapshot
 
-from . import groups, networks, templates
+from . import groups, networks, osimages, templates
 from .definitions import Definition, DefinitionWriter, Mode
 from .gathering import TYPE, Gathered
 from .orders import ExpandMembers, Order, Planned
@@ -20,8 +20,16 @@ from .orders import ExpandMembers, Order, Planned
 FAILED = "One or more errors occured when attempting to create or modify xCAT object definitions."
 
 
-def plan(order: Order, snapshot: Snapshot, expand: ExpandMembers) -> Planned:
-    """What to write and to say; ``snapshot`` has the tables :func:`tables_needed` names."""
+def plan(
+    order: Order,
+    snapshot: Snapshot,
+    expand: ExpandMembers,
+    world: osimages.World | None = None,
+) -> Planned:
+    """What to write and to say; ``snapshot`` has the tables :func:`tables_needed` names.
+
+    ``world`` is there if attributes of osimages are derived (``-u``).
+    """
     planned = Planned()
     try:
         order = templates.apply(order, snapshot)
@@ -37,7 +45,7 @@ def plan(order: Order, snapshot: Snapshot, expand: ExpandMembers) -> Planned:
     if not gathered.definitions:
         planned.replies.append(error(_nothing(order, gathered)))
         return planned
-    _Creation(order, writer, expand, planned).make(gathered)
+    _Creation(order, writer, expand, planned, world).make(gathered)
     return planned
 
 
@@ -98,8 +106,14 @@ class _Creation:
     """Goes through the objects one by one, then writes those that are left."""
 
     def __init__(
-        self, order: Order, writer: DefinitionWriter, expand: ExpandMembers, planned: Planned
+        self,
+        order: Order,
+        writer: DefinitionWriter,
+        expand: ExpandMembers,
+        planned: Planned,
+        world: osimages.World | None,
     ) -> None:
+        self._world = world
         self._order = order
         self._writer = writer
         self._expand = expand
@@ -125,6 +139,8 @@ class _Creation:
         for name, definition in accepted.items():
             if definition.kind == "group":
                 accepted[name] = self._with_members(name, definition)
+            elif definition.kind == "osimage" and self._world is not None:
+                accepted[name] = self._derived(definition, self._world)
         outcome = self._writer.write(accepted, Mode.REPLACE)
         self._say_results(outcome.updated, has_failed=self._has_failed or outcome.is_refused)
 
@@ -151,6 +167,8 @@ class _Creation:
             )
             self._planned.replies.append(warning(text))
             return False
+        if kind == "osimage" and (fault := osimages.fault_of_options(attributes)):
+            return self._fail(fault)
         if kind == "node" and not attributes.get("groups"):
             return self._fail(groups_missing(name))
         if kind == "group" and (fault_lines := self._fault_of_group(name, attributes)):
@@ -159,6 +177,15 @@ class _Creation:
         for text in failures:
             self._fail(text)
         return not failures
+
+    def _derived(self, definition: Definition, world: osimages.World) -> Definition:
+        attributes = dict(definition.attributes)
+        installdir = self._writer.snapshot.site.get("installdir") or osimages.INSTALLDIR
+        try:
+            osimages.derive(attributes, world, installdir, is_change=False)
+        except osimages.Underivable as fault:
+            self._fail(str(fault))
+        return Definition("osimage", attributes)
 
     def _fault_of_group(self, name: str, attributes: Mapping[str, str]) -> tuple[str, ...]:
         kind = attributes.get("grouptype")
@@ -230,10 +257,14 @@ def tables_needed(order: Order) -> frozenset[str]:
     attributes = set(order.attributes).union(*order.stanzas.values())
     for kind in kinds & set(mapping.TYPES):
         known = frozenset(mapping.TYPES[kind].attributes)
-        everything = order.is_forced or order.template or kind in mapping.FREE_TYPES
+        everything = (
+            order.is_forced or order.derives or order.template or kind in mapping.FREE_TYPES
+        )
         wanted |= mapping.tables((kind,), None if everything else attributes & known)
         wanted |= mapping.name_tables(kind) | {
-            entry.table for entry in mapping.TYPES[kind].entries if entry.attribute in attributes
+            entry.table
+            for entry in mapping.TYPES[kind].entries
+            if entry.attribute in attributes or order.derives
         }
     deciders = frozenset(mapping.TYPES["group"].attributes) & {"mgt", "nodetype", "imagetype"}
     wanted |= mapping.tables(("group",), deciders)
