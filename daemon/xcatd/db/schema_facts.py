@@ -106,9 +106,10 @@ zvm: *node hcp userid nodetype parent comments disable discovered status -
 zvmivp: *id ip schedule last_run type_of_run access_user orch_parms prep_parms main_ivp_parms
 """
 
-#: Our own journal, beside xCAT's tables (DESIGN.md, section 2).  ``+`` marks an indexed column.
+#: Our own journal, beside xCAT's tables (DESIGN.md, section 2).  ``+`` marks an indexed column.  A plan's
+#: body is megabytes for thousands of nodes and stands last: SQLite reads past it to get at what follows.
 JOURNAL_TABLES = """\
-aixplan: *id command username host opened format:INTEGER digest body nodes state outcome closed
-    owner lease -
+aixplan: *id command username host opened format:INTEGER digest state outcome closed owner lease
+    nodes body -
 aixevent: *seq:AUTO +plan:VARCHAR(128) lane step event attempt:INTEGER job at detail -
 """
