@@ -155,7 +155,6 @@ def _count(line: str, directory: Path, count: int, monkeypatch: pytest.MonkeyPat
         "nodels compute noderes.servicenode hosts.ip",
         "nodels noderes.servicenode==sn1,sn2",
         "tabdump mac",
-        "rnoderange compute,-n3",
         "mkdef -t node -o m1-mCOUNT groups=compute os=AIX mgt=hmc ip=127.9.4.4 mac=1",
         "mkdef -z",
         "mkdef -f -t node -o ALL groups=compute os=AIX mgt=hmc",
