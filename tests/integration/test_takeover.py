@@ -161,9 +161,10 @@ def test_a_killed_job_is_looked_at_and_done_again(cluster: Cluster) -> None:
 
 def job_of(cluster: Cluster, node: str):
     jobs = cluster.lab.directory.node(node) / "jobs"
-    known = set(jobs.glob("*"))
-    wait_for(lambda: bool(set(jobs.glob("*.repoint.*")) - known), "no job arrives")
-    return next(iter(set(jobs.glob("*.repoint.*")) - known))
+    pattern = "snmove-*.repoint.*"  # not the hidden directories of jobs that are not accepted yet
+    known = set(jobs.glob(pattern))
+    wait_for(lambda: bool(set(jobs.glob(pattern)) - known), "no job arrives")
+    return next(iter(set(jobs.glob(pattern)) - known))
 
 
 def kill_wrapper(cluster: Cluster, node: str) -> None:
