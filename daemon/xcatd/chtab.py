@@ -15,11 +15,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TextIO
 
-from . import __version__, rowedits, tables
+from xcatd.rows import rowedits
+from xcatd.rows.rowedits import Edit
+
+from . import __version__, tables
 from .db import definitions, location
 from .db.database import Database
 from .db.errors import DatabaseError
-from .rowedits import Edit
 from .tables import Table
 
 USAGE = """\

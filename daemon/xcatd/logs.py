@@ -92,6 +92,6 @@ def set_up(*, foreground: bool, debug: bool) -> None:
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     for quiet in ("sqlalchemy", "Pyro5"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
-    for name in ("xcatd.server", "xcatd.session"):
+    for name in ("xcatd.serving.server", "xcatd.serving.session"):
         logger = logging.getLogger(name)
         logger.filters[:] = [throttle] if not debug else []

@@ -17,21 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xcatd.serving.audit import AuditWriter
+from xcatd.serving.listener import listen
+from xcatd.serving.peer import Times
+from xcatd.serving.peernames import PeerNames
+from xcatd.serving.pool import WorkerPool
+from xcatd.serving.server import Server
+from xcatd.serving.session import Services, Session
+
 from . import __version__, logs, process
-from .audit import AuditWriter
 from .context import Clock, SystemClock
 from .db import definitions, location
 from .db.database import Database
 from .db.errors import DatabaseError
-from .listener import listen
 from .notification.notifier import TABLE as NOTIFICATION
 from .notification.notifier import Notifier
-from .peer import Times
-from .peernames import PeerNames
 from .plugins import PluginHost
-from .pool import WorkerPool
-from .server import Server
-from .session import Services, Session
 from .site import MN_MARKER, SN_MARKER, Settings, SettingsError
 from .tls import CertificateError, Contexts
 from .upstream import Address, AddressError, Limits, Upstream

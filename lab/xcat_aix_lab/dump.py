@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xcatd import dumpfile
 from xcatd.db.schema import TABLES
-from xcatd.dumpfile import DumpFileError
+from xcatd.rows import dumpfile
+from xcatd.rows.dumpfile import DumpFileError
 
 #: Tables that a rehearsal needs none of: logs, logins, and programs that would be run on this machine.
 _LEFT_OUT = frozenset(("auditlog", "eventlog", "notification", "passwd", "token"))

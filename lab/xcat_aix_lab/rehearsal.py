@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from xcat_aix.plan.fold import fold
-from xcat_aix.plan.readiness import resources
+from xcat_aix.plan.servicenodes.readiness import resources
 from xcat_aix_lab import addressing, rehearsal_tables
 from xcat_aix_lab.addressing import AddressMap, TooManyError
 from xcat_aix_lab.cluster import (

@@ -10,23 +10,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xcat_aix.commands.chdef import Chdef
-from xcat_aix.commands.gettab import Gettab
-from xcat_aix.commands.lsdef import Lsdef
+from xcat_aix.commands.definitions.chdef import Chdef
+from xcat_aix.commands.definitions.lsdef import Lsdef
+from xcat_aix.commands.definitions.mkdef import Mkdef
+from xcat_aix.commands.definitions.rmdef import Rmdef
 from xcat_aix.commands.lsxcatd import Lsxcatd
-from xcat_aix.commands.mkdef import Mkdef
-from xcat_aix.commands.nodech import Nodeadd, Nodech
-from xcat_aix.commands.nodegrpch import Nodegrpch
-from xcat_aix.commands.nodels import Nodels
-from xcat_aix.commands.noderm import Noderm
-from xcat_aix.commands.regnotif import Regnotif
-from xcat_aix.commands.rmdef import Rmdef
-from xcat_aix.commands.rnoderange import Rnoderange
-from xcat_aix.commands.tabch import Tabch
-from xcat_aix.commands.tabdump import Tabdump
-from xcat_aix.commands.tabgrep import Tabgrep
-from xcat_aix.commands.tabprune import Tabprune
-from xcat_aix.commands.tabrestore import Tabrestore
+from xcat_aix.commands.tables.gettab import Gettab
+from xcat_aix.commands.tables.nodech import Nodeadd, Nodech
+from xcat_aix.commands.tables.nodegrpch import Nodegrpch
+from xcat_aix.commands.tables.nodels import Nodels
+from xcat_aix.commands.tables.noderm import Noderm
+from xcat_aix.commands.tables.regnotif import Regnotif
+from xcat_aix.commands.tables.rnoderange import Rnoderange
+from xcat_aix.commands.tables.tabch import Tabch
+from xcat_aix.commands.tables.tabdump import Tabdump
+from xcat_aix.commands.tables.tabgrep import Tabgrep
+from xcat_aix.commands.tables.tabprune import Tabprune
+from xcat_aix.commands.tables.tabrestore import Tabrestore
 from xcatd import chtab
 from xcatd.api import Contents, Context, NodeReply, Plugin, Reply, Request, error
 from xcatd.db import schema

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.commands import definition_command, storing
-from xcat_aix.plan.changes import Changes
+from xcat_aix.commands.definitions import definition_command, storing
+from xcat_aix.plan.definitions.changes import Changes
 from xcatd.api import DatabaseError, Reply, Request
 from xcatd.db.database import Database
 from xcatd.db.transaction import Transaction

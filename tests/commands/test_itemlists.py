@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix.plan import itemlists
+from xcat_aix.plan.definitions import itemlists
 
 ITEM = st.text("abc", min_size=1)
 LIST = st.lists(ITEM, min_size=1).map(",".join)

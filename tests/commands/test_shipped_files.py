@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix.commands.osimage_world import system_of
-from xcat_aix.plan import osimages
+from xcat_aix.commands.definitions.osimage_world import system_of
+from xcat_aix.plan.definitions import osimages
 from xcatd.api import Context
 from xcatd.db.database import Database
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix.commands import stanzas
+from xcat_aix.commands.definitions import stanzas
 
 NAMES = st.text("abcn019-_./", min_size=1).filter(lambda name: not name.startswith("default-"))
 ATTRIBUTES = st.text("abcdefg.", min_size=1)

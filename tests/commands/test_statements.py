@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from xcat_aix.commands.snmove import Snmove
+from xcat_aix.commands.servicenodes.snmove import Snmove
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcatd.context import SystemClock
 from xcatd.db.database import Database

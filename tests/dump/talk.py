@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 
-from xcat_aix.commands.tabdump import Tabdump
-from xcat_aix.commands.tabrestore import Tabrestore
+from xcat_aix.commands.tables.tabdump import Tabdump
+from xcat_aix.commands.tables.tabrestore import Tabrestore
 from xcatd.api import Context, Reply, Request
 from xcatd.client import dumpdb, dumping, restoredb, tabrestore
 from xcatd.client.ask import Answer

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcatd import dumpfile
-from xcatd.dumpfile import DumpFileError
+from xcatd.rows import dumpfile
+from xcatd.rows.dumpfile import DumpFileError
 from xcatd.text import tablecsv
 
 COLUMNS = ("key", "value", "comments", "disable")

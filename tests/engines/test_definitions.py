@@ -60,7 +60,10 @@ def test_recorded_command_lines_leave_the_same_rows(database):
     for case in CASES:
         fill(database, _tables("example"))
         before = stored(database)
-        printed = [replay.run(s["argv"], context, stdin=case.get("stdin")) for s in case["steps"]]
+        printed = [
+            replay.run(s["argv"], context, stdin=s.get("stdin", case.get("stdin")))
+            for s in case["steps"]
+        ]
         changed = _changed(before, stored(database))
         if changed != {word: plain(case, word) for word in ("gone", "new")}:
             differing.append((case["steps"][0]["argv"], changed))

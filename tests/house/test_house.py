@@ -16,20 +16,11 @@ import xcat_aix_agent
 import xcat_aix_lab
 import xcat_aix_proto
 import xcatd
-from xcat_aix.commands import (
-    definition_arguments,
-    gettab,
-    lsdef_arguments,
-    lsxcatd,
-    nodech,
-    nodels,
-    snbalance_options,
-    snmove_options,
-    tabch,
-    tabdump,
-    tabprune,
-)
+from xcat_aix.commands import lsxcatd
+from xcat_aix.commands.definitions import definition_arguments, lsdef_arguments
 from xcat_aix.commands.options import Option
+from xcat_aix.commands.servicenodes import snbalance_options, snmove_options
+from xcat_aix.commands.tables import gettab, nodech, nodels, tabch, tabdump, tabprune
 from xcat_aix_agent import config as agent_config
 from xcat_aix_agent import main as agent_main
 from xcat_aix_lab import main as lab_main

@@ -12,12 +12,12 @@ from typing import Any
 
 from tests.snmove.golden import impossible, load, service_node, text
 
-from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.moves import Asked, MoveError, World
-from xcat_aix.plan.selection import chosen_nodes, names_to_resolve
-from xcat_aix.plan.snbalance import plan
-from xcat_aix.plan.snbalance_servers import Balance, listed_servers
+from xcat_aix.plan.servicenodes import explain
+from xcat_aix.plan.servicenodes.moves import Asked, MoveError, World
+from xcat_aix.plan.servicenodes.selection import chosen_nodes, names_to_resolve
+from xcat_aix.plan.servicenodes.snbalance import plan
+from xcat_aix.plan.servicenodes.snbalance_servers import Balance, listed_servers
 from xcatd.db.snapshot import Snapshot
 
 DIRECTORY = Path(__file__).parent.parent / "golden" / "snbalance"

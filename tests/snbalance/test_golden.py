@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.nodesteps import DATABASE_LANE
-from xcat_aix.plan.undo import undo
+from xcat_aix.plan.servicenodes import explain
+from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
+from xcat_aix.plan.servicenodes.undo import undo
 
 from . import golden
 

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix.plan.moves import MoveError
-from xcat_aix.plan.newvalues import entries
+from xcat_aix.plan.servicenodes.moves import MoveError
+from xcat_aix.plan.servicenodes.newvalues import entries
 
 from . import golden
 

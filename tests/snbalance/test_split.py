@@ -12,7 +12,7 @@ from math import ceil, floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix.plan.snbalance_split import Member, Order, split
+from xcat_aix.plan.servicenodes.snbalance_split import Member, Order, split
 
 ALL = frozenset({0, 1, 2, 3})
 

@@ -10,7 +10,7 @@ from math import ceil, floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix.plan.spreading import Placed, Pool, fair_shares, spread
+from xcat_aix.plan.servicenodes.spreading import Placed, Pool, fair_shares, spread
 
 
 @st.composite

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from xcat_aix.commands.snmove import Snmove
+from xcat_aix.commands.servicenodes.snmove import Snmove
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import Host, Interface, NimDatabase
 from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate, Outcome, Probe, Verdict

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.moves import Asked, MoveError, ServiceNode, World
-from xcat_aix.plan.selection import choose, chosen_nodes, names_to_resolve
-from xcat_aix.plan.snmove import plan
+from xcat_aix.plan.servicenodes import explain
+from xcat_aix.plan.servicenodes.moves import Asked, MoveError, ServiceNode, World
+from xcat_aix.plan.servicenodes.selection import choose, chosen_nodes, names_to_resolve
+from xcat_aix.plan.servicenodes.snmove import plan
 from xcat_aix_proto import codec
 from xcat_aix_proto.facts import NimDatabase, NimObject
 from xcatd.db.snapshot import Snapshot

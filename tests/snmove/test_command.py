@@ -257,7 +257,7 @@ def test_undo_of_a_database_only_move_touches_no_node(world: World) -> None:
 
 
 def test_row_changed_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xcat_aix.commands import snmove
+    from xcat_aix.commands.servicenodes import snmove
 
     plan_move = snmove.plan_move
 
@@ -309,7 +309,7 @@ def test_readiness_warns_and_strict_stops(tmp_path: Path) -> None:
 
 
 def test_overlapping_moves(world: World) -> None:
-    from xcat_aix.commands.snmove_run import journal_of
+    from xcat_aix.commands.servicenodes.snmove_run import journal_of
     from xcat_aix.plan.model import Lane, Plan, Step
 
     step = Step("write", "database.write@1")
@@ -454,7 +454,7 @@ def test_disabled_row_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("relay_answers", [True, False])
 def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers: bool) -> None:
-    from xcat_aix.commands.snmove_run import AgentLinks
+    from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
 
     ways: list[Any] = []
 
@@ -492,7 +492,7 @@ def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers:
 def test_a_busy_relay_is_no_unreachable_node(
     world: World, of_relay: ErrorCode, told: ErrorCode
 ) -> None:
-    from xcat_aix.commands.snmove_run import AgentLinks
+    from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
 
     class Refusing(Agents):
         def connect(self, node: str, *_: Any, **how: Any) -> Any:
@@ -505,7 +505,7 @@ def test_a_busy_relay_is_no_unreachable_node(
 
 
 def test_refused_connection_is_not_tried_by_another_way(world: World) -> None:
-    from xcat_aix.commands.snmove_run import AgentLinks
+    from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
 
     class Refusing(Agents):
         def connect(self, node: str, *_: Any, **__: Any) -> Any:

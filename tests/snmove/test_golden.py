@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.writes import _COLUMNS
+from xcat_aix.plan.servicenodes import explain
+from xcat_aix.plan.servicenodes.writes import _COLUMNS
 
 from . import golden
 

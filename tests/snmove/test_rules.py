@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcat_aix.plan.fold import PLAIN, fold
-from xcat_aix.plan.moves import Choice, Kind
-from xcat_aix.plan.newvalues import backup, entries, new_values
-from xcat_aix.plan.subnets import Networks, address_of
+from xcat_aix.plan.servicenodes.moves import Choice, Kind
+from xcat_aix.plan.servicenodes.newvalues import backup, entries, new_values
+from xcat_aix.plan.servicenodes.subnets import Networks, address_of
 from xcatd.db.snapshot import Snapshot
 from xcatd.noderange import World, expand
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.moves import MoveError
-from xcat_aix.plan.nodesteps import DATABASE_LANE
-from xcat_aix.plan.undo import undo
+from xcat_aix.plan.servicenodes import explain
+from xcat_aix.plan.servicenodes.moves import MoveError
+from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
+from xcat_aix.plan.servicenodes.undo import undo
 from xcat_aix_proto import codec
 from xcat_aix_proto.operations import BY_KIND, ChangeDefaultRoute, Operation
 

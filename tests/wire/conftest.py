@@ -25,9 +25,9 @@ from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.main import Daemon, Machine
 from xcatd.messages import Contents, NodeReply
-from xcatd.peer import Times
 from xcatd.plugins import PluginHost
-from xcatd.server import Server
+from xcatd.serving.peer import Times
+from xcatd.serving.server import Server
 
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

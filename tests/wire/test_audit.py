@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from xcatd.audit import AuditWriter, Record, masked, record
 from xcatd.db.errors import DatabaseError
+from xcatd.serving.audit import AuditWriter, Record, masked, record
 from xcatd.site import Settings
 from xcatd.wire.requests import Incoming
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcatd.connection import pieces
 from xcatd.messages import Contents, NodeReply, Reply
+from xcatd.serving.connection import pieces
 from xcatd.wire import replies
 from xcatd.wire.requests import Incoming, RequestReader
 from xcatd.wire.stream import ResponseReader

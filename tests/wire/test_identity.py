@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from xcatd import identity
 from xcatd.context import SystemClock
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.db.snapshot import Snapshot
-from xcatd.peernames import PeerNames, short_name
+from xcatd.serving import identity
+from xcatd.serving.peernames import PeerNames, short_name
 from xcatd.wire.requests import Credentials
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, 0, tzinfo=dt.UTC)
@@ -135,7 +135,7 @@ def test_names_are_looked_up_once_and_fall_back_to_the_address() -> None:
 
 def test_a_hanging_name_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
-    monkeypatch.setattr("xcatd.peernames.PATIENCE", 0.05)
+    monkeypatch.setattr("xcatd.serving.peernames.PATIENCE", 0.05)
     names = PeerNames(SystemClock(), lambda _: str(gate.wait(10)), threads=1)
     assert names.get("10.0.0.1").host == "10.0.0.1"
     assert names.get("10.0.0.2").host == "10.0.0.2"

@@ -10,7 +10,7 @@ from xcatd import logs
 
 
 def _record(message: str) -> logging.LogRecord:
-    return logging.LogRecord("xcatd.server", logging.INFO, __file__, 1, message, None, None)
+    return logging.LogRecord("xcatd.serving.server", logging.INFO, __file__, 1, message, None, None)
 
 
 def test_every_line_names_its_request() -> None:
@@ -51,5 +51,5 @@ def test_set_up_in_the_foreground_writes_to_standard_error(
     finally:
         root.handlers[:], level = kept
         root.setLevel(level)
-        for name in ("xcatd.server", "xcatd.session"):
+        for name in ("xcatd.serving.server", "xcatd.serving.session"):
             logging.getLogger(name).filters.clear()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcatd.policy import Decision, Query, Row, decide, perl_number
+from xcatd.serving.policy import Decision, Query, Row, decide, perl_number
 
 GROUPS = {"a": {"n1", "n2"}, "b": {"n3"}, "all": {"n1", "n2", "n3"}, "none": set()}
 

@@ -15,11 +15,11 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from xcatd import connection
-from xcatd.connection import OUTBOX_LIMIT
-from xcatd.listener import listen
-from xcatd.peer import Times
-from xcatd.pool import WorkerPool
+from xcatd.serving import connection
+from xcatd.serving.connection import OUTBOX_LIMIT
+from xcatd.serving.listener import listen
+from xcatd.serving.peer import Times
+from xcatd.serving.pool import WorkerPool
 from xcatd.site import Settings
 from xcatd.tls import Contexts, user_of, versions
 from xcatd.wire.tree import Limits

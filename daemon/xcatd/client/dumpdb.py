@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xcatd
-from xcatd.dumpfile import SUFFIX
+from xcatd.rows.dumpfile import SUFFIX
 
 from . import dumping
 from .ask import ask

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import xcatd
-from xcatd import dumpfile
-from xcatd.dumpfile import DumpFileError
+from xcatd.rows import dumpfile
+from xcatd.rows.dumpfile import DumpFileError
 
 from . import dumping, tabrestore
 from .ask import Line, TooLongError

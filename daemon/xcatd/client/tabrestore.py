@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xcatd
-from xcatd import dumpfile
-from xcatd.dumpfile import DumpFile, DumpFileError
+from xcatd.rows import dumpfile
+from xcatd.rows.dumpfile import DumpFile, DumpFileError
 
 from . import dumping
 from .ask import Answer, Line, TooLongError, ask

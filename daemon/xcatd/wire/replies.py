@@ -1,7 +1,7 @@
 """Replies onto the wire: a :class:`Reply` as one ``xcatresponse`` document of bytes.
 
 Owns: the characters a client can take, the element names, the fields the server adds.  Must not:
-decide when or in which pieces bytes are sent (that is :mod:`xcatd.connection`).
+decide when or in which pieces bytes are sent (that is :mod:`xcatd.serving.connection`).
 Facts: specs/wire-protocol.md, sections 3.1 to 3.3.
 """
 

@@ -1,0 +1,281 @@
+"""The record of who did what: the syslog line and the auditlog row, without secrets.
+
+Owns: which requests are recorded where, masking, and the writer that keeps the database off the request's
+way.  Must not: decide whether a request is allowed.
+Facts: specs/wire-protocol.md, section 5 (Audit).
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from xcatd.db.errors import DatabaseError
+from xcatd.site import Settings
+from xcatd.wire.requests import Incoming
+
+_log = logging.getLogger(__name__)
+#: The audit lines themselves; main sends them to syslog.
+line_log = logging.getLogger("xcatd.serving.audit.line")
+
+#: Characters of the nodes, and of the arguments, that are kept of a request.
+LONGEST_IN_LINE, LONGEST_IN_ROW = 4_000, 60_000
+
+MASK = "xxxxxxxx"
+_NEVER = ("getdestiny", "getbladecons", "getipmicons", "getopenbmccons", "getcons")
+_SYSLOG_ONLY = frozenset({"getpostscript", "getcredentials"})
+
+_SECRET_ATTRIBUTES = frozenset(
+    [
+        *("authkey", "bmcpassword", "community", "domainadminpassword", "iscsipassword"),
+        *("password", "privkey", "productkey", "snmpc", "snmppassword", "tokenid"),
+        *("passwd.HMC", "passwd.admin", "passwd.celogin", "passwd.general", "passwd.hscroot"),
+        *("domain.adminpassword", "ipmi.password", "iscsi.passwd", "mpa.password"),
+        *("openbmc.password", "passwd.password", "pdu.authkey", "pdu.community"),
+        *("pdu.password", "pdu.privkey", "ppcdirect.password", "ppchcp.password"),
+        *("prodkey.key", "switches.password", "switches.sshpassword", "token.tokenid"),
+        *("vm.vidpassword", "websrv.password"),
+    ]
+)
+_ASSIGNMENT = re.compile(r"(?<![\w.])([\w.]+)\s*(?:[-+,^!]?=~?|!~)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """Where a command takes secrets: after these short and long options, in these prefixes."""
+
+    short: str = ""
+    long: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    with_value: str = ""  # other short options that take a value: what follows the letter is theirs
+
+
+_COMMANDS = {
+    "bmcdiscover": _Secrets("pn", ("bmcpasswd", "newbmcpw"), with_value="smiu"),
+    "switchdiscover": _Secrets("c", with_value="s"),
+    "mkhwconn": _Secrets("P", with_value="psT"),
+    "mkvm": _Secrets("w", ("password",), ("pw=",), with_value="dijlmpqrvz"),
+    "createvcluster": _Secrets(long=("password",)),
+    "lsvcluster": _Secrets(long=("password",)),
+    "rmvcluster": _Secrets(long=("password",)),
+    "rspconfig": _Secrets(
+        prefixes=("*_passwd=", "admin_passwd=", "HMC_passwd=", "general_passwd=", "USERID=")
+    ),
+}
+#: Secrets by position, counted from the option itself, which is the first argument.
+_OPERANDS = {
+    ("chvm", "--setpassword"): (1,),
+    ("chvm", "--add3390"): (5, 6, 7),
+    ("chvm", "--add9336"): (5, 6, 7),
+    ("chvm", "--addpagespool"): (8,),
+    ("chvm", "--formatdisk"): (2,),
+}
+
+
+def masked(command: str, args: Sequence[str | None]) -> tuple[str, ...]:
+    """The arguments with every secret as ``xxxxxxxx``."""
+    words = [arg or "" for arg in args]
+    first = words[0] if words else ""
+    operands = _OPERANDS.get((command, first), ())
+    secrets = _COMMANDS.get(command, _Secrets())
+    holds_site_secret = command in {"tabch", "chtab"} and _selects_secret(words)
+    result = []
+    is_pending = False
+    for index, word in enumerate(words):
+        if is_pending or index in operands:
+            result.append(MASK)
+            is_pending = False
+            continue
+        shown, is_pending = _masked_word(word, secrets)
+        if holds_site_secret and word.startswith("site.value"):
+            shown = _ASSIGNMENT.sub(lambda match: match.group() + MASK, word[: _end(word)])
+        result.append(shown)
+    return tuple(result)
+
+
+def _selects_secret(words: Sequence[str]) -> bool:
+    keys = {part.removeprefix("site.") for word in words for part in word.split(",")}
+    return "key=snmpc" in keys
+
+
+def _end(word: str) -> int:
+    match = _ASSIGNMENT.search(word)
+    return match.end() if match else len(word)
+
+
+def _masked_word(word: str, secrets: _Secrets) -> tuple[str, bool]:
+    """The word as it may be shown, and whether the next one is a secret."""
+    for prefix in secrets.prefixes:
+        if word.startswith(prefix):
+            return prefix + MASK, False
+    if word.startswith("-"):
+        shown, is_pending = _masked_option(word, secrets)
+        if is_pending or shown != word:
+            return shown, is_pending
+    for match in _ASSIGNMENT.finditer(word):
+        if match.group(1) in _SECRET_ATTRIBUTES:
+            return word[: match.end()] + MASK, False
+    return word, False
+
+
+def _masked_option(word: str, secrets: _Secrets) -> tuple[str, bool]:
+    name, has_value, _ = word.lstrip("-").partition("=")
+    is_long = word.startswith("--") or len(name) > 1
+    if is_long and name and any(long.startswith(name.lower()) for long in secrets.long):
+        return (word.partition("=")[0] + "=" + MASK, False) if has_value else (word, True)
+    body = word.lstrip("-")
+    for at, letter in enumerate(body):
+        if letter in secrets.short:
+            end = len(word) - len(body) + at + 1
+            return (word, True) if end == len(word) else (word[:end] + MASK, False)
+        if letter in secrets.with_value or not letter.isalpha():
+            break
+    return word, False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is kept of one request: a row for auditlog, a line for syslog, either may be missing."""
+
+    row: dict[str, str] | None
+    line: str | None
+
+
+def record(incoming: Incoming, user: str | None, host: str, settings: Settings) -> Record:
+    """What is to be recorded of an allowed request; pure, ``audittime`` is added when written."""
+    command = incoming.command
+    if any(command in name for name in _NEVER):
+        return Record(None, None)
+    args = "".join(f" {arg}" for arg in masked(command, incoming.args))
+    line = _line(incoming, args, user, host)
+    if command in _SYSLOG_ONLY:
+        return Record(None, None if settings.skip_validate_log else line)
+    row = None if _is_skipped(incoming, settings.audit_skip) else _row(incoming, args, user, host)
+    return Record(row, None if settings.audit_no_syslog else line)
+
+
+def _is_skipped(incoming: Incoming, skip: str) -> bool:
+    """By substring of the whole value, as administrators know it."""
+    client = f"clienttype:{incoming.clienttype or ''}"
+    return "all" in skip.lower() or incoming.command in skip or client in skip
+
+
+def _line(incoming: Incoming, args: str, user: str | None, host: str) -> str:
+    nodes = _shortened(incoming.noderange or ",".join(incoming.nodes), LONGEST_IN_LINE)
+    to = f" to {nodes}" if nodes else ""
+    by = f" for {user}" if user else ""
+    what = f"{incoming.command}{to}{_shortened(args, LONGEST_IN_LINE)}"
+    return f"xCAT: Allowing {what}{by}{f' from {host}' if host else ''}"
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
+def _row(incoming: Incoming, args: str, user: str | None, host: str) -> dict[str, str]:
+    other = "webui" if incoming.becomeuser else "other"
+    cells = {
+        "userid": user,
+        "clientname": host,
+        "clienttype": incoming.clienttype or other,
+        "command": incoming.command,
+        "noderange": _shortened(incoming.noderange or "", LONGEST_IN_ROW),
+        "args": _shortened(args, LONGEST_IN_ROW),
+        "status": "Allowed",
+    }
+    return {column: value for column, value in cells.items() if value}
+
+
+#: A row, or an event to set when everything before it is written; None ends the thread.
+_Item = dict[str, str] | threading.Event | None
+
+
+class AuditWriter:
+    """Writes rows in its own thread, several in one transaction; a full queue is said, not waited for."""
+
+    def __init__(
+        self,
+        insert: Callable[[list[dict[str, str]]], None],
+        now: Callable[[], datetime],
+        backlog: int = 4096,
+    ) -> None:
+        self._insert = insert
+        self._now = now
+        self._queue: queue.Queue[_Item] = queue.Queue(backlog)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def write(self, entry: Record) -> None:
+        """Syslog now, the row soon."""
+        if entry.line is not None:
+            line_log.info("%s", _one_line(entry.line))
+        if entry.row is None:
+            return
+        time = self._now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        self._start()
+        try:
+            self._queue.put_nowait({"audittime": time, **entry.row})
+        except queue.Full:
+            _log.error("an auditlog row is lost: the database does not take rows any more")
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until every row so far is written; False if ``timeout`` seconds were not enough."""
+        if self._thread is None:
+            return True
+        written = threading.Event()
+        try:
+            self._queue.put(written, timeout=timeout)
+        except queue.Full:
+            return False
+        return written.wait(timeout)
+
+    def close(self, timeout: float) -> bool:
+        """Write what is left and end; False if ``timeout`` seconds were not enough."""
+        is_written = self.flush(timeout)
+        with self._lock, suppress(queue.Full):
+            if self._thread is not None:
+                self._queue.put_nowait(None)
+                self._thread = None
+        return is_written
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="audit", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        batch: list[_Item] = []
+        while None not in batch:
+            batch = list(self._batch())
+            rows = [item for item in batch if isinstance(item, dict)]
+            if rows:
+                self._store(rows)
+            for item in batch:
+                if isinstance(item, threading.Event):
+                    item.set()
+
+    def _batch(self) -> Iterator[_Item]:
+        yield self._queue.get()
+        for _ in range(255):
+            try:
+                yield self._queue.get_nowait()
+            except queue.Empty:
+                return
+
+    def _store(self, rows: list[dict[str, str]]) -> None:
+        try:
+            self._insert(rows)
+        except DatabaseError:
+            _log.exception("cannot write %d auditlog rows", len(rows))
+
+
+def _one_line(text: str) -> str:
+    """No argument can forge a second line."""
+    return "".join(char if char.isprintable() else "?" for char in text)

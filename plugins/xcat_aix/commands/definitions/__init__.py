@@ -1,0 +1,1 @@
+"""The commands on object definitions: lsdef, mkdef, chdef, rmdef."""

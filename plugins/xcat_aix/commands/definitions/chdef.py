@@ -1,0 +1,52 @@
+"""``chdef``: change object definitions, rename objects.
+
+Owns the plugin; what is written is planned in :mod:`xcat_aix.plan.definitions.chdef`.
+Facts: specs/object-commands.md, section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xcat_aix.plan.definitions import chdef, mkdef, renaming, rmdef
+from xcat_aix.plan.definitions.orders import Order
+from xcatd.api import Context, Reply, Request, error
+
+from . import definition_command, osimage_world
+from .object_arguments import Refused
+
+
+class Chdef:
+    """The plugin."""
+
+    commands = ("chdef",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Change objects."""
+        for item in definition_command.orders(request, context):
+            if isinstance(item, Order):
+                yield from _change(item, context)
+            else:
+                yield item
+
+
+def _change(order: Order, context: Context) -> Iterator[Reply]:
+    def expand(text: str) -> tuple[str, ...]:
+        return definition_command.expanded(context, text)
+
+    world = osimage_world.world(context.environ) if order.derives else None
+    try:
+        if order.new_name:
+            yield from definition_command.carry_out(
+                context,
+                rmdef.tables_needed(order),
+                lambda snapshot: renaming.plan(order, snapshot),
+            )
+        else:
+            yield from definition_command.carry_out(
+                context,
+                mkdef.tables_needed(order),
+                lambda snapshot: chdef.plan(order, snapshot, expand, world),
+            )
+    except Refused as refused:
+        yield error(*refused.lines)

@@ -1,0 +1,61 @@
+"""``rmdef``: remove object definitions.
+
+Owns the plugin and the cleaning up before (``-C``); what is removed is planned in :mod:`xcat_aix.plan.definitions.rmdef`.
+Facts: specs/object-commands.md, section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xcat_aix.plan.definitions import rmdef
+from xcat_aix.plan.definitions.orders import Order, Planned
+from xcatd.api import Context, Reply, Request, error, info
+from xcatd.tables import Snapshot
+
+from . import definition_command
+
+#: From so many nodes on, users are told that cleaning up takes its time.
+MANY_NODES = 100
+
+
+class Rmdef:
+    """The plugin."""
+
+    commands = ("rmdef",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Remove objects."""
+        for item in definition_command.orders(request, context):
+            if isinstance(item, Order):
+                yield from _remove(item, context)
+            else:
+                yield item
+
+
+def _remove(order: Order, context: Context) -> Iterator[Reply]:
+    tables = rmdef.tables_needed(order)
+    if order.with_cleanup:
+        yield from _clean_up(order, context)
+
+    def plan(snapshot: Snapshot) -> Planned:
+        return rmdef.plan(order, snapshot)
+
+    yield from definition_command.carry_out(context, tables, plan)
+
+
+def _clean_up(order: Order, context: Context) -> Iterator[Reply]:
+    """Boot and console configuration; what these commands say does not keep nodes from being removed."""
+    nodes = rmdef.nodes_of(order, context.db.read(("nodelist",)))
+    if not nodes:
+        return
+    if len(nodes) > MANY_NODES:
+        yield info("Performing configuration cleanup. This might take a some time.")
+    for command, word in (("nodeset", "offline"), ("makeconservercf", "-d")):
+        try:
+            for _ in context.run(command, (word,), nodes):
+                if context.cancelled.is_set():
+                    return
+        except LookupError as missing:  # no plugin host: nothing that could be cleaned up
+            yield error(str(missing))
+            return

@@ -1,0 +1,1 @@
+"""The commands that give nodes another service node: snmove, snbalance."""

@@ -1,0 +1,89 @@
+"""Nodes that a move left unfinished: the database says that they are moved, the nodes do not.
+
+Owns: finding them in the journal, and saying what finishes them.  Must not: change anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from xcat_aix.plan.fold import fold
+from xcat_aix.plan.servicenodes import snbalance
+from xcat_aix.plan.servicenodes.snmove import COMMAND
+from xcat_aix.run.journal import Journal, Stored
+from xcat_aix.run.rows import Summary
+from xcat_aix.run.states import Outcome, Phase
+from xcatd.api import Reply, error
+
+from . import snmove_replies as replies
+
+#: How the ids of plans begin that move nodes.
+_MOVING = (f"{COMMAND}-", f"{snbalance.COMMAND}-")
+
+
+def moves(journal: Journal) -> Iterator[Summary]:
+    """The moves in the journal, newest first."""
+    return (found for found in journal.list() if found.id.startswith(_MOVING))
+
+
+def unfinished(summary: Summary, journal: Journal) -> tuple[str, ...]:
+    """The nodes of one move; taken from its story only where the outcome does not tell: plans are large."""
+    if summary.parked or summary.outcome is Outcome.FAILED:
+        return summary.nodes
+    if summary.outcome is Outcome.OK:
+        return ()
+    stored = journal.load(summary.id)
+    return replies.unfinished(stored.plan, stored.state)
+
+
+def about_nodes(nodes: Collection[str], journal: Journal) -> Iterator[Reply]:
+    """An error for each move that was the last one to work on some of these nodes and did not finish them."""
+    if not nodes:
+        return
+    unseen = set(nodes)
+    for summary in moves(journal):
+        concerned = unseen.intersection(summary.nodes)
+        if not concerned or not _wrote(summary):
+            continue
+        unseen -= concerned
+        if left := _left(summary, journal, lambda _: True):
+            yield from _error(summary, [node for node in left if node in concerned])
+
+
+def about_source(source: str, journal: Journal) -> Iterator[Reply]:
+    """The same for the moves away from a service node that has no nodes any more."""
+    seen: set[str] = set()
+    for summary in moves(journal):
+        if _wrote(summary):
+            left = _left(summary, journal, lambda stored: _is_from(source, stored))
+            yield from _error(summary, [node for node in left if node not in seen])
+            seen.update(summary.nodes)
+
+
+def _left(
+    summary: Summary, journal: Journal, concerns: Callable[[Stored], bool]
+) -> tuple[str, ...]:
+    if summary.phase is not Phase.OPEN and summary.outcome is not Outcome.PARTIAL:
+        return ()
+    stored = journal.load(summary.id)
+    return replies.unfinished(stored.plan, stored.state) if concerns(stored) else ()
+
+
+def _wrote(summary: Summary) -> bool:
+    """Whether it may have moved a node; one that failed wrote nothing."""
+    return not summary.parked and summary.outcome is not Outcome.FAILED
+
+
+def _is_from(source: str, stored: Stored) -> bool:
+    return any(route["old"] == source for route in stored.plan.summary["routes"])
+
+
+def _error(summary: Summary, nodes: Collection[str]) -> Iterator[Reply]:
+    if not nodes:
+        return
+    if summary.is_running:
+        yield error(f"{fold(nodes)}: {summary.id} is still at work there")
+    else:
+        yield error(
+            f"{fold(nodes)}: {summary.id} did not finish there; to go on: snmove --resume {summary.id}"
+        )

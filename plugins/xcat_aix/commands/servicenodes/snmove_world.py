@@ -1,0 +1,201 @@
+"""The world of a move, gathered before it is planned: tables, addresses, the new service nodes' answers.
+
+Owns: the reading.  Each table is read once, names are resolved together, every new service node is asked once, all
+at the same time.  Must not: decide anything; that is the planner's.
+Facts: specs/snmove.md, sections 2, 3 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+from xcat_aix.plan.model import Plan
+from xcat_aix.plan.servicenodes import snbalance
+from xcat_aix.plan.servicenodes.moves import Asked, Kind, MoveError, ServiceNode, World
+from xcat_aix.plan.servicenodes.selection import choose, chosen_nodes, kinds_of, names_to_resolve
+from xcat_aix.plan.servicenodes.snbalance_servers import Balance, listed_servers
+from xcat_aix.plan.servicenodes.snmove import TABLES, plan, servers_to_ask
+from xcat_aix_proto import facts
+from xcat_aix_proto.errors import AgentError
+from xcat_aix_proto.identity import Role
+from xcat_aix_proto.operations import HostFacts, NimSnapshot
+
+if TYPE_CHECKING:
+    from xcat_aix.plan.tables import Tables
+    from xcatd.api import Context
+
+#: Seconds until a new service node counts as not running; with all else the user is to wait 3 at most.
+CONNECT_LIMIT = 2.5
+
+#: Seconds one that runs has for each answer; a NIM with thousands of objects takes some.
+ANSWER_LIMIT = 15.0
+DEFAULT_PORT = 3009
+_MOST_AT_ONCE = 16
+
+
+class Names(Protocol):
+    """The part of ``xcatd.resolve.Resolver`` that is used here."""
+
+    def address(self, name: str) -> str | None:
+        """The address of one name."""
+
+    def addresses(self, names: Iterable[str]) -> Mapping[str, str]:
+        """The addresses of many names; those without one are left out."""
+
+    def interfaces(self, node: str) -> tuple[str, ...]:
+        """Every address the database knows for a node."""
+
+
+def plan_move(asked: Asked, noderange: str | None, context: Context) -> Plan:
+    """Gather and plan; raises :class:`MoveError` with what the user must know."""
+    expanded = None if noderange is None else expand(noderange, context)
+    tables = context.db.read(TABLES)
+    chosen = chosen_nodes(asked, tables, expanded)
+    names: Names = context.resolver(tables)
+    addresses = names.addresses(names_to_resolve(asked, tables, chosen))
+    choices, notes = choose(asked, tables, chosen, addresses)
+    given = {choice.server: choice.new for choice in choices}
+    port, limit = agent_port(tables.site), _nim_limit(asked)
+    servers = service_nodes(given, servers_to_ask(choices), names, port, context, limit)
+    world = World(addresses, servers, notes, _ranges(tables, context))
+    return plan(asked, tables, chosen, choices, world)
+
+
+def plan_balance(balance: Balance, noderange: str, context: Context) -> Plan:
+    """The same for a balance.  All its service nodes are asked before it is known which of them get nodes."""
+    expanded = expand(noderange, context)
+    tables = context.db.read(TABLES)
+    chosen = chosen_nodes(balance.move, tables, expanded, balance.names)
+    names: Names = context.resolver(tables)
+    addresses = names.addresses(names_to_resolve(balance.move, tables, chosen, balance.names))
+    servers = listed_servers(balance, tables, addresses)
+    given = {server.node: server.name for server in servers}
+    has_aix = any(kind.is_aix for kind in kinds_of(tables, chosen).values())
+    asking = tuple(given) if has_aix else ()
+    port, limit = agent_port(tables.site), _nim_limit(balance.move)
+    found = service_nodes(given, asking, names, port, context, limit)
+    world = World(addresses, found, ranges=_ranges(tables, context))
+    return snbalance.plan(balance, tables, chosen, servers, world)
+
+
+def _nim_limit(asked: Asked) -> float:
+    """Seconds for the look at NIM; a move of the database alone does not depend on it."""
+    return CONNECT_LIMIT if asked.ignore_nodes else ANSWER_LIMIT
+
+
+def require_running(back: Plan, context: Context) -> None:
+    """Raise :class:`MoveError` unless the service nodes that get AIX nodes back answer (section 6)."""
+    servers = {
+        route["server"]
+        for route in back.summary["routes"]
+        if Kind(route["kind"]).is_aix and route["server"]
+    }
+    if back.summary["ignore_nodes"] or not servers:
+        return
+    tables = context.db.read(TABLES)
+    names: Names = context.resolver(tables)
+    port = agent_port(tables.site)
+    with ThreadPoolExecutor(min(len(servers), _MOST_AT_ONCE), "service-node") as pool:
+        found = pool.map(lambda name: _ask(name, names, port, context), sorted(servers))
+        silent = [answer for answer in found if answer.nim is None]
+    if silent:
+        raise MoveError(
+            *(
+                f"cannot move back to {answer.name}: the service node must be running, and its agent"
+                f" gives no answer: {answer.reason} (--force goes on without its answer)"
+                for answer in silent
+            )
+        )
+
+
+def agent_port(site: Mapping[str, str]) -> int:
+    """``site.aixagentport``, 3009 by default; raises :class:`MoveError` for a value that is no port."""
+    text = site.get("aixagentport", str(DEFAULT_PORT)).strip()
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise MoveError(f"cannot reach any agent: site.aixagentport is '{text}', which is no port")
+
+
+def expand(noderange: str, context: Context) -> tuple[str, ...]:
+    try:
+        expansion = context.expand(noderange, verify=True)
+    except ValueError as problem:
+        raise MoveError(str(problem)) from None
+    if expansion.missed:
+        raise MoveError(f"Invalid nodes in noderange:{','.join(expansion.missed)}")
+    return expansion.nodes
+
+
+def service_nodes(  # noqa: PLR0917 - called twice, above
+    given: Mapping[str, str],
+    asking: Sequence[str],
+    names: Names,
+    port: int,
+    context: Context,
+    limit: float = ANSWER_LIMIT,
+) -> dict[str, ServiceNode]:
+    """What is known of service nodes, by the agents of those in ``asking`` and by the database of the others.
+
+    ``given`` are their names as written by node; ``limit`` is how many seconds the look at NIM may take.
+    """
+    answers: dict[str, ServiceNode] = {}
+    if asking:
+        with ThreadPoolExecutor(min(len(asking), _MOST_AT_ONCE), "service-node") as pool:
+            found = pool.map(lambda name: _ask(name, names, port, context, limit), asking)
+            answers = {answer.name: answer for answer in found}
+    for server, name in given.items():
+        if server not in answers:
+            answers[server] = ServiceNode(
+                server, _known_addresses(names, (server, name)), reason="was not asked"
+            )
+    return answers
+
+
+def _ask(
+    name: str, names: Names, port: int, context: Context, limit: float = ANSWER_LIMIT
+) -> ServiceNode:
+    known = _known_addresses(names, (name,))
+    address = names.address(name)
+    if address is None:
+        return ServiceNode(name, known, reason=f"{name} has no address")
+    try:
+        with context.agents.connect(
+            name, Role.SN, address, port, timeout=CONNECT_LIMIT
+        ) as connection:
+            host = connection.query(HostFacts(), ANSWER_LIMIT)
+            if isinstance(host, facts.Host):
+                known = tuple(one.address for one in host.interfaces)
+            nim = connection.query(NimSnapshot(), limit)
+    except AgentError as problem:
+        return ServiceNode(name, known, reason=problem.message)
+    if not isinstance(nim, facts.NimDatabase):
+        return ServiceNode(name, known, reason="its agent answered something else")
+    return ServiceNode(name, known, nim)
+
+
+def _known_addresses(names: Names, of: Iterable[str]) -> tuple[str, ...]:
+    """What the database knows of its interfaces, then what its name resolves to."""
+    found: list[str] = []
+    for name in of:
+        found += names.interfaces(name)
+        address = names.address(name)
+        if address is not None:
+            found.append(address)
+    return tuple(dict.fromkeys(found))
+
+
+def _ranges(tables: Tables, context: Context) -> dict[str, frozenset[str]]:
+    """The nodes of statelite keys that are neither a node nor a group alone."""
+    plain = set(tables.nodes)
+    for node in tables.nodes:
+        plain.update(tables.groups(node))
+    keys = {row.get("node") or "" for row in tables.rows("statelite")} - plain - {""}
+    found: dict[str, frozenset[str]] = {}
+    for key in sorted(keys):
+        try:
+            found[key] = frozenset(context.expand(key, verify=True).nodes)
+        except ValueError:
+            continue  # a key that is no noderange covers nobody, for xCAT too
+    return found

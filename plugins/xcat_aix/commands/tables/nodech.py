@@ -1,0 +1,140 @@
+"""``nodech`` and ``nodeadd``: columns of nodes, in any tables.
+
+Facts: specs/object-commands.md, section 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from xcat_aix.commands import options
+from xcat_aix.commands.definitions.definition_command import carry_out
+from xcat_aix.commands.options import flag
+from xcat_aix.plan.definitions.orders import Planned
+from xcat_aix.plan.noderows import nodeedits, nodewords
+from xcat_aix.plan.noderows.nodewords import Words, WrongWordError
+from xcatd import tables
+from xcatd.api import Context, Reply, Request, data, error, warning
+from xcatd.tables import Snapshot, Table
+from xcatd.text import perlre
+
+HELP = (flag("h", "?", "help"), flag("v", "version"))
+OPTIONS = (*HELP, flag("d", "delete"))
+
+USAGE = (
+    "Usage: nodech noderange [criterion...] {table.column | groups | tags | mgt}=value...",
+    "         set a value; ,= puts items before those that are there, ^= removes items",
+    "       nodech {-d|--delete} noderange table...",
+    "         delete the nodes' rows",
+    "       nodech {-v|--version}",
+    "       nodech {-?|-h|--help}",
+)
+USAGE_ADD = (
+    "Usage: nodeadd noderange groups=group,... [table.column=value...]",
+    "       nodeadd {-v|--version}",
+    "       nodeadd {-?|-h|--help}",
+)
+
+
+class Nodech:
+    """The plugin."""
+
+    commands = ("nodech",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Change columns of the nodes, or delete their rows."""
+        try:
+            arguments = options.parse(request.words, OPTIONS)
+        except options.OptionError:
+            yield Reply(data=USAGE, errorcode=1)
+            return
+        if arguments.has("h"):
+            yield data(*USAGE)
+        elif arguments.has("v"):
+            yield data(context.version)
+        elif not arguments.operands:
+            yield Reply(data=USAGE, errorcode=1)
+        elif arguments.has("d"):
+            yield from delete(request.nodes, arguments.operands, context)
+        else:
+            yield from change(request.nodes, arguments.operands, context)
+
+
+class Nodeadd:
+    """The plugin; the daemon does not expand its noderange, for the nodes are not there yet."""
+
+    commands = ("nodeadd",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Add nodes, or change those that are there."""
+        try:
+            arguments = options.parse(request.words, HELP)
+        except options.OptionError:
+            yield Reply(data=USAGE_ADD, errorcode=1)
+            return
+        if arguments.has("h"):
+            yield data(*USAGE_ADD)
+        elif arguments.has("v"):
+            yield data(context.version)
+        elif len(arguments.operands) < 2:
+            yield Reply(data=USAGE_ADD, errorcode=1)
+        else:
+            yield from _add(arguments.operands[0], arguments.operands[1:], context)
+
+
+def _add(noderange: str, words: Sequence[str], context: Context) -> Iterator[Reply]:
+    try:
+        nodes = context.expand(noderange, verify=False).nodes
+    except ValueError as bad:
+        yield error(str(bad))
+        return
+    capitals = [node for node in nodes if any("A" <= letter <= "Z" for letter in node)]
+    if capitals:
+        yield warning(
+            f"The node name '{','.join(capitals)}' contains capital letters which may not be "
+            "resolved correctly by the dns server."
+        )
+    yield from change(nodes, words, context)
+
+
+def change(nodes: Sequence[str], words: Sequence[str], context: Context) -> Iterator[Reply]:
+    """Set what the words say."""
+    try:
+        parsed = nodewords.parse(words, finder(context))
+    except WrongWordError as wrong:
+        yield error(str(wrong))
+        return
+
+    def plan(snapshot: Snapshot) -> Planned:
+        return nodeedits.plan(parsed, nodes, snapshot)
+
+    try:
+        yield from carry_out(context, nodeedits.tables_needed(parsed), plan)
+    except perlre.BadPattern as bad:
+        yield error(f"cannot use the criterion: {bad}")
+
+
+def delete(names: Sequence[str], words: Sequence[str], context: Context) -> Iterator[Reply]:
+    """Delete the rows of nodes or groups from the tables the words name."""
+    yield from delete_rows(names, nodewords.parse_tables(words, finder(context)), context)
+
+
+def delete_rows(names: Sequence[str], words: Words, context: Context) -> Iterator[Reply]:
+    """Delete the rows of nodes or groups from these tables."""
+
+    def plan(snapshot: Snapshot) -> Planned:
+        return nodeedits.plan_deletion(words, names, snapshot)
+
+    yield from carry_out(context, words.tables, plan)
+
+
+def finder(context: Context) -> nodewords.Find:
+    """Tables by name; each is looked up once."""
+    known: dict[str, Table | None] = {}
+
+    def find(name: str) -> Table | None:
+        if name not in known:
+            known[name] = tables.find(context.db, name)
+        return known[name]
+
+    return find

@@ -1,0 +1,73 @@
+"""``noderm``: every row about nodes goes.
+
+Facts: specs/object-commands.md, section 7.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from xcat_aix.commands import options
+from xcat_aix.plan.noderows import nodeparts
+from xcat_aix.plan.noderows.nodewords import Words
+from xcatd import tables
+from xcatd.api import Context, Reply, Request, data, info
+
+from .nodech import HELP, delete_rows, finder
+
+USAGE = (
+    "Usage:",
+    "  noderm noderange",
+    "  noderm {-v|--version}",
+    "  noderm {-?|-h|--help}",
+)
+
+#: ``site.pruneservices`` that does not want it.
+_NO = re.compile(r"n(\Z|o)", re.IGNORECASE)
+
+
+class Noderm:
+    """The plugin."""
+
+    commands = ("noderm",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Remove nodes."""
+        try:
+            arguments = options.parse(request.words, HELP)
+        except options.OptionError:
+            yield Reply(data=USAGE, errorcode=1)
+            return
+        if arguments.has("h"):
+            yield data(*USAGE)
+        elif arguments.has("v"):
+            yield data(context.version)
+        elif not request.nodes:
+            yield Reply(data=USAGE, errorcode=1)
+        else:
+            yield from _remove(request.nodes, context)
+
+
+def _remove(nodes: Sequence[str], context: Context) -> Iterator[Reply]:
+    snapshot = context.db.read(nodeparts.NEEDED)
+    prune = snapshot.site.get("pruneservices")
+    if prune is not None and not _NO.search(prune):
+        _prune(nodes, context)
+    for line in nodeparts.left_behind(nodes, snapshot):
+        yield info(line)
+    find = finder(context)
+    words = Words()
+    for name in chain(tables.names(), context.db.user_tables()):
+        table = find(name)
+        if table is not None and "node" in table.columns:
+            words.tables[name] = table
+    yield from delete_rows(nodes, words, context)
+
+
+def _prune(nodes: Sequence[str], context: Context) -> None:
+    """Take the nodes out of DHCP first; what that says does not keep them from being removed."""
+    if context.runner is not None:
+        for _ in context.run("makedhcp", ("-d",), tuple(nodes)):
+            pass

@@ -1,0 +1,84 @@
+"""``regnotif`` and ``unregnotif``: have a command or a Perl module called when tables change.
+
+Owns the rows of the ``notification`` table these commands write; the daemon calls what is registered there.
+As in xCAT, wrong arguments are answered with the usage and exit status 0, and a row that was disabled stays so.
+Facts: specs/database.md, section 6 (notification hooks).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from xcat_aix.commands import options
+from xcat_aix.commands.definitions.storing import store
+from xcat_aix.commands.options import Arguments
+from xcat_aix.plan.definitions.changes import Changes, Place
+from xcatd.api import Context, DatabaseError, Reply, Request, data, error
+
+_OPTIONS = (options.flag("h", "help"), options.flag("v", "version"))
+_OPERATION = options.value("o", "operation")
+
+_OPERATIONS = re.compile(r"[adu](,[adu]){0,2}")
+_ALL_OPERATIONS = "a,d,u"
+
+_USAGE = (
+    "Usage:",
+    "  regnotif FILENAME TABLE[,TABLE]... [-o|--operation OPERATION[,OPERATION]...]",
+    "       where an operation is a (rows added), d (deleted) or u (updated); all of them by default",
+    "  regnotif [-h|--help|-v|--version]",
+)
+_UNREGISTER_USAGE = (
+    "Usage:",
+    "  unregnotif FILENAME",
+    "  unregnotif [-h|--help|-v|--version]",
+)
+
+
+class Regnotif:
+    """The plugin of both commands."""
+
+    commands = ("regnotif", "unregnotif")
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Write or delete the row of one file name."""
+        is_new = request.command == "regnotif"
+        usage = _USAGE if is_new else _UNREGISTER_USAGE
+        try:
+            arguments = options.parse(
+                request.words, (*_OPTIONS, _OPERATION) if is_new else _OPTIONS
+            )
+        except options.OptionError:
+            yield data(*usage)
+            return
+        if arguments.has("h") or (
+            not arguments.has("v") and len(arguments.operands) < (2 if is_new else 1)
+        ):
+            yield data(*usage)
+        elif arguments.has("v"):
+            yield data(f"{request.command} version 1.0")
+        else:
+            yield from _write(arguments, context, is_new=is_new)
+
+
+def _write(arguments: Arguments, context: Context, *, is_new: bool) -> Iterator[Reply]:
+    place: Place = ("notification", (("filename", arguments.operands[0]),))
+    changes = Changes()
+    if is_new:
+        operations = _operations(arguments)
+        if not _OPERATIONS.fullmatch(operations):
+            yield data(f"Invalid table operations: {operations}")
+            return
+        changes.set(place, "tables", arguments.operands[1])
+        changes.set(place, "tableops", operations)
+    else:
+        changes.delete(place)
+    try:
+        store(context, changes)
+    except DatabaseError as failed:
+        yield error(str(failed))
+
+
+def _operations(arguments: Arguments) -> str:
+    text = arguments.value("o")
+    return _ALL_OPERATIONS if text in {"", "0"} else text

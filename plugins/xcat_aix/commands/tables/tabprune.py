@@ -1,0 +1,189 @@
+"""``tabprune``: old records of the logs go, or all rows of any table.
+
+Facts: specs/object-commands.md, section 7; specs/database.md, section 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from xcat_aix.commands import options
+from xcat_aix.commands.definitions.batches import batches
+from xcat_aix.commands.options import Arguments, flag, value
+from xcatd import tables
+from xcatd.api import Context, DatabaseError, Reply, Request, data, error
+from xcatd.tables import Table
+from xcatd.text import tablecsv
+
+from .tabdump import LINES_PER_REPLY, Row
+
+OPTIONS = (
+    flag("h", "?", "help"),
+    flag("v", "version"),
+    flag("V"),
+    flag("a"),
+    value("n", "number"),
+    value("p", "percent"),
+    value("i", "recid"),
+    value("d", "days"),
+)
+
+USAGE = (
+    "Usage: tabprune {auditlog | eventlog} [-V] -n NUMBER   the NUMBER oldest records go",
+    "       tabprune {auditlog | eventlog} [-V] -p PERCENT  so many percent of the numbers",
+    "       tabprune {auditlog | eventlog} [-V] -i RECID    records before RECID",
+    "       tabprune {auditlog | eventlog} [-V] -d DAYS     records older than DAYS days",
+    "       tabprune table [-V] -a                          all rows, of any table",
+    "       tabprune {-h|--help}",
+    "       tabprune {-v|--version}",
+)
+
+#: Logs, and when their records were made.
+TIMES = {"auditlog": "audittime", "eventlog": "eventtime"}
+
+#: Of these one may be given; ``-d`` goes before nothing.
+_ALONE = ("p", "i", "a", "n")
+
+_NUMBER = "recid"
+_UNABLE = 4
+
+
+class Tabprune:
+    """The plugin."""
+
+    commands = ("tabprune",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Delete records."""
+        try:
+            arguments = options.parse(request.words, OPTIONS)
+            _check_numbers(arguments)
+        except options.OptionError:
+            yield Reply(data=USAGE, errorcode=1)
+            return
+        if arguments.has("h"):
+            yield data(*USAGE)
+        elif arguments.has("v"):
+            yield data(context.version)
+        elif len(arguments.operands) > 1:
+            yield Reply(data=USAGE, errorcode=1)
+        else:
+            yield from _prune(arguments, context)
+
+
+def _check_numbers(arguments: Arguments) -> None:
+    for name in ("n", "p", "d", "i"):
+        for text in arguments.values(name):
+            if not _is_number(text):
+                raise options.OptionError(f"option -{name}: {text!r} is not a number")
+
+
+def _is_number(text: str) -> bool:
+    digits = text[1:] if text[:1] in {"-", "+"} else text
+    return digits.isascii() and digits.isdigit()
+
+
+def _prune(arguments: Arguments, context: Context) -> Iterator[Reply]:
+    if not arguments.operands:
+        yield _refused("Table name required.")
+        return
+    name = "".join(arguments.operands[0].split())
+    if (wrong := _wrong(name, arguments)) is not None:
+        yield _refused(wrong)
+        return
+    table = tables.find(context.db, name)
+    status = 0
+    if table is None:
+        yield error(f"Unable to open{'  ' if arguments.has('a') else ' '}{name}", code=_UNABLE)
+        status = 1
+    else:
+        try:
+            yield from _delete(table, arguments, context)
+        except DatabaseError as failed:
+            yield error(str(failed), code=_UNABLE)
+            return
+    if not arguments.has("V"):
+        yield Reply(data=(f"tabprune of {name} complete.",), errorcode=status)
+
+
+def _refused(text: str) -> Reply:
+    return Reply(data=(text,), errorcode=1)
+
+
+def _wrong(name: str, arguments: Arguments) -> str | None:
+    """Why these arguments make no sense."""
+    if name not in TIMES and not arguments.has("a"):
+        return f"Table {name} not supported, see tabprune -h for supported tables."
+    if name not in TIMES and arguments.has("d"):
+        return f"Table {name} not supported for the -d option."
+    given = [option for option in _ALONE if arguments.has(option)]
+    if not given and not arguments.has("d"):
+        return "One option -p or -i or -n or -a or -d must be supplied."
+    if len(given) > 1:
+        return "Only one option -p or -i or -n or -a maybe used at a time."
+    return None
+
+
+def _delete(table: Table, arguments: Arguments, context: Context) -> Iterator[Reply]:
+    """Every option that is given does its part."""
+    if arguments.has("a"):
+        with context.db.transaction(table.name) as transaction:
+            rows: Sequence[Row] = transaction.rows(table.name)
+            transaction.clear(table.name)
+        yield from _shown(table, rows, arguments)
+    if (limit := _limit(table, arguments, context)) is not None:
+        yield from _delete_before(table, arguments, context, number=limit)
+    elif arguments.has("n") or arguments.has("p"):
+        yield Reply(data=(f"Nothing to prune from {table.name}.",), errorcode=0)
+    if arguments.has("d"):
+        ago = timedelta(days=int(arguments.value("d")))
+        moment = (context.clock.now() - ago).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        yield from _delete_before(table, arguments, context, moment=moment)
+
+
+def _limit(table: Table, arguments: Arguments, context: Context) -> int | None:
+    """The number of the first record that stays; None when numbers have no part in it."""
+    if arguments.has("i"):
+        return int(arguments.value("i"))
+    if not arguments.has("n") and not arguments.has("p"):
+        return None
+    numbers = [_number(row) for row in context.db.read((table.name,)).rows(table.name)]
+    if not numbers:
+        return None
+    first, last = min(numbers), max(numbers)
+    if arguments.has("n"):
+        return first + int(arguments.value("n"))
+    return first + int((last - first + 1) * (int(arguments.value("p")) / 100))
+
+
+def _number(row: Row) -> int:
+    return int(row[_NUMBER] or 0)
+
+
+def _delete_before(
+    table: Table,
+    arguments: Arguments,
+    context: Context,
+    *,
+    number: int | None = None,
+    moment: str = "",
+) -> Iterator[Reply]:
+    """Live records before a number or a moment; disabled ones stay, as in xCAT."""
+    rows: Sequence[Row] = context.db.read((table.name,)).rows(table.name)
+    if number is not None:
+        rows = [row for row in rows if _number(row) < number]
+    else:
+        time = TIMES[table.name]
+        rows = [row for row in rows if (text := row[time]) is not None and text < moment]
+    if rows:
+        with context.db.transaction(table.name) as transaction:
+            keys = [((_NUMBER, row[_NUMBER] or ""),) for row in rows]
+            transaction.delete_rows(table.name, keys)
+    yield from _shown(table, rows, arguments)
+
+
+def _shown(table: Table, rows: Sequence[Row], arguments: Arguments) -> Iterator[Reply]:
+    if arguments.has("V"):
+        for batch in batches(tablecsv.rows(table.columns, rows), LINES_PER_REPLY):
+            yield data(*batch)

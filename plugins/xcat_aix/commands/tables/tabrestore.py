@@ -1,0 +1,69 @@
+"""``tabrestore``: the rows of a table from lines of CSV, which the client has read.
+
+Facts: specs/object-commands.md, section 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xcatd.api import Context, DatabaseError, Reply, Request, error, warning
+from xcatd.rows import keeping, restoring
+from xcatd.rows.keeping import Widened
+
+#: Tables of a program that has its own tools for them.
+_TEAL = "x_teal"
+
+
+class Tabrestore:
+    """The plugin."""
+
+    commands = ("tabrestore",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Store the lines of the element ``data``; with an ``addrows`` beside those that are there.
+
+        With ``keepcolumns``, which our own clients send, columns that are not xCAT's are added to the table.
+        """
+        table = next(iter(request.extra.get("table", ())), None) or ""
+        if table.startswith(_TEAL):
+            yield error(f"{table} is not supported in tabrestore. Use Teal maintenance commands. ")
+            return
+        try:
+            yield from _restore(table, request, context)
+        except DatabaseError as failed:
+            yield error(f"DB error {failed}", code=4)
+        except ValueError as bad:
+            yield error(f"cannot restore table {table}: {bad}; nothing was changed")
+
+
+def _restore(table: str, request: Request, context: Context) -> Iterator[Reply]:
+    lines = request.extra.get("data", ())
+    widened = keeping.widen(context.db, table, lines) if _says(request, "keepcolumns") else None
+    problems = restoring.restore(
+        context.db,
+        table,
+        lines,
+        adds=_says(request, "addrows"),
+        widened=widened.table if widened else None,
+    )
+    for problem in problems:
+        yield error(problem.text, code=problem.code)
+    if widened and not problems:
+        yield from _told(widened)
+
+
+def _says(request: Request, name: str) -> bool:
+    return next(iter(request.extra.get(name, ())), None) is not None
+
+
+def _told(widened: Widened) -> Iterator[Reply]:
+    name = widened.table.name
+    if widened.is_new:
+        yield warning(f"table {name} is not xCAT's: it was made anew, with every column a text")
+    elif widened.kept:
+        columns = ", ".join(widened.kept)
+        yield warning(f"table {name}: kept columns that are not xCAT's: {columns}")
+    if widened.empty:
+        columns = ", ".join(widened.empty)
+        yield warning(f"table {name}: left out columns that are not xCAT's and empty: {columns}")

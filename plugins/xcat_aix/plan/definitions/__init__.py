@@ -1,0 +1,1 @@
+"""Planners of the object commands: what a definition becomes, as rows."""

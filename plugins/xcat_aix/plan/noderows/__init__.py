@@ -1,0 +1,1 @@
+"""Planners of nodech, nodeadd and noderm: what becomes of nodes' rows."""

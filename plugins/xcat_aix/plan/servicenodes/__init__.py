@@ -1,0 +1,1 @@
+"""Planners that give nodes another service node."""

@@ -1,0 +1,177 @@
+"""The way back: from a plan and what was done of it to the plan that takes it back.
+
+Owns: which cells and node steps have a reverse, and the reverse.  Must not: look at the world; nothing is
+written unless the cells still hold what the old plan wrote.
+Facts: specs/snmove.md, section 1 (``--undo``) and section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xcat_aix.plan.fold import fold
+from xcat_aix.plan.model import Cell, Lane, Note, Plan, Step
+from xcat_aix_proto import codec
+from xcat_aix_proto.operations import (
+    BY_KIND,
+    ChangeDefaultRoute,
+    Operation,
+    RepointClient,
+    RunPostscripts,
+    SetBootlist,
+    SetDumpDevice,
+    SetXcatServer,
+)
+
+from .moves import Kind, MoveError
+from .nodesteps import DATABASE_LANE, operation_step
+from .snmove import CONSERVER_LANE, conserver_lane, database_lane
+
+#: The steps begun of each lane, by lane id and step id.
+Done = Mapping[str, Collection[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The servers of one node's way back."""
+
+    server: str | None
+    master: str
+    address: str
+    left: str
+
+
+def undo(plan: Plan, done: Done, plan_id: str) -> Plan:
+    """The reverse of what was done of ``plan``; raises :class:`MoveError` if there is nothing to undo.
+
+    ``done`` names the steps that were done, or may have been: a step that was begun counts.
+    """
+    if not done.get(DATABASE_LANE):
+        raise MoveError(f"cannot undo {plan_id}: it wrote nothing to the database")
+    cells = tuple(_reversed(cell) for cell in plan.cells)
+    rebuilt = tuple(cell.key for cell in cells if cell.column == "conserver")
+    lanes, stuck = _node_lanes(plan, done)
+    return Plan(
+        command=plan.command,
+        nodes=plan.nodes,
+        lanes=(
+            database_lane(cells),
+            *([conserver_lane(rebuilt)] if rebuilt else []),
+            *lanes,
+        ),
+        cells=cells,
+        notes=tuple(_notes(stuck)),
+        summary={
+            **plan.summary,
+            "routes": [_reversed_route(route) for route in plan.summary["routes"]],
+            "conserver": list(rebuilt),
+            "undoes": plan_id,
+            **_reversed_balance(plan.summary),
+        },
+        undoes=plan_id,
+    )
+
+
+def _reversed(cell: Cell) -> Cell:
+    return cell._replace(before=cell.after, after=cell.before, effective=cell.after)
+
+
+def _reversed_route(route: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **route,
+        "old": route["new"],
+        "new": route["old"],
+        "old_master": route["new_master"],
+        "new_master": route["old_master"],
+        "old_address": route["new_address"],
+        "new_address": route["old_address"],
+        "server": route["old"],
+    }
+
+
+def _reversed_balance(summary: Mapping[str, Any]) -> dict[str, Any]:
+    if "balance" not in summary:
+        return {}
+    return {
+        "balance": [
+            {**line, "primary": line["primary"][::-1], "backup": line["backup"][::-1]}
+            for line in summary["balance"]
+        ]
+    }
+
+
+def _ways(plan: Plan) -> dict[str, _Way]:
+    return {
+        node: _Way(route["old"], route["old_master"], route["old_address"], route["new_address"])
+        for route in plan.summary["routes"]
+        if route["old_master"] and route["old_address"] and route["kind"] != Kind.LINUX.value
+        for node in route["nodes"]
+    }
+
+
+def _node_lanes(plan: Plan, done: Done) -> tuple[list[Lane], list[str]]:
+    ways = _ways(plan)
+    lanes: list[Lane] = []
+    stuck: list[str] = []
+    for lane in plan.lanes:
+        begun = done.get(lane.id, ())
+        if lane.id in {DATABASE_LANE, CONSERVER_LANE} or not begun:
+            continue
+        way = ways.get(lane.subject)
+        if way is None:
+            stuck.append(lane.subject)
+            continue
+        steps = tuple(_steps(lane.steps, begun, way))
+        lanes.append(replace(lane, steps=steps, via=way.server))
+    return lanes, stuck
+
+
+def _steps(steps: Iterable[Step], begun: Collection[str], way: _Way) -> Iterator[Step]:
+    for step in steps:
+        if step.id in begun and (operation := _reverse(step, way)) is not None:
+            yield operation_step(step.id, _TITLES[step.kind](operation), operation)
+
+
+def _reverse(step: Step, way: _Way) -> Operation | None:
+    match codec.from_wire(BY_KIND[step.kind], step.args):
+        case RepointClient() as operation:
+            return replace(operation, master=way.master)
+        case SetXcatServer():
+            return SetXcatServer(way.address)
+        case ChangeDefaultRoute(old=old, new=new):
+            return ChangeDefaultRoute(new, old)
+        case SetBootlist() as operation:
+            is_server = operation.gateway == way.left
+            gateway = way.address if is_server else operation.gateway
+            return replace(operation, server=way.address, gateway=gateway)
+        case SetDumpDevice() as operation:
+            return replace(operation, server=way.address)
+        case RunPostscripts() as operation:
+            return replace(operation, environment={**operation.environment, "MASTER": way.master})
+        case _:
+            return None
+
+
+_TITLES: Mapping[str, Callable[[Any], str]] = {
+    RepointClient.kind: lambda it: f"make it a NIM client of {it.master} again",
+    SetXcatServer.kind: lambda it: f"set XCATSERVER={it.server} in /etc/xcatinfo",
+    ChangeDefaultRoute.kind: lambda it: (
+        f"if {it.old} is a default gateway: route change default {it.new}"
+    ),
+    SetBootlist.kind: lambda it: (
+        f"boot from {it.server}" + (f" by gateway {it.gateway}" if it.gateway else "")
+    ),
+    SetDumpDevice.kind: lambda it: f"set the dump device to {it.target} on {it.server}",
+    RunPostscripts.kind: lambda it: f"run postscripts {','.join(it.scripts)}",
+}
+
+
+def _notes(stuck: list[str]) -> Iterator[Note]:
+    if stuck:
+        yield Note(
+            "warning",
+            "its old xcatmaster is not known: the database is taken back, the node is left as it is",
+            subject=fold(stuck),
+        )
