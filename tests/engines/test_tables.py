@@ -10,7 +10,7 @@ from tests.commands.test_recorded_writes import _changed
 from xcatd.db import schema
 from xcatd.db.database import Database
 
-from .test_definitions import plain, stored
+from .test_definitions import plain, refill, stored
 
 #: Numbers given automatically go on from what was there before, and rows come in the order of keys.
 OTHERS = ("auditlog", "eventlog", "-V")
@@ -46,14 +46,6 @@ def wanted(case):
             if rows:
                 found[word][table] = rows
     return found
-
-
-def refill(database, tables, names):
-    """Make these tables as they were."""
-    with database.transaction(*names) as transaction:
-        for name in names:
-            transaction.clear(name)
-            transaction.insert(name, tables.get(name, []))
 
 
 def test_recorded_command_lines_leave_the_same_rows(database):
