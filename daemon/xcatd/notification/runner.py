@@ -169,6 +169,9 @@ class Runner:
         )
         with self._condition:
             self._processes.add(process)
+            is_late = self._is_closed
+        if is_late:  # it was started while the others were ended
+            _kill(process)
         return process
 
     def _say_missing(self, call: Call, error: OSError | ValueError) -> None:

@@ -28,17 +28,17 @@ NODE_OR_GROUP = """\
     vpd node=NAME: serial mtm side
     mac node=NAME: interface mac
     chain node=NAME: chain ondiscover currstate currchain
-    ppchcp hcp=NAME if nodetype=hmc|ivm|ppc: username password
+    ppchcp hcp=NAME if nodetype=ivm|hmc|ppc: username password
     ppc node=NAME: hcp id supernode sfp
-    ppc node=NAME if mgt=fsp|hmc|ivm: pprofile
-    ppc node=NAME if mgt=bpa|fsp|hmc|ivm: parent
-    ppc node=NAME if mgt=bpa|fsp|hmc|ivm|zvm: hwtype:nodetype
+    ppc node=NAME if mgt=hmc|ivm|fsp: pprofile
+    ppc node=NAME if mgt=hmc|ivm|bpa|fsp: parent
+    ppc node=NAME if mgt=fsp|bpa|ivm|hmc|zvm: hwtype:nodetype
     mp node=NAME if mgt=blade|ipmi|openbmc: hwtype:nodetype
-    ppcdirect hcp=NAME,username=HMC if mgt=bpa|fsp: passwd.HMC:password
-    ppcdirect hcp=NAME,username=hscroot if mgt=bpa|fsp: passwd.hscroot:password
-    ppcdirect hcp=NAME,username=admin if mgt=bpa|fsp: passwd.admin:password
-    ppcdirect hcp=NAME,username=general if mgt=bpa|fsp: passwd.general:password
-    ppcdirect hcp=NAME,username=celogin if mgt=bpa|fsp: passwd.celogin:password
+    ppcdirect hcp=NAME,username=HMC if mgt=fsp|bpa: passwd.HMC:password
+    ppcdirect hcp=NAME,username=hscroot if mgt=fsp|bpa: passwd.hscroot:password
+    ppcdirect hcp=NAME,username=admin if mgt=fsp|bpa: passwd.admin:password
+    ppcdirect hcp=NAME,username=general if mgt=fsp|bpa: passwd.general:password
+    ppcdirect hcp=NAME,username=celogin if mgt=fsp|bpa: passwd.celogin:password
     zvm node=NAME if mgt=zvm: hcp userid
     ipmi node=NAME if mgt=ipmi: bmc bmcport bmcusername:username bmcpassword:password
         bmcvlantag:taggedvlan

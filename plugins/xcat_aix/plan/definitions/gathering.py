@@ -119,7 +119,9 @@ def collapsed(attributes: Mapping[str, str], stored: Mapping[str, str]) -> dict[
         known = by_adapter.setdefault(attribute, dict(_items(stored.get(attribute, ""))))
         known[adapter] = text
     merged = {
-        attribute: ",".join(f"{adapter}!{text}" for adapter, text in known.items() if text)
+        attribute: ",".join(
+            f"{adapter}!{text}" for adapter, text in known.items() if text not in {"", "0"}
+        )
         for attribute, known in by_adapter.items()
     }
     return plain | merged
