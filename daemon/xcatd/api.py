@@ -18,8 +18,11 @@ from .messages import (
     warning,
 )
 from .plugins import Plugin
+from .rights import EVERYTHING, NOTHING, NotPermittedError, Targets
 
 __all__ = [
+    "EVERYTHING",
+    "NOTHING",
     "Agents",
     "ChangedMeanwhile",
     "Clock",
@@ -27,11 +30,13 @@ __all__ = [
     "Context",
     "DatabaseError",
     "NodeReply",
+    "NotPermittedError",
     "Plugin",
     "Relay",
     "Reply",
     "Request",
     "SystemClock",
+    "Targets",
     "data",
     "error",
     "info",

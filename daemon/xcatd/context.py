@@ -13,6 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
 from .messages import Reply, Request
+from .rights import ALL, Rights
 
 if TYPE_CHECKING:
     from xcat_aix_proto.identity import Role
@@ -68,7 +69,8 @@ class Context:
     """The world of one request.
 
     ``cancelled`` is set when the user aborts or the daemon must stop: long commands look at it and end
-    soon.  ``version`` is the text of ``lsxcatd -v``; ``hostname`` the server's short name.
+    soon.  ``version`` is the text of ``lsxcatd -v``; ``hostname`` the server's short name.  ``rights`` are what the
+    policy left to the request; ``db`` refuses to write beyond them.
     """
 
     db: Database
@@ -81,17 +83,28 @@ class Context:
     environ: Mapping[str, str] = field(default_factory=dict)
     runner: Callable[[Request, Context], Iterator[Reply]] | None = None
     request: Request | None = None
+    rights: Rights = ALL
 
     def expand(
-        self, text: str, *, verify: bool = True, snapshot: Snapshot | None = None
+        self,
+        text: str,
+        *,
+        verify: bool = True,
+        snapshot: Snapshot | None = None,
+        is_users: bool = True,
     ) -> Expansion:
         """Expand a noderange; reads the tables it needs once unless a snapshot is given.
 
+        ``is_users``: the text is the user's, and so are its limits: nodes that the policy did not allow are
+        refused, files are read for known users only, and secrets are selected by only where everything is allowed.
         Raises :class:`xcatd.noderange.NoderangeError`.
         """
         from .nodes import expand  # noqa: PLC0415 - the database layers load with the first use
 
-        return expand(self.db, text, verify=verify, snapshot=snapshot, environ=self.environ)
+        rights = self.rights if is_users else ALL
+        return expand(
+            self.db, text, verify=verify, snapshot=snapshot, environ=self.environ, rights=rights
+        )
 
     def resolver(self, snapshot: Snapshot) -> Resolver:
         """Names to addresses, by the hosts table of ``snapshot`` first."""

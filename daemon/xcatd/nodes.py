@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from xcatd import noderange
 from xcatd.noderange import Expansion
 from xcatd.objects import mapping, reader
+from xcatd.rights import ALL, Rights
 
 if TYPE_CHECKING:
     from .db.database import Database
@@ -50,17 +51,17 @@ def expand(
     verify: bool = True,
     snapshot: Snapshot | None = None,
     environ: Mapping[str, str] | None = None,
-    with_files: bool = True,
+    rights: Rights = ALL,
 ) -> Expansion:
     """Expand a noderange; reads the tables it needs once, unless a snapshot holds them all.
 
-    ``environ`` has the node prefix and suffix; ``with_files`` lets ``^file`` be read.  Raises
-    :class:`xcatd.noderange.NoderangeError`.
+    ``environ`` has the node prefix and suffix; ``rights`` say whether ``^file`` is read and secrets may be selected
+    by, and which nodes may be named.  Raises :class:`xcatd.noderange.NoderangeError`.
     """
     needed = noderange.tables_needed(text)
     if snapshot is None or not _holds(snapshot, needed):
         snapshot = database.read(needed)
-    files = read_file if with_files else None
+    files = read_file if rights.reads_files else None
     needed |= noderange.tables_needed(text, snapshot, noderange.World(snapshot, read_file=files))
     if asked := noderange.dynamic_attributes(snapshot):
         needed |= mapping.tables(("node",), asked)
@@ -73,8 +74,12 @@ def expand(
         read_file=files,
         prefix=variables.get("XCAT_NODE_PREFIX", "node"),
         suffix=variables.get("XCAT_NODE_SUFFIX", ""),
+        with_secrets=rights.is_unrestricted,
     )
-    return noderange.expand(text, world, verify=verify)
+    expansion = noderange.expand(text, world, verify=verify)
+    if (refusal := rights.refusal(expansion.nodes)) is not None:
+        raise noderange.NoderangeError(refusal)
+    return expansion
 
 
 def _holds(snapshot: Snapshot, tables: set[str]) -> bool:

@@ -11,12 +11,15 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from importlib import metadata
+from operator import or_
 from typing import Protocol
 
 from . import messages
 from .context import Context
 from .messages import NodeReply, Reply, Request
+from .rights import EVERYTHING, NOTHING, Targets
 
 GROUP = "xcatd.plugins"
 _log = logging.getLogger(__name__)
@@ -35,6 +38,23 @@ class Plugin(Protocol):
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Do the command; every reply is sent as it is yielded."""
+
+
+class Declaring(Protocol):
+    """What a plugin may say beside that, for the policy; one that does not may touch everything.
+
+    A policy row with a noderange lets a command through only if all its targets lie in it.
+    """
+
+    def targets(self, request: Request, context: Context) -> Targets:
+        """What the command will touch; ``request.nodes`` are the nodes of its noderange.  Writes nothing."""
+
+
+class Powerful(Protocol):
+    """A plugin with commands that are as good as being root."""
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether this request needs a policy row restricted in nothing; from its arguments alone."""
 
 
 class NodeRoute(Protocol):
@@ -121,6 +141,17 @@ class PluginHost:
         specs = (spec for handler in self._handlers.get(command, ()) for spec in handler.specs)
         return frozenset(_table(spec) for spec in specs if _is_table(spec))
 
+    def targets(self, request: Request, context: Context) -> Targets:
+        """What the command will touch; of a command of no plugin here, the nodes it came with."""
+        handlers = self._handlers.get(request.command)
+        if handlers is None:
+            return Targets.of(request.nodes)
+        return reduce(or_, (_targets(handler, request, context) for handler in handlers), NOTHING)
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether some plugin takes this request for as good as being root."""
+        return any(_needs_everything(h, request) for h in self._handlers.get(request.command, ()))
+
     def run(self, choice: Choice, request: Request, context: Context) -> Iterator[Reply]:
         """Every chosen plugin's replies; one that crashes does not stop the next."""
         if choice.unclaimed:
@@ -136,6 +167,29 @@ def _guarded(handler: Handler, request: Request, context: Context) -> Iterator[R
         _log.exception("plugin %s crashed in %s", handler.name, request.command)
         where = f" [nodes: {','.join(request.nodes)}]" if request.nodes else ""
         yield messages.error(f"{handler.name}: {str(error) or type(error).__name__}{where}")
+
+
+def _targets(handler: Handler, request: Request, context: Context) -> Targets:
+    declare = getattr(handler.plugin, "targets", None)
+    if declare is None:
+        return EVERYTHING
+    try:
+        found = declare(request, context)
+    except Exception:  # noqa: BLE001 - outer boundary: what a plugin cannot say may be anything
+        _log.exception("plugin %s cannot tell what %s touches", handler.name, request.command)
+        return EVERYTHING
+    return found if isinstance(found, Targets) else EVERYTHING
+
+
+def _needs_everything(handler: Handler, request: Request) -> bool:
+    ask = getattr(handler.plugin, "needs_everything", None)
+    if ask is None:
+        return False
+    try:
+        return bool(ask(request))
+    except Exception:  # noqa: BLE001 - outer boundary: what a plugin cannot say counts as the worst
+        _log.exception("plugin %s cannot tell how powerful %s is", handler.name, request.command)
+        return True
 
 
 def _unidentified(choice: Choice) -> Reply:

@@ -129,6 +129,9 @@ class Interrupted:
     def read(self, tables: Any) -> Any:
         return self._database.read(tables)
 
+    def check_writing(self, table: str, keys: Any) -> None:
+        self._database.check_writing(table, keys)
+
     @contextmanager
     def transaction(self, *tables: str) -> Iterator[Transaction]:
         if self._writes:

@@ -144,7 +144,9 @@ class World:
     ran: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     offers: frozenset[str] = frozenset({"makeconservercf"})
 
-    def expand(self, text: str, *, verify: bool = True, snapshot: Any = None) -> Expansion:
+    def expand(
+        self, text: str, *, verify: bool = True, snapshot: Any = None, is_users: bool = True
+    ) -> Expansion:
         return expand(self.db, text, verify=verify, snapshot=snapshot)
 
     def resolver(self, snapshot: Any) -> Names:

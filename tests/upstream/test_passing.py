@@ -35,23 +35,25 @@ def test_replies_come_as_they_are_said(front):
         assert "second" in read_answer(sock)
 
 
-def test_the_request_goes_on_whole_in_its_users_name(front):
+def test_the_request_goes_on_as_it_was_judged_in_its_users_name(front):
     upstream = front.scripted()
     more = (
         "<noderange>n1-n2</noderange><cwd>/root</cwd><stdin>a\nb</stdin><data>1</data><data>2</data>"
         "<environment><XCAT_A>x</XCAT_A></environment><env>A=b</env><clienttype>cli</clienttype>"
         "<username>somebody</username><transid>7</transid><odd><deep>y</deep></odd>"
+        "<command>regnotif</command><_xcatdest>sn1</_xcatdest><_modname>x</_modname>"
     )
     front.daemon(upstream).command("xdsh", "-l", "", "root", more=more)
     visit = upstream.visit()
     assert visit.user == "mn"
     told = visit.request
     assert told["arg"] == ["-l", None, "root"]
-    assert told["noderange"] == ["n1-n2"]
-    assert (told["cwd"], told["stdin"], told["data"]) == (["/root"], ["a\nb"], ["1", "2"])
+    assert told["command"] == ["xdsh"]
+    assert told["node"] == ["n1", "n2"]
+    assert (told["cwd"], told["stdin"]) == (["/root"], ["a\nb"])
     assert told["environment"] == [{"XCAT_A": ["x"]}]
     assert (told["env"], told["clienttype"], told["transid"]) == (["A=b"], ["cli"], ["7"])
-    assert told["odd"] == [{"deep": ["y"]}]
+    assert not {"odd", "data", "noderange", "_xcatdest", "_modname"} & set(told)
     assert told["username"] == ["root"]
     assert told["remote_client"] == ["localhost"]
 
@@ -128,11 +130,22 @@ def test_it_is_audited_here(front):
     assert (row["userid"], row["clienttype"]) == ("root", "cli")
 
 
-def test_a_noderange_the_upstream_understands_better_is_left_to_it(front):
+def test_a_noderange_with_unknown_nodes_never_gets_there(front):
     said = next(file for file in GOLDEN if file.stem == "unknown-node").read_bytes()
-    cluster = front.daemon(front.scripted(answers(said)))
-    answer = cluster.command("rpower", "stat", more="<noderange>n1,nope</noderange>")
-    assert answer.encode() == said
+    upstream = front.scripted()
+    answer = front.daemon(upstream).command("rpower", "stat", more="<noderange>n1,nope</noderange>")
+    text = "Invalid nodes and/or groups in noderange: nope"
+    assert text in said.decode()
+    assert text in answer
+    assert upstream.accepted == 0
+
+
+def test_a_noderange_without_nodes_is_said_to_have_none(front):
+    upstream = front.scripted()
+    front.daemon(upstream).command("rpower", "stat", more="<noderange>n1,-n1</noderange>")
+    told = upstream.visit().request
+    assert told["emptynoderange"] == ["1"]
+    assert "node" not in told
 
 
 @pytest.mark.parametrize("command", ["lsdef", "echo", "authcheck"])

@@ -16,6 +16,7 @@ from xcatd.api import Context, SystemClock
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.db.snapshot import Snapshot
+from xcatd.rights import Rights
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_files_are_read_for_known_users_only(database: Database, tmp_path: Path)
     (tmp_path / "list").write_text("n1\n# comment\nn2,secret\n")
     known = nodes.expand(database, f"^{tmp_path}/list")
     assert (known.nodes, known.missed) == (("n1", "n2"), ("secret",))
-    nobody = nodes.expand(database, f"^{tmp_path}/list", with_files=False)
+    nobody = nodes.expand(database, f"^{tmp_path}/list", rights=Rights(reads_files=False))
     assert (nobody.nodes, nobody.missed) == ((), ())
 
 

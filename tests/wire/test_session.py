@@ -81,8 +81,8 @@ def test_nodes_come_in_plugin_order(cluster: Cluster) -> None:
     assert cluster.sample.requests[-1].nodes == ("n2", "n9", "n10", "n11")
 
 
-def test_node_elements_go_before_the_noderange(cluster: Cluster) -> None:
-    cluster.command("echo", more="<node>n3</node><node>x</node><noderange>n1</noderange>")
+def test_a_trusted_peers_node_elements_are_not_looked_up(cluster: Cluster) -> None:
+    cluster.command("echo", more="<node>n3</node><node>x</node>", user="mn")
     assert cluster.sample.requests[-1].nodes == ("x", "n3")
 
 

@@ -14,9 +14,12 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from xcatd.rights import ALL, Rights
+
 from . import schema, statements, transaction
 from .errors import DatabaseError
 from .location import Location
+from .rows import Key
 from .schema import OWN_TABLES, TABLES, Table
 from .sheet import Row, Sheet
 from .snapshot import Snapshot
@@ -56,11 +59,32 @@ class Adapter(Protocol):
 class Database:
     """One xCAT database.  Safe to use from several threads."""
 
-    def __init__(self, adapter: Adapter, location: Location) -> None:
+    def __init__(self, adapter: Adapter, location: Location, rights: Rights = ALL) -> None:
         self._adapter = adapter
         self.location = location
         self._observer: Observer | None = None
         self._defined: Mapping[str, Table] = {}
+        self._rights = rights
+
+    def limited(self, rights: Rights) -> Database:
+        """The same database for a request with these rights: it refuses to write beyond them.
+
+        Refusing raises :class:`xcatd.rights.NotPermittedError`, and nothing of the transaction is stored.
+        """
+        if rights is ALL:
+            return self
+        other = Database(self._adapter, self.location, rights)
+        other.define(self._defined.values())
+        if self._observer is not None:
+            other.observe(self._observer)
+        return other
+
+    def check_writing(self, table: str, keys: Iterable[Key]) -> None:
+        """Raise :class:`xcatd.rights.NotPermittedError` unless rows with these keys may be written."""
+        place = self.table(table).node_column
+        if self._rights is not ALL:
+            nodes = None if place is None else [dict(key).get(place) for key in keys]
+            self._rights.check_rows(table, nodes)
 
     @classmethod
     def open(cls, location: Location, *, busy_timeout: float = BUSY_TIMEOUT) -> Database:
@@ -127,6 +151,7 @@ class Database:
             table = Table(name, (), (), found=True)
         if table.own:
             raise ValueError(f"{name!r} is not a table for others")
+        self._rights.check_rows(name, None)
         new = tuple(column for column in columns if column not in table.columns)
         self._adapter.create([replace(table, columns=(*table.columns, *new))])
 
@@ -154,11 +179,11 @@ class Database:
         watched = observer.watched() if observer is not None else {}
         if watched.keys().isdisjoint(wanted):
             with self._adapter.transaction(list(wanted.values())) as (connection, targets):
-                yield Transaction(connection, targets, wanted)
+                yield Transaction(connection, targets, wanted, self._rights)
             changes: list[Change] = []
         else:
             with self._adapter.transaction(list(wanted.values())) as (connection, targets):
-                watching = WatchedTransaction(connection, targets, wanted, watched)
+                watching = WatchedTransaction(connection, targets, wanted, watched, self._rights)
                 yield watching
             changes = watching.changes
         if observer is not None:

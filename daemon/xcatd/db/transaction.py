@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from xcatd.rights import ALL, Rights
+
 from . import rows as keyed
 from . import schema, statements
 from .errors import ChangedMeanwhile, DatabaseError
@@ -78,16 +80,27 @@ class Transaction:
         connection: sa.Connection,
         targets: Mapping[str, sa.TableClause],
         tables: Mapping[str, schema.Table],
+        rights: Rights = ALL,
     ) -> None:
         self._connection = connection
         self._targets = targets
         self._tables = tables
+        self._rights = rights
 
     def _target(self, table: str) -> sa.TableClause:
         target = self._targets.get(table)
         if target is None:
             raise DatabaseError(f"cannot use table {table}: it is not part of this transaction")
         return target
+
+    def _permit(self, table: str, keys: Iterable[Mapping[str, Any]] | None) -> None:
+        """Raise NotPermittedError unless the rows with these keys may be written; None: any row."""
+        known = self._tables.get(table)
+        if self._rights is ALL or known is None or known.own:
+            return
+        place = known.node_column
+        nodes = None if place is None or keys is None else [_name(key.get(place)) for key in keys]
+        self._rights.check_rows(table, nodes)
 
     def rows(self, table: str) -> list[Row]:
         """All rows, disabled ones too, in the order in which a snapshot has them.
@@ -125,11 +138,13 @@ class Transaction:
         Primary keys without a value get an empty one, as xCAT does (specs/database.md, section 6).
         """
         target = self._target(table)
+        self._permit(table, rows)
         for columns, group in _by_columns(_with_keys(self._tables[table], rows)).items():
             self._connection.execute(statements.insert(target, columns), group)
 
     def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
         """Update all rows with this key; the number of rows changed."""
+        self._permit(table, [key, {**key, **values}])
         texts = {name: _text(value) for name, value in values.items()}
         statement = statements.update_where(self._target(table), key, texts)
         return self._connection.execute(statement).rowcount
@@ -138,10 +153,12 @@ class Transaction:
         """Delete all rows with this key; the number of rows deleted."""
         if not key:
             raise ValueError("a delete without a key would empty the table")
+        self._permit(table, [key])
         return self._connection.execute(statements.delete(self._target(table), key)).rowcount
 
     def clear(self, table: str) -> None:
         """Delete all rows."""
+        self._permit(table, None)
         self._connection.execute(sa.delete(self._target(table)))
 
     def write_rows(self, table: str, writes: Sequence[keyed.RowWrite]) -> None:
@@ -151,6 +168,9 @@ class Transaction:
         given become ''.  Each key may appear once.
         """
         target = self._target(table)
+        self._permit(
+            table, (row for w in writes for row in (dict(w.key), {**dict(w.key), **w.values}))
+        )
         empty = dict.fromkeys(self._tables[table].keys, "")
         groups: dict[tuple[str, ...], list[keyed.RowWrite]] = {}
         for write in writes:
@@ -170,6 +190,7 @@ class Transaction:
 
     def delete_rows(self, table: str, keys: Sequence[keyed.Key]) -> None:
         """Delete all rows with any of these keys."""
+        self._permit(table, map(dict, keys))
         keyed.delete(self._connection, self._target(table), keys)
 
     def write_cells(self, cells: Sequence[Write], guards: Sequence[Expectation]) -> None:
@@ -179,6 +200,10 @@ class Transaction:
         otherwise a row is inserted, unless it would hold nothing.  Raises ChangedMeanwhile naming every
         differing cell before anything is written.
         """
+        if self._rights is not ALL:
+            for cell in cells:
+                row = {cell.key_column: cell.key}
+                self._permit(cell.table, [row, {**row, cell.column: cell.after}])
         parts = _by_place(cells, guards)
         stored = {place: self._stored(place, [*part[0], *part[1]]) for place, part in parts.items()}
         if not all(_hold(part[1], stored[place]) for place, part in parts.items()):
@@ -251,6 +276,11 @@ class Transaction:
         for start in range(0, len(keys), _MOST_KEYS):
             some = {key_column: keys[start : start + _MOST_KEYS]}
             self._connection.execute(statements.update_where(target, some, row))
+
+
+def _name(value: Any) -> str | None:
+    """A key's text; of several at once, or of none, nothing that any node is called."""
+    return value if isinstance(value, str) else None
 
 
 _Place = tuple[str, str]  # table and key column

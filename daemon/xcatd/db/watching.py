@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from xcatd.rights import ALL, Rights
+
 from . import rows as keyed
 from .schema import Table
 from .sheet import Cells
@@ -60,8 +62,9 @@ class WatchedTransaction(Transaction):
         targets: Mapping[str, sa.TableClause],
         tables: Mapping[str, Table],
         watched: Watched,
+        rights: Rights = ALL,
     ) -> None:
-        super().__init__(connection, targets, tables)
+        super().__init__(connection, targets, tables, rights)
         self._watched = watched
         self.changes: list[Change] = []
 

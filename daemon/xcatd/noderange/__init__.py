@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from xcatd import secrets
 from xcatd.text import brackets, perlre
 
 from . import ranges, selection
@@ -55,7 +56,8 @@ class World:
 
     ``attribute(node, name)`` gives a node's object attribute and is asked for dynamic groups only; without it
     they have no members.  ``read_file(path)`` gives a file's text, None when it cannot be read.  ``prefix`` and
-    ``suffix`` go around plain numbers: the daemon's XCAT_NODE_PREFIX and XCAT_NODE_SUFFIX.
+    ``suffix`` go around plain numbers: the daemon's XCAT_NODE_PREFIX and XCAT_NODE_SUFFIX.  ``with_secrets``: nodes
+    may be chosen by passwords and the like.
     """
 
     snapshot: Snapshot
@@ -63,6 +65,14 @@ class World:
     read_file: Callable[[str], str | None] | None = None
     prefix: str = "node"
     suffix: str = ""
+    with_secrets: bool = True
+
+    def may_select_by(self, name: str) -> None:
+        """Raise NoderangeError where nodes must not be chosen by what ``name`` holds."""
+        if not self.with_secrets and secrets.is_secret_name(name):
+            raise NoderangeError(
+                f"Permission denied: choosing nodes by {name} needs a policy row without restrictions"
+            )
 
     @cached_property
     def group_rows(self) -> dict[str, str | None]:
@@ -85,6 +95,8 @@ class World:
         if conditions is None or self.attribute is None:
             return self.snapshot.members.get(group, ())
         if group not in self._dynamic:
+            for condition in selection.group_conditions(conditions):
+                self.may_select_by(condition.left)
             found = selection.dynamic_members(conditions, self.snapshot.nodes, self.attribute)
             self._dynamic[group] = tuple(found)
         return self._dynamic[group]
@@ -247,6 +259,7 @@ class _Evaluation:
             if not members and atom in self.world.group_rows:
                 return ()
         if "=" in atom or "~" in atom:
+            self.world.may_select_by(selection.left_side(atom))
             return selection.select(atom, self.world.snapshot)
         if atom.isdecimal() and atom.isascii():
             return self._again((self.world.prefix + atom + self.world.suffix,), mode)

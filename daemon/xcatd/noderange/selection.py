@@ -66,6 +66,12 @@ def parse(text: str, operators: Iterable[str] = _NODE_OPERATORS) -> Condition | 
     return None
 
 
+def left_side(text: str) -> str:
+    """What an attribute selection is about; empty for what is none."""
+    condition = parse(text)
+    return "" if condition is None else condition.left
+
+
 def table_and_column(left: str) -> tuple[str, str] | None:
     """What the left side names; None for an unknown table, or a column like none of its columns."""
     named = SHORT_NAMES.get(left)

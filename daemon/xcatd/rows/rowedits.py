@@ -7,7 +7,7 @@ Facts: specs/object-commands.md, section 7; specs/database.md, section 6.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from xcatd.tables import Table
@@ -25,6 +25,7 @@ __all__ = [
     "RefusedError",
     "delete",
     "is_assignment",
+    "key_columns",
     "read_edit",
     "read_key",
     "store",
@@ -81,6 +82,17 @@ def read_key(word: str) -> dict[str, str]:
         elif not key:
             raise BadKeyError(pair)
     return key
+
+
+def key_columns(words: Iterable[str]) -> Iterator[str]:
+    """The columns of every word that could be a key."""
+    return (
+        pair.rpartition("=")[0].strip()
+        for word in words
+        if not is_assignment(word)
+        for pair in word.split(",")
+        if "=" in pair
+    )
 
 
 def read_edit(word: str) -> Edit:

@@ -7,34 +7,61 @@ Facts: specs/wire-protocol.md, section 5.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from xcatd.rights import NOTHING, Targets
 
 Row = Mapping[str, str | None]
+
+#: Columns that restrict what a row allows; its name says who, which is no restriction.
+_RESTRICTING = ("host", "commands", "noderange", "parameters", "time")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One request as the policy sees it; ``user`` is None for a peer without certificate."""
+    """One request as the policy sees it; ``user`` is None for a peer without certificate.
+
+    ``hosts`` are the names that count for the host column.
+    ``brings_nodes``: it has a noderange or node elements.  ``needs_everything``: what it asks for is as good as
+    being root, so that only a row restricted in nothing can allow it.
+    """
 
     user: str | None
     hosts: tuple[str, ...]
     command: str
     args: tuple[str, ...] = ()
-    nodes: frozenset[str] = frozenset()
+    brings_nodes: bool = False
+    needs_everything: bool = False
+
+
+class View(Protocol):
+    """What costs work to know, and is looked at only where a row for some nodes could decide."""
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The nodes of the request's noderange or node elements."""
+
+    @property
+    def targets(self) -> Targets:
+        """What the command says it will touch."""
+
+    def members(self, noderange: str) -> Iterable[str]:
+        """The nodes of a row's noderange."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer; ``priority`` names the deciding row, None when no row matched.
 
-    ``is_trusted``: some row trusts this user, so a ``username`` element counts for the audit record.
-    ``open_nodes`` are the nodes no row decided about when none matched.
+    ``nodes``: an allowed command may touch only these; None: everything.  ``open_nodes`` are the nodes no row
+    decided about when none matched.
     """
 
     is_allowed: bool
     priority: str | None
-    is_trusted: bool = False
+    nodes: frozenset[str] | None = None
     open_nodes: frozenset[str] = frozenset()
 
 
@@ -44,27 +71,76 @@ def perl_number(text: str | None) -> float:
     return float(match.group(1)) if match else 0.0
 
 
-def decide(rows: Iterable[Row], query: Query, expand: Callable[[str], Iterable[str]]) -> Decision:
-    """The first row, by numeric priority, whose every column matches; without one: refused.
+def candidates(rows: Iterable[Row], query: Query) -> tuple[Row, ...]:
+    """The rows that could decide, by numeric priority, judged by user, host, command and parameters alone.
 
-    ``rows`` are the live rows, ``expand`` turns a row's noderange into node names.
+    Empty when the request is refused whatever its nodes are.  ``rows`` are the live rows.
     """
-    ordered = sorted(rows, key=lambda row: perl_number(row.get("priority")))
-    is_trusted = _trusts(ordered, query.user)
-    left = query.nodes
-    for row in ordered:
+    found = []
+    can_permit = False
+    for row in sorted(rows, key=lambda row: perl_number(row.get("priority"))):
         if not _matches(row, query):
             continue
-        permits = _permits(row)
-        if wanted := _value(row, "noderange"):
-            covered = left.intersection(expand(wanted))
-            if not covered:
-                continue
-            if permits and covered != left:
-                left -= covered
-                continue
-        return Decision(permits, row.get("priority"), is_trusted)
-    return Decision(is_allowed=False, priority=None, is_trusted=is_trusted, open_nodes=left)
+        permits, is_for_some = _permits(row), _value(row, "noderange") is not None
+        if permits and query.needs_everything and _is_restricted(row):
+            continue
+        if permits and is_for_some and not query.brings_nodes:
+            continue
+        found.append(row)
+        can_permit = can_permit or permits
+        if not is_for_some:
+            break
+    return tuple(found) if can_permit else ()
+
+
+def decide(candidates: Iterable[Row], view: View) -> Decision:
+    """What the candidates say of the nodes: the first that matches; without one: refused.
+
+    A row for some nodes allows only what both the request's nodes and the command's targets lie in, alone or
+    together with other such rows; it refuses whatever has any node of it.
+    """
+    targets = NOTHING
+    touched = frozenset[str]()
+    left: frozenset[str] | None = None
+    for row in candidates:
+        permits, wanted = _permits(row), _value(row, "noderange")
+        if wanted is None:
+            return Decision(permits, row.get("priority"))
+        if left is None:
+            targets = view.targets
+            touched = left = view.asked | targets.nodes
+        if permits and (targets.is_everything or not view.asked):
+            continue
+        members = frozenset(view.members(wanted))
+        covered = left & members
+        if not permits and (covered or (members and targets.is_everything)):
+            return Decision(is_allowed=False, priority=row.get("priority"))
+        if permits and covered and covered == left:
+            return Decision(is_allowed=True, priority=row.get("priority"), nodes=touched)
+        if permits:
+            left -= covered
+    return Decision(is_allowed=False, priority=None, open_nodes=left or frozenset())
+
+
+def allows_everything(rows: Iterable[Row], query: Query) -> bool:
+    """Whether a row restricted in nothing is reached: only then the root-equivalent is allowed."""
+    found = candidates(rows, replace(query, needs_everything=True))
+    return bool(found) and _value(found[0], "noderange") is None
+
+
+def trusts(rows: Iterable[Row], query: Query) -> bool:
+    """Whether a row that covers this peer, host and command trusts the user to speak for others."""
+    return any(
+        row.get("name") == query.user
+        and "trusted" in (row.get("rule") or "").lower()
+        and _matches(row, query)
+        for row in rows
+        if query.user
+    )
+
+
+def _is_restricted(row: Row) -> bool:
+    return any(_value(row, column) is not None for column in _RESTRICTING)
 
 
 def _value(row: Row, column: str) -> str | None:
@@ -76,14 +152,6 @@ def _value(row: Row, column: str) -> str | None:
 def _permits(row: Row) -> bool:
     rule = (row.get("rule") or "").lower()
     return any(word in rule for word in ("allow", "accept", "trusted"))
-
-
-def _trusts(rows: Sequence[Row], user: str | None) -> bool:
-    if not user:
-        return False
-    return any(
-        row.get("name") == user and "trusted" in (row.get("rule") or "").lower() for row in rows
-    )
 
 
 def _matches(row: Row, query: Query) -> bool:

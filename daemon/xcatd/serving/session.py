@@ -10,7 +10,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from xcatd import messages, nodes
@@ -20,8 +20,9 @@ from xcatd.logs import request_id
 from xcatd.messages import Reply, Request
 from xcatd.noderange import NoderangeError
 from xcatd.plugins import PluginHost
+from xcatd.rights import ALL, Rights, Targets
 from xcatd.site import Settings
-from xcatd.upstream import Interest, Sender, Upstream, UpstreamError, pass_on
+from xcatd.upstream import EMPTY, Interest, Sender, Upstream, UpstreamError, judged_tree, pass_on
 from xcatd.wire import replies
 from xcatd.wire.requests import Incoming
 
@@ -102,10 +103,44 @@ class _Exchange:
     settings: Settings
     user: str | None
     peer: PeerName
+    name: str
+    is_trusted: bool = False
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        return self.incoming.remote_client or (self.peer.host,)
+        """The names that count as the peer's; whom nobody trusts cannot give others."""
+        return (self.is_trusted and self.incoming.remote_client) or (self.peer.host,)
+
+    @property
+    def names_nobody(self) -> bool:
+        """The request has a noderange, which the daemon in front may have expanded to nothing."""
+        said = self.is_trusted and EMPTY in self.incoming.extra
+        return said or self.incoming.noderange is not None
+
+    @property
+    def recorded_user(self) -> str | None:
+        """Whom the user speaks for: a trusted peer may name somebody."""
+        return (self.is_trusted and self.incoming.username) or self.user
+
+    @property
+    def query(self) -> policy.Query:
+        """The request as the policy sees it."""
+        incoming = self.incoming
+        return policy.Query(
+            user=self.user,
+            hosts=self.hosts,
+            command=incoming.command,
+            args=tuple(arg or "" for arg in incoming.args),
+            brings_nodes=bool(incoming.nodes or incoming.noderange),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """An allowed request: its nodes, and what it may touch."""
+
+    expansion: nodes.Expansion
+    rights: Rights
 
 
 _numbers = itertools.count(1)
@@ -167,12 +202,13 @@ class Session:
             return False
         user = self._user(channel.connection, incoming, snapshot)
         peer = self._services.name_of(channel.connection.address)
-        exchange = _Exchange(channel, incoming, snapshot, settings, user, peer)
+        exchange = _Exchange(channel, incoming, snapshot, settings, user, peer, name)
+        is_trusted = policy.trusts(snapshot.rows("policy"), exchange.query)
+        exchange = replace(exchange, is_trusted=is_trusted)
+        judged = self._judge(exchange)
         if not self._passes_on(incoming.command):
             self._warn_of_version(exchange)
-        expansion = self._expand(exchange)
-        decision = self._decide(exchange, expansion.nodes)
-        self._answer(exchange, expansion, decision, name)
+        self._answer(exchange, judged)
         return True
 
     # -- who ---------------------------------------------------------------------------------
@@ -217,114 +253,119 @@ class Session:
 
     # -- may they ------------------------------------------------------------------------------
 
-    def _expand(self, exchange: _Exchange) -> nodes.Expansion:
-        """The nodes of the request; who sent no certificate cannot have files read."""
+    def _judge(self, exchange: _Exchange) -> _Judged:
+        """Who, from where, which command and arguments come first; nothing is expanded for those who fail."""
+        rows = exchange.snapshot.rows("policy")
+        asked = self._request(exchange, ())
+        query = replace(
+            exchange.query, needs_everything=self._services.plugins.needs_everything(asked)
+        )
+        candidates = policy.candidates(rows, query)
+        if not candidates:
+            raise self._refused(exchange, policy.Decision(is_allowed=False, priority=None))
+        if exchange.incoming.nodes and (not exchange.is_trusted or exchange.incoming.noderange):
+            _log.error("node elements are taken from trusted peers only, and without a noderange")
+            raise self._refused(exchange, policy.Decision(is_allowed=False, priority=""))
+        rights = Rights(
+            is_unrestricted=policy.allows_everything(rows, query),
+            reads_files=exchange.user is not None,
+        )
+        expansion = self._expand(exchange, rights)
+        decision = policy.decide(candidates, _View(self, exchange, expansion, rights))
+        if not decision.is_allowed:
+            raise self._refused(exchange, decision)
+        rights = replace(rights, nodes=decision.nodes)
+        return _Judged(expansion, ALL if rights == ALL else rights)
+
+    def _refused(self, exchange: _Exchange, decision: policy.Decision) -> Refusal:
+        who = f"peername={exchange.user or ''}, peerhost={exchange.peer.host}"
+        command = exchange.incoming.command
+        if decision.priority is None:
+            some = ",".join(sorted(decision.open_nodes)[:100])
+            to = f" to {some}" if some else ""
+            _log.error("Request matched no policy rule: %s %s%s", who, command, to)
+        _log.error("Permission denied for request: %s, command=%s", who, command)
+        return Refusal("Permission denied for request")
+
+    def _expand(self, exchange: _Exchange, rights: Rights) -> nodes.Expansion:
+        """The nodes of the request."""
         incoming = exchange.incoming
         if incoming.nodes:
             return nodes.Expansion(incoming.nodes, ())
         if incoming.noderange is None:
             return nodes.Expansion((), ())
+        services = self._services
         return nodes.expand(
-            self._services.database,
-            incoming.noderange,
-            environ=self._services.environ,
-            with_files=exchange.user is not None,
+            services.database, incoming.noderange, environ=services.environ, rights=rights
         )
 
-    def _decide(self, exchange: _Exchange, names: Sequence[str]) -> policy.Decision:
-        incoming = exchange.incoming
-        decision = policy.decide(
-            exchange.snapshot.rows("policy"),
-            policy.Query(
-                user=exchange.user,
-                hosts=exchange.hosts,
-                command=incoming.command,
-                args=tuple(arg or "" for arg in incoming.args),
-                nodes=frozenset(names),
-            ),
-            self._expand_row,
-        )
-        if not decision.is_allowed:
-            who = f"peername={exchange.user or ''}, peerhost={exchange.peer.host}"
-            to = f" to {','.join(sorted(decision.open_nodes)[:100])}" if decision.open_nodes else ""
-            if decision.priority is None:
-                _log.error("Request matched no policy rule: %s %s%s", who, incoming.command, to)
-            _log.error("Permission denied for request: %s, command=%s", who, incoming.command)
-            raise Refusal("Permission denied for request")
-        return decision
-
-    def _expand_row(self, text: str) -> tuple[str, ...]:
+    def members(self, text: str) -> tuple[str, ...]:
         """The noderange of a policy row."""
         services = self._services
         return nodes.expand(services.database, text, environ=services.environ).nodes
 
+    def targets(self, exchange: _Exchange, names: tuple[str, ...], rights: Rights) -> Targets:
+        """What the request's command will touch."""
+        request = self._request(exchange, nodes.in_plugin_order(names))
+        context = self._context(exchange.channel.connection, request, rights)
+        return self._services.plugins.targets(request, context)
+
     # -- what ----------------------------------------------------------------------------------
 
-    def _answer(
-        self,
-        exchange: _Exchange,
-        expansion: nodes.Expansion,
-        decision: policy.Decision,
-        name: str,
-    ) -> None:
+    def _answer(self, exchange: _Exchange, judged: _Judged) -> None:
         incoming, end = exchange.incoming, exchange.channel.end
+        expansion = judged.expansion
         command = incoming.command
         if command == "authcheck":
             end(builtin.authcheck(exchange.user))
         elif command == "rescanplugins":
-            self._rescan(exchange, decision)
+            self._rescan(exchange, judged)
         elif command in self._services.plugins.commands:
-            self._run(exchange, expansion, decision, name)
+            self._run(exchange, judged)
         elif command == "noderange" and incoming.noderange:
             end(builtin.noderange(incoming, expansion))
         elif command == "extnoderange" and incoming.noderange:
             end(builtin.extnoderange(incoming, expansion, self._services.database))
         elif self._passes_on(command):
-            self._audit(exchange, decision)
-            self._pass_on(exchange, decision)
+            self._audit(exchange)
+            self._pass_on(exchange, judged)
         else:
             _log.error("Unsupported request: %s from %s", command[:80], exchange.peer.host)
             raise Refusal("Unsupported request", code=None)
 
-    def _rescan(self, exchange: _Exchange, decision: policy.Decision) -> None:
-        self._audit(exchange, decision)
+    def _rescan(self, exchange: _Exchange, judged: _Judged) -> None:
+        self._audit(exchange)
         self._services.plugins = self._services.load_plugins()
         if self._services.upstream is None:
             self._end(exchange)
         else:  # its plugins are meant as well
-            self._pass_on(exchange, decision)
+            self._pass_on(exchange, judged)
 
     def _passes_on(self, command: str) -> bool:
         services = self._services
         is_ours = command in builtin.NAMES or command in services.plugins.commands
         return services.upstream is not None and not is_ours
 
-    def _pass_on(self, exchange: _Exchange, decision: policy.Decision) -> None:
+    def _pass_on(self, exchange: _Exchange, judged: _Judged) -> None:
         """The upstream answers, in the name of the user as the audit record has it."""
+        _refuse_missed(judged.expansion)
         if self._services.upstream is not None:
-            sender = Sender(_recorded_user(exchange, decision), exchange.hosts)
-            incoming, settings = exchange.incoming, exchange.settings
-            pass_on(self._services.upstream, incoming, sender, settings, exchange.channel)
+            sender = Sender(exchange.recorded_user, exchange.hosts)
+            request = self._request(exchange, judged.expansion.nodes)
+            tree = judged_tree(exchange.incoming, request)
+            pass_on(self._services.upstream, tree, sender, exchange.settings, exchange.channel)
 
-    def _run(
-        self,
-        exchange: _Exchange,
-        expansion: nodes.Expansion,
-        decision: policy.Decision,
-        name: str,
-    ) -> None:
-        if expansion.missed:
-            missed = ",".join(expansion.missed)
-            raise Refusal(f"Invalid nodes and/or groups in noderange: {missed}")
-        names = nodes.in_plugin_order(expansion.nodes)
+    def _run(self, exchange: _Exchange, judged: _Judged) -> None:
+        _refuse_missed(judged.expansion)
+        names = nodes.in_plugin_order(judged.expansion.nodes)
         host = self._services.plugins
         command = exchange.incoming.command
         choice = host.choose(command, names, self._route(command, names, exchange))
         if names and not exchange.settings.master:
             raise Refusal(f"site.master is not set, unable to dispatch '{command}'")
-        self._audit(exchange, decision)
-        request = self._request(exchange, names, name)
-        context = self._context(exchange.channel.connection, request)
+        self._audit(exchange)
+        request = self._request(exchange, names)
+        context = self._context(exchange.channel.connection, request, judged.rights)
         for reply in host.run(choice, request, context):
             self._send(exchange, reply)
         self._end(exchange)
@@ -335,15 +376,14 @@ class Session:
             return nodes.Route(exchange.snapshot)
         return nodes.Route(self._services.database.read({*tables, "nodelist", "site"}))
 
-    def _audit(self, exchange: _Exchange, decision: policy.Decision) -> None:
-        incoming = exchange.incoming
-        user = _recorded_user(exchange, decision)
-        entry = audit.record(incoming, user, exchange.peer.host, exchange.settings)
+    def _audit(self, exchange: _Exchange) -> None:
+        user, host = exchange.recorded_user, exchange.peer.host
+        entry = audit.record(exchange.incoming, user, host, exchange.settings)
         if not self._services.is_mn:
             entry = audit.Record(None, entry.line)
         self._services.writer.write(entry)
 
-    def _request(self, exchange: _Exchange, names: tuple[str, ...], name: str) -> Request:
+    def _request(self, exchange: _Exchange, names: tuple[str, ...]) -> Request:
         incoming = exchange.incoming
         by_server = {
             "_xcat_authname": (exchange.user,),
@@ -358,7 +398,7 @@ class Session:
             args=incoming.args,
             noderange=incoming.noderange,
             nodes=names,
-            empty_noderange=incoming.noderange is not None and not names,
+            empty_noderange=not names and exchange.names_nobody,
             stdin=incoming.stdin,
             cwd=incoming.cwd,
             environment=incoming.environment,
@@ -366,14 +406,14 @@ class Session:
             clienttype=incoming.clienttype or "",
             user=exchange.user,
             host=exchange.peer.host,
-            id=name,
+            id=exchange.name,
             extra={**incoming.extra, **by_server},
         )
 
-    def _context(self, caller: Caller, request: Request) -> Context:
+    def _context(self, caller: Caller, request: Request, rights: Rights) -> Context:
         services = self._services
         return Context(
-            db=services.database,
+            db=services.database.limited(rights),
             clock=services.clock,
             agents=services.agents,
             cancelled=caller.cancelled,
@@ -383,6 +423,7 @@ class Session:
             environ=services.environ,
             runner=self._run_inner,
             request=request,
+            rights=rights,
         )
 
     def _run_inner(self, request: Request, context: Context) -> Iterator[Reply]:
@@ -415,9 +456,31 @@ class Session:
         exchange.channel.end(replies.encode_last(transid=exchange.incoming.transid))
 
 
-def _recorded_user(exchange: _Exchange, decision: policy.Decision) -> str | None:
-    """Whom the user speaks for: a trusted peer may name somebody."""
-    return (decision.is_trusted and exchange.incoming.username) or exchange.user
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the policy looks at only where a row for some nodes could decide."""
+
+    session: Session
+    exchange: _Exchange
+    expansion: nodes.Expansion
+    rights: Rights
+
+    @property
+    def asked(self) -> frozenset[str]:
+        return frozenset(self.expansion.nodes)
+
+    @property
+    def targets(self) -> Targets:
+        return self.session.targets(self.exchange, self.expansion.nodes, self.rights)
+
+    def members(self, noderange: str) -> tuple[str, ...]:
+        return self.session.members(noderange)
+
+
+def _refuse_missed(expansion: nodes.Expansion) -> None:
+    if expansion.missed:
+        missed = ",".join(expansion.missed)
+        raise Refusal(f"Invalid nodes and/or groups in noderange: {missed}")
 
 
 def _tables(incoming: Incoming) -> set[str]:

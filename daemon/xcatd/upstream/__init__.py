@@ -10,9 +10,10 @@ from .address import Address, AddressError
 from .errors import UpstreamError
 from .passing import pass_on
 from .relay import Interest, Limits, Upstream
-from .requests import Sender
+from .requests import EMPTY, Sender, judged_tree
 
 __all__ = [
+    "EMPTY",
     "Address",
     "AddressError",
     "Interest",
@@ -20,5 +21,6 @@ __all__ = [
     "Sender",
     "Upstream",
     "UpstreamError",
+    "judged_tree",
     "pass_on",
 ]

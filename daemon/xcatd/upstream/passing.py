@@ -9,7 +9,7 @@ import threading
 from typing import Protocol
 
 from xcatd.site import Settings
-from xcatd.wire.requests import Incoming
+from xcatd.wire.tree import Tree
 
 from .relay import Interest, Upstream
 from .requests import Sender
@@ -48,12 +48,12 @@ def interest_of(caller: Caller) -> Interest:
 
 
 def pass_on(
-    upstream: Upstream, incoming: Incoming, sender: Sender, settings: Settings, channel: Channel
+    upstream: Upstream, tree: Tree, sender: Sender, settings: Settings, channel: Channel
 ) -> None:
-    """Do the client's request at the upstream; raises :class:`.UpstreamError`."""
+    """Do a judged request at the upstream; raises :class:`.UpstreamError`."""
 
     def interest() -> Interest:
         return interest_of(channel.connection)
 
-    for piece in upstream.stream(incoming.tree, sender, settings, interest):
+    for piece in upstream.stream(tree, sender, settings, interest):
         (channel.end if piece.ends else channel.send)(piece.data)

@@ -1,4 +1,4 @@
-"""What the other xcatd is told: the client's own request, in the right name.
+"""What the other xcatd is told: the request as it was judged here, in the right name.
 
 Pure.  Owns: which elements are the server's to write, and the trace that shows a loop.  Must not: connect.
 Facts: specs/wire-protocol.md, sections 2.2, 2.3, 2.5 and 5; how the upstream learns who asks:
@@ -18,14 +18,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xcatd.messages import Request
-from xcatd.wire.requests import ROOT
+from xcatd.wire.requests import ROOT, Incoming
 from xcatd.wire.tree import Tree, Value, layout
 
 #: Daemons a request went through, newest last.
 VIA = "_xcatvia"
+#: Says that the noderange of a request has no nodes.
+EMPTY = "emptynoderange"
 #: More daemons than anyone puts in front of each other.
 MOST_HOPS = 4
-_SERVER_ONLY = "_xcat_"
 _OWN_PROOF = ("becomeuser", "tokens")
 
 
@@ -48,11 +49,8 @@ def path(tree: Mapping[str, Sequence[Value]]) -> tuple[str, ...]:
 
 
 def document(tree: Mapping[str, Sequence[Value]], sender: Sender, daemon: str) -> bytes:
-    """The request as it goes on; everything but the sender's names stays as it came."""
-    passed: dict[str, Sequence[Value]] = {
-        name: values for name, values in tree.items() if not name.startswith(_SERVER_ONLY)
-    }
-    passed[VIA] = [*path(tree), daemon]
+    """The request as it goes on, with the sender's names put to it."""
+    passed: dict[str, Sequence[Value]] = {**tree, VIA: [*path(tree), daemon]}
     if hosts := ",".join(filter(None, sender.hosts)):
         passed["remote_client"] = [hosts]
     if not proves_itself(tree):
@@ -61,7 +59,10 @@ def document(tree: Mapping[str, Sequence[Value]], sender: Sender, daemon: str) -
 
 
 def tree_of(request: Request) -> Tree:
-    """A plugin's own request as a client would have sent it."""
+    """A request anew, from what the policy judged: one command, the nodes one by one, and known elements.
+
+    That there are none in its noderange is said as the Perl daemon says it to its plugins.
+    """
     tree: Tree = {
         "command": [request.command],
         "arg": list(request.args),
@@ -69,12 +70,30 @@ def tree_of(request: Request) -> Tree:
         "env": list(request.env),
         "clienttype": [request.clienttype or "other"],
     }
+    if request.empty_noderange:
+        tree[EMPTY] = ["1"]
     if request.environment:
         tree["environment"] = [{name: [text] for name, text in request.environment.items()}]
     if request.stdin is not None:
         tree["stdin"] = [request.stdin]
     if request.cwd is not None:
         tree["cwd"] = [request.cwd]
+    return {name: values for name, values in tree.items() if values}
+
+
+def judged_tree(incoming: Incoming, request: Request) -> Tree:
+    """A client's request as it was judged, with its user's own proof and the way it came."""
+    tree = tree_of(request)
+    if (given := incoming.becomeuser) is not None:
+        tree["becomeuser"] = [{"username": [given.username], "password": [given.password]}]
+    if incoming.asks_token_login:
+        tree["tokens"] = [{"tokenid": [incoming.token]}]
+    if incoming.transid is not None:
+        tree["transid"] = [incoming.transid]
+    if incoming.version is not None:
+        tree["_xcatver"] = [incoming.version]
+    if way := path(incoming.tree):
+        tree[VIA] = list(way)
     return tree
 
 

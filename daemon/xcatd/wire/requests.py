@@ -17,8 +17,8 @@ _OPEN = b"<xcatrequest>"
 _CLOSE = b"</xcatrequest>"
 _BLANKS = 1024  # accepted between two requests
 
-#: Elements the server itself sets after policy; a client's own values never count (section 2.3).
-_SERVER_ONLY_PREFIX = "_xcat_"
+#: Elements that only servers say to each other; a client's own never count (section 2.3).
+_SERVER_ONLY = ("_xcat", "_modname")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,5 +194,5 @@ def _extra(tree: Tree) -> dict[str, tuple[str | None, ...]]:
     return {
         name: tuple(value for value in values if not isinstance(value, dict))
         for name, values in tree.items()
-        if not name.startswith(_SERVER_ONLY_PREFIX)
+        if not name.startswith(_SERVER_ONLY)
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xcatd.api import Context, Reply, Request, data
+from xcatd.api import NOTHING, Context, Reply, Request, Targets, data
 
 from . import options
 from .options import flag
@@ -33,6 +33,10 @@ class Lsxcatd:
     """The plugin."""
 
     commands = ("lsxcatd",)
+
+    def targets(self, _request: Request, _context: Context) -> Targets:
+        """It tells of the daemon alone."""
+        return NOTHING
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Answer the first of -v, -t, -d that was given, or all of them."""

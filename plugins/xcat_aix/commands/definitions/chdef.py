@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from xcat_aix.plan.definitions import chdef, mkdef, renaming, rmdef
 from xcat_aix.plan.definitions.orders import Order
-from xcatd.api import Context, Reply, Request, error
+from xcatd.api import Context, Reply, Request, Targets, error
 
-from . import definition_command, osimage_world
+from . import definition_command, object_arguments, osimage_world
 from .object_arguments import Refused
 
 
@@ -20,6 +20,14 @@ class Chdef:
     """The plugin."""
 
     commands = ("chdef",)
+
+    def targets(self, request: Request, context: Context) -> Targets:
+        """The nodes it is about; anything else is of the whole cluster."""
+        return definition_command.targets(request, context)
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether it chooses members by a secret."""
+        return object_arguments.selects_secrets(request.words)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Change objects."""

@@ -10,7 +10,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from xcat_aix.plan.definitions.orders import Order, Planned
-from xcatd.api import ChangedMeanwhile, Context, DatabaseError, Reply, Request, error, info
+from xcatd.api import (
+    EVERYTHING,
+    NOTHING,
+    ChangedMeanwhile,
+    Context,
+    DatabaseError,
+    Reply,
+    Request,
+    Targets,
+    error,
+    info,
+)
 from xcatd.tables import Snapshot
 
 from . import definition_arguments, object_help, shipped_templates
@@ -18,6 +29,7 @@ from .definition_arguments import CommandLine
 from .definition_usage import USAGES
 from .lsdef_arguments import HelpQuestion, UsageQuestion, VersionQuestion
 from .object_arguments import Refused
+from .stanzas import TYPE
 from .storing import store
 
 #: How often a plan is made anew because a value it was made from has changed.
@@ -58,6 +70,26 @@ def orders(request: Request, context: Context) -> Iterator[Reply | Order]:
             yield from object_help.replies(order)
         case Order():
             yield order
+
+
+def targets(request: Request, context: Context) -> Targets:
+    """The nodes a command that writes definitions is about; everything where it is about anything else.
+
+    The nodes that attributes are taken from, and the new name of one, are among them.
+    """
+    found = NOTHING
+    for item in orders(request, context):
+        if isinstance(item, Order):
+            found |= _targets_of(item)
+    return found
+
+
+def _targets_of(order: Order) -> Targets:
+    types = {*order.kinds, *(stanza.get(TYPE) for stanza in order.stanzas.values())}
+    if types != {"node"} or order.is_all or not (order.names or order.stanzas):
+        return EVERYTHING
+    others = (name for name in (order.new_name, order.template) if name)
+    return Targets.of((*order.names, *order.stanzas, *others))
 
 
 def expanded(context: Context, text: str, *, verify: bool = False) -> tuple[str, ...]:

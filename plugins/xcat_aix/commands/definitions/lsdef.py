@@ -15,12 +15,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from xcatd.api import Context, Reply, Request, error, info, warning
+from xcatd import secrets
+from xcatd.api import (
+    EVERYTHING,
+    NOTHING,
+    Context,
+    Reply,
+    Request,
+    Targets,
+    error,
+    info,
+    warning,
+)
+from xcatd.noderange import selection
 from xcatd.objects import conditions, descriptions, mapping
 from xcatd.objects.reader import ObjectReader, Places, Values
 from xcatd.text import perlre
 
-from . import lsdef_arguments, lsdef_osimage, lsdef_text, object_help, shipped_templates, stanzas
+from . import (
+    lsdef_arguments,
+    lsdef_osimage,
+    lsdef_text,
+    object_arguments,
+    object_help,
+    shipped_templates,
+    stanzas,
+)
 from .lsdef_arguments import HelpQuestion, Question, UsageQuestion, VersionQuestion
 from .lsdef_text import Shown
 from .object_arguments import Refused
@@ -38,19 +58,26 @@ class Lsdef:
 
     commands = ("lsdef",)
 
+    def targets(self, request: Request, context: Context) -> Targets:
+        """The nodes that are asked for by name; anything else is of the whole cluster."""
+        try:
+            question = _question(request, context)
+        except Refused:
+            return NOTHING
+        if not isinstance(question, Question):
+            return NOTHING
+        if question.types != ("node",) or question.names is None:
+            return EVERYTHING
+        return Targets.of(question.names)
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether it chooses objects by a secret."""
+        return object_arguments.selects_secrets(request.words)
+
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """List objects, or explain types."""
-
-        def expand(text: str, verify: bool) -> tuple[str, ...]:
-            try:
-                return context.expand(text, verify=verify).nodes
-            except (
-                ValueError
-            ) as bad:  # no noderange at all: unbalanced, or larger than anybody means
-                raise Refused(str(bad)) from None
-
         try:
-            question = lsdef_arguments.parse(request.words, expand)
+            question = _question(request, context)
         except Refused as refused:
             yield error(str(refused))
             if refused.with_usage:
@@ -70,6 +97,16 @@ class Lsdef:
                         yield error(f"Could not find {name} in xCAT templates.")
                         return
                 yield from _Listing(question, context, templates).replies()
+
+
+def _question(request: Request, context: Context) -> lsdef_arguments.AnyQuestion:
+    def expand(text: str, verify: bool) -> tuple[str, ...]:
+        try:
+            return context.expand(text, verify=verify).nodes
+        except ValueError as bad:  # unbalanced, or larger than anybody means
+            raise Refused(str(bad)) from None
+
+    return lsdef_arguments.parse(request.words, expand)
 
 
 @dataclass(slots=True)
@@ -270,12 +307,20 @@ class _Listing:
     def _members(self, group: str, values: Values) -> tuple[tuple[str, ...], list[Reply]]:
         kind, where = values.get("grouptype"), values.get("wherevals", "")
         complaints = []
+        if kind == "dynamic" and self._is_by_secret(where):
+            text = f"Permission denied: the members of group {group} are chosen by a secret"
+            return (), [error(text)]
         if kind == "dynamic" and not _are_conditions(where):
             complaints.append(error("The '-w' option has an incorrect attr*val pair."))
         try:
             return self._reader.members(group, kind, where), complaints
         except perlre.BadPattern as bad:
             return (), [error(f"cannot list the members of group {group}: {bad}")]
+
+    def _is_by_secret(self, where: str) -> bool:
+        """Whether who is a member would tell a secret to somebody who must not know it."""
+        names = (condition.left for condition in selection.group_conditions(where))
+        return not self._context.rights.is_unrestricted and secrets.any_selected(names)
 
 
 def _templates(question: Question, context: Context) -> Mapping[str, Mapping[str, str]]:

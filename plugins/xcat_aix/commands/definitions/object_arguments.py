@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from xcat_aix.commands import options
 from xcat_aix.commands.options import Arguments, flag, value
+from xcatd import secrets
+from xcatd.noderange import selection
 from xcatd.noderange.selection import Condition
 from xcatd.objects import conditions, mapping
 from xcatd.text import perlre
@@ -150,6 +153,16 @@ def split(text: str) -> tuple[str, ...]:
     while items and not items[-1]:
         items.pop()
     return tuple(items)
+
+
+def selects_secrets(words: Sequence[str]) -> bool:
+    """Whether any ``-w`` among the words is about a secret."""
+    try:
+        arguments = options.parse(words, (*OPTIONS, options.optional_value("template")))
+    except options.OptionError:
+        return False
+    found = (selection.parse(text, conditions.OPERATORS) for text in arguments.values("w"))
+    return secrets.any_selected(condition.left for condition in found if condition)
 
 
 def conditions_of(texts: Sequence[str]) -> Mapping[str, Condition]:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from xcat_aix.plan.definitions import rmdef
 from xcat_aix.plan.definitions.orders import Order, Planned
-from xcatd.api import Context, Reply, Request, error, info
+from xcatd.api import Context, Reply, Request, Targets, error, info
 from xcatd.tables import Snapshot
 
-from . import definition_command
+from . import definition_command, object_arguments
 
 #: From so many nodes on, users are told that cleaning up takes its time.
 MANY_NODES = 100
@@ -23,6 +23,14 @@ class Rmdef:
     """The plugin."""
 
     commands = ("rmdef",)
+
+    def targets(self, request: Request, context: Context) -> Targets:
+        """The nodes it is about; anything else is of the whole cluster."""
+        return definition_command.targets(request, context)
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether it chooses members by a secret."""
+        return object_arguments.selects_secrets(request.words)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Remove objects."""

@@ -20,9 +20,12 @@ def store(context: Context, changes: Changes) -> None:
     One transaction, unless an SQLite directory needs more files than it can join.  Then the parts follow each
     other, nodelist in the last one: what stops in between leaves rows that no listed node looks at
     (new nodes), or nodes that are listed still (removed ones), and running the command again finishes it.
-    Raises :class:`xcatd.api.ChangedMeanwhile` when a value the plan was made from is another now.
+    Raises :class:`xcatd.api.ChangedMeanwhile` when a value the plan was made from is another now, and
+    :class:`xcatd.api.NotPermittedError`, before the first part, for what the policy does not allow.
     """
     work = changes.by_table()
+    for table, (deleted, written) in work.items():
+        context.db.check_writing(table, (*deleted, *(row.key for row in written)))
     for tables in _parts(tuple(work), has_files=context.db.location.engine == "SQLite"):
         with context.db.transaction(*tables) as transaction:
             transaction.write_cells((), tuple(changes.guards_of(tables)))

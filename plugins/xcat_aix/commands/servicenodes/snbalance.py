@@ -9,20 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xcat_aix.plan.model import Plan
-from xcatd.api import Context, Reply, Request, data, error, info
+from xcatd.api import NOTHING, Context, Reply, Request, Targets, data, error, info
 
 from . import snmove_replies as replies
 from .snbalance_options import USAGE, parse_arguments
-from .snmove_options import How
+from .snmove_options import How, UsageError
 from .snmove_run import guarded, journal_of, show_or_do
 from .snmove_unfinished import about_nodes
-from .snmove_world import plan_balance
+from .snmove_world import plan_balance, targets_of
 
 
 class Snbalance:
     """The plugin."""
 
     commands = ("snbalance",)
+
+    def targets(self, request: Request, context: Context) -> Targets:
+        """The nodes that are balanced."""
+        try:
+            given = parse_arguments(_words(request))
+        except UsageError:
+            return NOTHING
+        if given.is_help or given.is_version:
+            return NOTHING
+        return targets_of(given.noderange, context)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Do the command; whatever stands against it is an error reply with code 1."""

@@ -13,19 +13,29 @@ from collections.abc import Iterator
 from xcat_aix.plan.servicenodes.moves import NothingToMove
 from xcat_aix.plan.servicenodes.undo import undo
 from xcat_aix.run.rows import Summary
-from xcatd.api import Context, Reply, Request, data, error, info
+from xcatd.api import NOTHING, Context, Reply, Request, Targets, data, error, info
 
 from . import snmove_replies as replies
 from . import snmove_unfinished
-from .snmove_options import USAGE, Action, Given, parse_arguments
+from .snmove_options import USAGE, Action, Given, UsageError, parse_arguments
 from .snmove_run import begun_steps, execute, executor_of, guarded, journal_of, show_or_do
-from .snmove_world import plan_move, require_running
+from .snmove_world import plan_move, require_running, targets_of
 
 
 class Snmove:
     """The plugin."""
 
     commands = ("snmove",)
+
+    def targets(self, request: Request, context: Context) -> Targets:
+        """The nodes of its noderange; a whole service node, and earlier moves, are of the whole cluster."""
+        try:
+            given = parse_arguments(request.words)
+        except UsageError:
+            return NOTHING
+        if given.action in {Action.HELP, Action.VERSION}:
+            return NOTHING
+        return targets_of(given.noderange, context)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Do the command; whatever stands against it is an error reply with code 1."""

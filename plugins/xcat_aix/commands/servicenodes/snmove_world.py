@@ -21,6 +21,7 @@ from xcat_aix_proto import facts
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.identity import Role
 from xcat_aix_proto.operations import HostFacts, NimSnapshot
+from xcatd.api import EVERYTHING, Targets
 
 if TYPE_CHECKING:
     from xcat_aix.plan.tables import Tables
@@ -128,6 +129,16 @@ def expand(noderange: str, context: Context) -> tuple[str, ...]:
     return expansion.nodes
 
 
+def targets_of(noderange: str | None, context: Context) -> Targets:
+    """What a move of this noderange touches; everything without one, and where it cannot be read."""
+    if not noderange:
+        return EVERYTHING
+    try:
+        return Targets.of(context.expand(noderange, verify=True).nodes)
+    except ValueError:
+        return EVERYTHING
+
+
 def service_nodes(  # noqa: PLR0917 - called twice, above
     given: Mapping[str, str],
     asking: Sequence[str],
@@ -195,7 +206,7 @@ def _ranges(tables: Tables, context: Context) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for key in sorted(keys):
         try:
-            found[key] = frozenset(context.expand(key, verify=True).nodes)
+            found[key] = frozenset(context.expand(key, verify=True, is_users=False).nodes)
         except ValueError:
             continue  # a key that is no noderange covers nobody, for xCAT too
     return found

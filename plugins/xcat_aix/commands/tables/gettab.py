@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xcat_aix.commands import options
 from xcat_aix.commands.options import Arguments, flag
-from xcatd import tables
-from xcatd.api import Context, Reply, Request, data, error
+from xcatd import secrets, tables
+from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, data, error
 
 OPTIONS = (flag("h", "?", "help"), flag("H", "with-fieldname"))
 
@@ -28,6 +28,15 @@ class Gettab:
     """The plugin."""
 
     commands = ("gettab",)
+
+    def targets(self, _request: Request, _context: Context) -> Targets:
+        """Whole tables."""
+        return EVERYTHING
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether it finds a row by a secret."""
+        columns = (pair.split("=")[0] for word in request.words for pair in word.split(","))
+        return secrets.any_selected(columns)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Show columns of a row of each table."""

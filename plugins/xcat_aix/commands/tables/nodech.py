@@ -13,8 +13,8 @@ from xcat_aix.commands.options import flag
 from xcat_aix.plan.definitions.orders import Planned
 from xcat_aix.plan.noderows import nodeedits, nodewords
 from xcat_aix.plan.noderows.nodewords import Words, WrongWordError
-from xcatd import tables
-from xcatd.api import Context, Reply, Request, data, error, warning
+from xcatd import secrets, tables
+from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, data, error, warning
 from xcatd.tables import Snapshot, Table
 from xcatd.text import perlre
 
@@ -41,6 +41,14 @@ class Nodech:
 
     commands = ("nodech",)
 
+    def targets(self, request: Request, _context: Context) -> Targets:
+        """The nodes of the request."""
+        return Targets.of(request.nodes)
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether it chooses nodes by a secret."""
+        return secrets.any_selected(nodewords.criteria_of(request.words))
+
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Change columns of the nodes, or delete their rows."""
         try:
@@ -64,6 +72,15 @@ class Nodeadd:
     """The plugin; the daemon does not expand its noderange, for the nodes are not there yet."""
 
     commands = ("nodeadd",)
+
+    def targets(self, request: Request, context: Context) -> Targets:
+        """The nodes of the first operand, whether they are there or not."""
+        try:
+            operands = options.parse(request.words, HELP).operands
+            found = context.expand(operands[0], verify=False).nodes if operands else ()
+        except ValueError:
+            return EVERYTHING
+        return Targets.of((*found, *request.nodes))
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Add nodes, or change those that are there."""

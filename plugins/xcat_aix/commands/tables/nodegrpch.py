@@ -12,7 +12,7 @@ from xcat_aix.commands import options
 from xcat_aix.commands.options import Arguments
 from xcat_aix.plan.noderows import nodewords
 from xcat_aix.plan.noderows.nodewords import Words, WrongWordError
-from xcatd.api import Context, DatabaseError, Reply, Request, data, error
+from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, data, error
 from xcatd.tables import Snapshot, Table
 
 from . import nodech
@@ -38,6 +38,10 @@ class Nodegrpch:
     """The plugin."""
 
     commands = ("nodegrpch",)
+
+    def targets(self, _request: Request, _context: Context) -> Targets:
+        """Groups are of all nodes."""
+        return EVERYTHING
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Change columns of groups."""

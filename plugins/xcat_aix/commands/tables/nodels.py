@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 from xcat_aix.commands import options
 from xcat_aix.commands.definitions.batches import batches
 from xcat_aix.commands.options import Arguments, flag
-from xcatd import tables
-from xcatd.api import Contents, Context, NodeReply, Reply, Request, data, error
+from xcatd import secrets, tables
+from xcatd.api import (
+    EVERYTHING,
+    Contents,
+    Context,
+    NodeReply,
+    Reply,
+    Request,
+    Targets,
+    data,
+    error,
+)
 from xcatd.noderange import selection
 from xcatd.noderange.selection import Condition
 from xcatd.tables import Snapshot, Value
@@ -45,6 +55,16 @@ class Nodels:
     """The plugin."""
 
     commands = ("nodels",)
+
+    def targets(self, request: Request, _context: Context) -> Targets:
+        """The nodes of the request; without a noderange all there are."""
+        has_nodes = request.nodes or request.empty_noderange
+        return Targets.of(request.nodes) if has_nodes else EVERYTHING
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether it chooses nodes by a secret."""
+        conditions = (selection.parse(word, OPERATORS) for word in request.words)
+        return secrets.any_selected(found.left for found in conditions if found)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """List nodes."""

@@ -13,7 +13,7 @@ from xcat_aix.commands import options
 from xcat_aix.plan.noderows import nodeparts
 from xcat_aix.plan.noderows.nodewords import Words
 from xcatd import tables
-from xcatd.api import Context, Reply, Request, data, info
+from xcatd.api import Context, Reply, Request, Targets, data, info
 
 from .nodech import HELP, delete_rows, finder
 
@@ -32,6 +32,10 @@ class Noderm:
     """The plugin."""
 
     commands = ("noderm",)
+
+    def targets(self, request: Request, _context: Context) -> Targets:
+        """The nodes of the request."""
+        return Targets.of(request.nodes)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Remove nodes."""

@@ -14,7 +14,7 @@ from xcat_aix.commands import options
 from xcat_aix.commands.definitions.storing import store
 from xcat_aix.commands.options import Arguments
 from xcat_aix.plan.definitions.changes import Changes, Place
-from xcatd.api import Context, DatabaseError, Reply, Request, data, error
+from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, data, error
 
 _OPTIONS = (options.flag("h", "help"), options.flag("v", "version"))
 _OPERATION = options.value("o", "operation")
@@ -39,6 +39,14 @@ class Regnotif:
     """The plugin of both commands."""
 
     commands = ("regnotif", "unregnotif")
+
+    def targets(self, _request: Request, _context: Context) -> Targets:
+        """Whole tables."""
+        return EVERYTHING
+
+    def needs_everything(self, _request: Request) -> bool:
+        """What is registered is run as root."""
+        return True
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Write or delete the row of one file name."""

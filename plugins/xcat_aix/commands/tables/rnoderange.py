@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xcatd.api import Context, Reply, Request, data
+from xcatd.api import Context, Reply, Request, Targets, data
 from xcatd.noderange import abbreviation
 
 
@@ -15,6 +15,10 @@ class Rnoderange:
     """The plugin."""
 
     commands = ("rnoderange",)
+
+    def targets(self, request: Request, _context: Context) -> Targets:
+        """The nodes of the request."""
+        return Targets.of(request.nodes)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Answer nothing without nodes: a stock client sends none with this command."""

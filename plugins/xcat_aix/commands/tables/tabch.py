@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xcat_aix.commands import options
 from xcat_aix.commands.options import flag
-from xcatd import tables
-from xcatd.api import Context, DatabaseError, Reply, Request, data, error
+from xcatd import secrets, tables
+from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, data, error
 from xcatd.rows import rowedits
 from xcatd.rows.rowedits import Edit
 from xcatd.tables import Table
@@ -38,6 +38,14 @@ class Tabch:
     """The plugin."""
 
     commands = ("tabch",)
+
+    def targets(self, _request: Request, _context: Context) -> Targets:
+        """Whole tables."""
+        return EVERYTHING
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether it finds rows by a secret: that a row was there tells it."""
+        return secrets.any_selected(rowedits.key_columns(request.words))
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Change rows."""

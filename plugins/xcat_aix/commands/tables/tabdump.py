@@ -11,8 +11,8 @@ from pathlib import Path
 from xcat_aix.commands import options
 from xcat_aix.commands.definitions.batches import batches
 from xcat_aix.commands.options import Arguments, flag, value
-from xcatd import tables
-from xcatd.api import Context, Reply, Request, data, error
+from xcatd import secrets, tables
+from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, data, error
 from xcatd.objects import descriptions
 from xcatd.rows import keeping
 from xcatd.tables import Table
@@ -59,6 +59,20 @@ class Tabdump:
     """The plugin."""
 
     commands = ("tabdump",)
+
+    def targets(self, _request: Request, _context: Context) -> Targets:
+        """Whole tables."""
+        return EVERYTHING
+
+    def needs_everything(self, request: Request) -> bool:
+        """Whether it writes a file as root, or chooses rows by a secret."""
+        try:
+            arguments = options.parse(request.words, OPTIONS, operands_end_options=True)
+        except options.OptionError:
+            return False
+        return arguments.has("f") or secrets.any_selected(
+            tabdump_where.columns(arguments.values("w"))
+        )
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """List tables or rows."""

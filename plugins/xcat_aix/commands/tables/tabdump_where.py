@@ -6,7 +6,7 @@ Pure.  Facts: specs/database.md, section 6 (where-strings).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -59,6 +59,15 @@ def _like(pattern: str) -> re.Pattern[str]:
 def parse(texts: Iterable[str]) -> tuple[Where, ...]:
     """Read conditions; raises BadWhere with the text at fault."""
     return tuple(_parse(text) for text in texts)
+
+
+def columns(texts: Iterable[str]) -> Iterator[str]:
+    """The columns of the conditions, as far as they can be read."""
+    for text in texts:
+        try:
+            yield _parse(text).column
+        except BadWhere:
+            continue
 
 
 def _parse(text: str) -> Where:

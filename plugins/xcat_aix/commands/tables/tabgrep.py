@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xcatd import tables
-from xcatd.api import Context, Reply, Request, data
+from xcatd.api import Context, Reply, Request, Targets, data
 
 USAGE = ("Usage: tabgrep nodename", "       tabgrep {-?|-h|--help}")
 
@@ -17,6 +17,10 @@ class Tabgrep:
     """The plugin."""
 
     commands = ("tabgrep",)
+
+    def targets(self, request: Request, _context: Context) -> Targets:
+        """The nodes of the request."""
+        return Targets.of(request.nodes)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Name the tables with a row of the first node or of one of its groups, sorted."""

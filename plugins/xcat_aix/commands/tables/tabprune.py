@@ -12,7 +12,7 @@ from xcat_aix.commands import options
 from xcat_aix.commands.definitions.batches import batches
 from xcat_aix.commands.options import Arguments, flag, value
 from xcatd import tables
-from xcatd.api import Context, DatabaseError, Reply, Request, data, error
+from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, data, error
 from xcatd.tables import Table
 from xcatd.text import tablecsv
 
@@ -53,6 +53,14 @@ class Tabprune:
     """The plugin."""
 
     commands = ("tabprune",)
+
+    def targets(self, _request: Request, _context: Context) -> Targets:
+        """Whole tables."""
+        return EVERYTHING
+
+    def needs_everything(self, _request: Request) -> bool:
+        """What was done is not to be wiped out by whom it was done by."""
+        return True
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Delete records."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xcatd.api import Context, DatabaseError, Reply, Request, error, warning
+from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, error, warning
 from xcatd.rows import keeping, restoring
 from xcatd.rows.keeping import Widened
 
@@ -19,6 +19,10 @@ class Tabrestore:
     """The plugin."""
 
     commands = ("tabrestore",)
+
+    def targets(self, _request: Request, _context: Context) -> Targets:
+        """Whole tables."""
+        return EVERYTHING
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Store the lines of the element ``data``; with an ``addrows`` beside those that are there.

@@ -5,7 +5,7 @@ Pure.  Facts: specs/object-commands.md, section 7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -62,6 +62,11 @@ def parse(words: Iterable[str], find: Find) -> Words:
         else:
             _assign(word, found, find)
     return found
+
+
+def criteria_of(words: Iterable[str]) -> Iterator[str]:
+    """The left sides of the criteria among the words."""
+    return (found.left for word in words if (found := _criterion(word)) is not None)
 
 
 def _criterion(word: str) -> Condition | None:
