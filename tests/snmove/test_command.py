@@ -262,7 +262,7 @@ def test_agent_that_does_not_allow_it_is_not_called_silent(
     (told,) = errors(world.snmove("compute", "-d", "sn1"))
     assert f"its agent does not allow this management node: {text} (--force" in told
     assert "gives no answer" not in told
-    told = warnings(world.snmove("-i", "compute"))[0]
+    told = warnings(world.snmove("-i", "compute", "-d", "sn2", "-D", "sn2b"))[0]
     assert f"its agent does not allow this management node: {text}; it was not checked" in told
 
 
