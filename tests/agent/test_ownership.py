@@ -102,6 +102,28 @@ def test_sticky_directory_of_root_is_safe_to_pass_and_no_place_for_jobs(tmp_path
         ownership._check_place(tmp_path, plain)
 
 
+@pytest.mark.parametrize(
+    ("user", "group", "members", "is_private"),
+    [
+        ("ann", "ann", [], True),
+        ("ann", "ann", ["ann"], True),
+        ("ann", "ann", ["bob"], False),
+        ("ann", "staff", [], False),
+    ],
+)
+def test_group_of_one_user_is_as_good_as_none(monkeypatch, user, group, members, is_private):
+    from types import SimpleNamespace as Record
+
+    owner = Record(pw_name=user, pw_gid=4711)
+    monkeypatch.setattr(ownership.pwd, "getpwuid", lambda _uid: owner)
+    found = Record(gr_name=group, gr_mem=members)
+    monkeypatch.setattr(ownership.grp, "getgrgid", lambda _gid: found)
+    state = os.stat_result((0o100664, 1, 1, 1, 4711, 4711, 0, 0, 0, 0))
+    assert ownership._is_private(state) is is_private
+    roots = os.stat_result((0o100664, 1, 1, 1, 0, 4711, 0, 0, 0, 0))
+    assert not ownership._is_private(roots)
+
+
 def test_links_lead_to_what_counts(tmp_path, give_away):
     real, link = tmp_path / "real", tmp_path / "link"
     real.mkdir()
@@ -317,15 +339,14 @@ def test_script_that_others_have_a_hand_in_is_not_run(site, script, until, give_
         script.rename(real)
         script.symlink_to(real)
     if spoil in ("open directory", "somebody else's"):
-        host = site.start(site.config()).service.host if spoil == "somebody else's" else None
-        text = refused_script(site, host)
+        text = refused_script(site)
     else:
         text, said = run_script(site, until)
         assert "script: ran" not in said
     assert "script: cannot trust" in text
 
 
-def refused_script(site, host):
+def refused_script(site):
     """Without a process of its own, in which nothing is replaced for the test."""
     from xcat_aix_agent import operations
     from xcat_aix_agent.host import Host
@@ -334,7 +355,7 @@ def refused_script(site, host):
     from xcat_aix_proto.operations import RunPostscripts
 
     config = site.config()
-    host = host or Host("sn1", Subprocesses(config.path), config.root)
+    host = Host("sn1", Subprocesses(config.path), config.root)
     with pytest.raises(AgentError) as caught:
         operations.run(RunPostscripts(("script",), "10.0.0.1", "sn1"), host, lambda _text: None)
     return caught.value.message
