@@ -15,6 +15,7 @@ from xcat_aix_proto import DEFAULT_PORT, names
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.identity import Identity, Role
 
+from . import ownership
 from .shell import DEFAULT_PATH
 
 DEFAULT_FILE = Path("/etc/xcat/aix-agent.ini")
@@ -43,9 +44,12 @@ class AgentConfig:
     postscripts: str = "/xcatpost"
     relay_ports: Tuple[int, ...] = ()
     max_connections: int = 128
+    max_peer_connections: int = 96
+    max_peer_queries: int = 8
     max_handshakes: int = 32
     handshake_timeout: float = 5.0
     idle_timeout: float = 600.0
+    connection_life: float = 3600.0
     max_jobs: int = 500
     max_running: int = 64
     max_job_log: int = 1024 * 1024
@@ -84,6 +88,13 @@ def _optional_path(text: str) -> Optional[Path]:
 
 def _absolute(text: str) -> str:
     return str(_path(text))
+
+
+def _search_path(text: str) -> str:
+    for word in text.split(":"):
+        if not Path(word).is_absolute():
+            raise ValueError("must be absolute directories with colons between them")
+    return text
 
 
 def _list(text: str) -> Tuple[str, ...]:
@@ -139,15 +150,22 @@ KEYS: Mapping[str, Key] = {
     "port": Key(_port, "port to listen at (site.aixagentport)"),
     "crl": Key(_optional_path, "PEM file with the revocation list of the CA; empty: none"),
     "root": Key(_path, "directory that stands for / in all operations"),
-    "path": Key(str, "where commands are looked for"),
+    "path": Key(_search_path, "where commands are looked for"),
     "postscripts": Key(_absolute, "directory of the postscripts, below root"),
     "relay_ports": Key(_ports, "ports of compute nodes' agents to relay to; default: port"),
     "max_connections": Key(_count, "authenticated connections at once"),
+    "max_peer_connections": Key(_count, "authenticated connections of one management node at once"),
+    "max_peer_queries": Key(_count, "queries and probes of one management node at once"),
     "max_handshakes": Key(
-        _count, "connections not yet authenticated at once; the oldest gives way"
+        _count,
+        "connections that have said nothing yet, and as many that are not yet authenticated; the"
+        " oldest of the address with most of them gives way",
     ),
     "handshake_timeout": Key(_seconds, "seconds until a peer must have said who it is"),
     "idle_timeout": Key(_seconds, "seconds without a call after which a connection is closed"),
+    "connection_life": Key(
+        _seconds, "seconds after which a connection is closed; the management node makes a new one"
+    ),
     "max_jobs": Key(_count, "jobs kept"),
     "max_running": Key(_count, "jobs running at once"),
     "max_job_log": Key(_count, "bytes of events kept per job"),
@@ -157,9 +175,12 @@ KEYS: Mapping[str, Key] = {
 
 
 def load(path: Path = DEFAULT_FILE) -> AgentConfig:
-    """The settings in ``path``; raises :class:`ConfigError`."""
+    """The settings in ``path``; raises :class:`ConfigError`, also if somebody else could change them."""
     try:
+        ownership.check_file(path.absolute())
         text = path.read_text(encoding="utf-8")
+    except ownership.OwnershipError as error:
+        raise ConfigError(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot read {path}: {reason}") from None
@@ -168,12 +189,12 @@ def load(path: Path = DEFAULT_FILE) -> AgentConfig:
 
 def parse(text: str, name: str) -> AgentConfig:
     """The settings in ``text``; ``name`` is the file's name for messages."""
-    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    parser = configparser.ConfigParser(interpolation=None, strict=True, default_section="")
     try:
         parser.read_string(text, source=name)
     except configparser.Error as error:
         raise ConfigError(f"cannot read {name}: {' '.join(str(error).split())}") from None
-    if parser.sections() != [SECTION] or parser.defaults():
+    if parser.sections() != [SECTION]:
         raise ConfigError(f"cannot use {name}: it must hold exactly one section, [{SECTION}]")
     return _build(dict(parser.items(SECTION)), name)
 

@@ -9,12 +9,35 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Tuple
 
 from xcat_aix_proto.errors import AgentError, ErrorCode
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+
+#: Opens no link where the system can be told so (flags of :func:`os.open`).
+NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+
+#: What changes when a file, its owner or its mode does.
+Stamp = Tuple[int, ...]
+
+
+def stamp(path: Path) -> Stamp:
+    """The stamp of ``path`` as it is now, empty if it cannot be looked at."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    return (
+        state.st_mtime_ns,
+        state.st_ctime_ns,
+        state.st_size,
+        state.st_ino,
+        state.st_mode,
+        state.st_uid,
+    )
 
 
 @contextlib.contextmanager
@@ -40,7 +63,7 @@ def replace(path: Path, text: str, *, sync: bool = True, mode: Optional[int] = N
 
     Raises :class:`OSError`, and then ``path`` is what it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     if mode is None:
         mode = path.stat().st_mode & 0o7777 if path.exists() else 0o644
     try:
@@ -55,8 +78,11 @@ def replace(path: Path, text: str, *, sync: bool = True, mode: Optional[int] = N
 
 
 def write(path: Path, text: str, mode: int, *, sync: bool) -> None:
-    """Write the file itself; a crash may leave half of it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Write a file that is not there yet; a crash may leave half of it.
+
+    Raises :class:`FileExistsError` for whatever is there, a link included.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
         file.flush()

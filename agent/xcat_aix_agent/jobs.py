@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple
 
-from xcat_aix_proto import codec, operations
+from xcat_aix_proto import bounds, codec, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobEvent, Outcome
 
-from . import files
+from . import files, ownership
 from .clock import Clock, parse, stamp
 
 _SPEC, _LOCK, _STARTED, _GROUP = "spec.json", "lock", "started", "group"
@@ -36,13 +36,28 @@ _MAX_LINE, _TAIL = 4000, 65536
 _EVENTS, _RESULT, _RC, _ACKNOWLEDGED = "events", "result.json", "rc", "acknowledged"
 
 
+#: Fields of older agents, which did what a file said instead of what the settings say.
+_FORMER = frozenset({"node", "root", "path", "postscripts", "max_log"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a job's wrapper is told by the agent's settings, never by the job: see ``config.KEYS``."""
+
+    node: str
+    root: str
+    path: str
+    postscripts: str
+    max_log: int
+
+
 @dataclass(frozen=True)
 class Spec:
-    """The content of ``spec.json``: all a wrapper needs, whatever the settings are by then.
+    """The content of ``spec.json``: what to do and for whom.  Where and how follows from the settings.
 
-    ``operation`` is the wire form; ``by`` the identity that asked.  ``limit`` is in seconds from
-    ``accepted`` on: past that nobody begins with the job any more, because the management node has
-    given it up by then.
+    ``operation`` is the wire form; ``by`` the identity that asked, ``trace`` its word for the request.
+    ``limit`` is in seconds from ``accepted`` on: past that nobody begins with the job any more, because the
+    management node has given it up by then.
     """
 
     job_id: str
@@ -50,11 +65,7 @@ class Spec:
     limit: float
     by: str
     accepted: str
-    node: str
-    root: str
-    path: str
-    postscripts: str
-    max_log: int
+    trace: str = ""
 
     @property
     def kind(self) -> str:
@@ -95,11 +106,28 @@ class Job:
     # What is there.
 
     def spec(self) -> Spec:
-        """What was accepted; raises ``INTERNAL`` if the file cannot be read."""
+        """What was accepted; raises ``INTERNAL`` if the file cannot be read, or is not this job's."""
         try:
-            return codec.from_wire(Spec, json.loads((self.path / _SPEC).read_text("utf-8")))
+            spec = codec.from_wire(
+                Spec, _current(json.loads((self.path / _SPEC).read_text("utf-8")))
+            )
+            operations.check_wire(spec.operation)
+            parse(spec.accepted)
         except (OSError, ValueError, AgentError) as error:
             text = f"cannot read {self.path / _SPEC}: {error}; remove the directory"
+            raise AgentError(ErrorCode.INTERNAL, text) from None
+        if spec.job_id != self.job_id:
+            text = f"{self.path / _SPEC} is of the job {spec.job_id}; remove the directory"
+            raise AgentError(ErrorCode.INTERNAL, text)
+        return spec
+
+    def check_owner(self) -> None:
+        """Raises ``INTERNAL`` if somebody else made this job, or could have changed it."""
+        try:
+            ownership.check_directory(self.path)
+            ownership.check_file(self.path / _SPEC)
+        except ownership.OwnershipError as error:
+            text = f"{error}, or remove the job {self.path}"
             raise AgentError(ErrorCode.INTERNAL, text) from None
 
     @property
@@ -186,13 +214,13 @@ class Job:
 
     def acknowledge(self) -> None:
         """Let the job expire.  Raises :class:`OSError`."""
-        if not self.is_acknowledged:
+        with contextlib.suppress(FileExistsError):
             self._write(self.path / _ACKNOWLEDGED, "")
 
     def lock_is_held(self) -> bool:
         """Whether another process holds the lock.  Never ask in the process that holds it."""
         try:
-            descriptor = os.open(self._place + _LOCK, os.O_RDWR)
+            descriptor = os.open(self._place + _LOCK, os.O_RDWR | files.NO_FOLLOW)
         except FileNotFoundError:
             return False
         try:
@@ -210,7 +238,7 @@ class Job:
 
         Opened once: closing any other descriptor of the file would give a POSIX lock away.
         """
-        self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | files.NO_FOLLOW, 0o600)
         try:
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -228,7 +256,7 @@ class Job:
             with contextlib.suppress(FileNotFoundError):
                 (self.path / _GROUP).unlink()
         else:
-            files.replace(self.path / _GROUP, f"{group}\n", sync=False)
+            files.replace(self.path / _GROUP, f"{group}\n", sync=False, mode=0o600)
 
     def report(self, text: str, clock: Clock, max_log: int) -> None:
         """Append one event per line of ``text``; past ``max_log`` bytes only a last word is kept."""
@@ -245,7 +273,7 @@ class Job:
         line = f"{self._seq} {stamp(clock.now())} {text}\n"
         self._written += len(line)
         try:
-            with open(self._place + _EVENTS, "a", encoding="utf-8") as file:
+            with open(self._place + _EVENTS, "a", encoding="utf-8", opener=_private) as file:
                 file.write(line)
         except OSError:  # a full disk costs the rest of the story, not the job
             self._log_is_closed = True
@@ -265,6 +293,13 @@ class Job:
         files.write(path, text, 0o600, sync=self._sync)
 
 
+def _current(data: Any) -> Any:
+    """A stored specification without what older agents kept in it."""
+    if not isinstance(data, dict):
+        return data
+    return {name: value for name, value in data.items() if name not in _FORMER}
+
+
 def remove(path: Path) -> None:
     """Remove a job's directory, if it is there; it stops being a job at once."""
     doomed = path if path.name.startswith(".") else path.with_name(f".{path.name}.old")
@@ -277,10 +312,13 @@ def remove(path: Path) -> None:
         doomed.rmdir()
 
 
+def _private(path: str, flags: int) -> int:
+    """Opens a file that nobody else may read."""
+    return os.open(path, flags | files.NO_FOLLOW, 0o600)
+
+
 def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else "?" for char in text.expandtabs())
+    return bounds.visible(text if text.isprintable() else text.expandtabs())
 
 
 def _event(line: str) -> JobEvent:

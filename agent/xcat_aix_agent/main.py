@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import logging.handlers
 import signal
 import sys
 import threading
@@ -16,12 +15,14 @@ from typing import Any, List, Optional, Sequence, TextIO
 
 from xcat_aix_proto.errors import AgentError
 
-from . import __version__, tls
+from . import __version__, log, policy, shell, tls
 from . import config as settings
 from .clock import SystemClock
 from .config import AgentConfig, ConfigError
+from .jobs import Place
+from .ownership import OwnershipError
 from .runners import Detached
-from .store import JobStore, Limits, Place
+from .store import JobStore, Limits
 
 _log = logging.getLogger(__name__)
 
@@ -29,15 +30,13 @@ _log = logging.getLogger(__name__)
 #: another thread and then does not wake this one.
 _TICK = 0.5
 
-_LOG_BYTES, _LOG_FILES = 5 * 1024 * 1024, 3
-
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command; the answer is the exit code: 0, or 1 with one line on standard error."""
     options = _parser().parse_args(argv)
     try:
         code: int = options.run(settings.load(options.config), options)
-    except (ConfigError, tls.TlsError, AgentError, OSError) as error:
+    except (ConfigError, OwnershipError, tls.TlsError, AgentError, OSError) as error:
         sys.stderr.write(f"xcat-aix-agent: {error}\n")
         return 1
     return code
@@ -63,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
-    _set_up_logging(config)
+    shell.make_private()
+    log.set_up(config.log)
     from .server import AgentServer  # noqa: PLC0415 - Pyro5 is loaded by the agent itself only
 
     own = tls.own_identity(config)
@@ -77,6 +77,7 @@ def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
     server.start()
     places = " ".join(f"{address}:{port}" for address, port in server.addresses)
     _log.info("%s %s listens at %s", config.identity, __version__, places)
+    _warn_of_policy(config)
     _say(sys.stdout, f"xcat-aix-agent: ready at {places}")
     # Not for ever at once: the system may hand a signal to another thread, and then only a main thread
     # that runs now and then gets to its handler.
@@ -87,24 +88,31 @@ def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
     return 0
 
 
-def _set_up_logging(config: AgentConfig) -> None:
-    handler: logging.Handler = logging.StreamHandler()
-    if config.log is not None:
-        handler = logging.handlers.RotatingFileHandler(
-            config.log, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8"
-        )
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler]
+def _warn_of_policy(config: AgentConfig) -> None:
+    """Without a policy the agent serves nobody, and says so; it need not be started again for one."""
+    try:
+        if policy.load(config.policy):
+            return
+        reason = f"{config.policy} names no management node"
+    except policy.PolicyError as error:
+        reason = str(error)
+    text = (
+        f"{reason}; nobody is served until it has a section [xcat-aix:mn:NAME] with allow = operate"
     )
+    _say(sys.stderr, f"xcat-aix-agent: {text}")
+    _log.warning("%s", text)
 
 
 def _jobs(config: AgentConfig, _options: argparse.Namespace) -> int:
     if not config.jobs.is_dir():
         return 0
     clock = SystemClock()
-    limits = Limits(config.max_jobs, config.max_running, config.max_job_log, config.keep_jobs)
-    place = Place(config.node, str(config.root), config.path, config.postscripts)
-    store = JobStore(config.jobs, Detached(clock), clock, limits, place)
+    limits = Limits(config.max_jobs, config.max_running, config.keep_jobs)
+    place = Place(
+        config.node, str(config.root), config.path, config.postscripts, config.max_job_log
+    )
+    store = JobStore(config.jobs, Detached(clock, place), clock, limits)
+    store.check_owner()
     for status in store.all():
         words: List[Any] = [status.job_id, status.kind, status.state.value]
         failure = status.outcome.failure() if status.outcome else None

@@ -1,9 +1,9 @@
 """The connections of one agent: how many there may be, and who must give way.
 
-Owns: two bounded groups.  Peers that have not said hello yet share the first: when it is full the oldest
-gives way, so that any number of silent peers costs an honest one, who needs milliseconds, nothing.
-Peers that were let in share the second: when it is full the newcomer is told so.  Must not: read or
-write.
+Owns: two bounded groups.  Peers that have not said hello yet share the first: when it is full the oldest of
+the source that holds most places gives way (:mod:`.fair`), so that any number of peers from elsewhere costs
+an honest one, who needs milliseconds, nothing.  Peers that were let in share the second, and no management
+node may take all of it: when it is full the newcomer is told so.  Must not: read or write.
 """
 
 from __future__ import annotations
@@ -11,19 +11,27 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import Dict
+from typing import Callable, Dict, List, Optional, Tuple
 
 from xcat_aix_proto.errors import AgentError, ErrorCode
+
+from .fair import gives_way
+from .trust import Standing
 
 _LAST_READS, _LAST_BYTES = 4, 65536
 
 
 class Peer:
-    """One connection; its socket object is exchanged when TLS begins."""
+    """One connection; its socket object is exchanged when TLS begins.
 
-    def __init__(self, sock: socket.socket, name: str) -> None:
+    ``source`` is the address it comes from, ``since`` (monotonic) when it came, or was let in.
+    """
+
+    def __init__(self, sock: socket.socket, name: str, source: str, since: float) -> None:
         self.sock = sock
         self.name = name
+        self.source = source
+        self.since = since
         self._lock = threading.Lock()
         self._closed = False
 
@@ -65,33 +73,57 @@ class Peer:
 class Peers:
     """All connections of one agent.  Safe for use by several threads."""
 
-    def __init__(self, max_greeting: int, max_established: int) -> None:
+    def __init__(self, max_greeting: int, max_established: int, max_each: int) -> None:
         self._max_greeting = max_greeting
         self._max_established = max_established
+        self._max_each = max_each
         self._greeting: Dict[Peer, None] = {}
-        self._established: Dict[Peer, None] = {}
+        self._established: Dict[Peer, Standing] = {}
         self._changed = threading.Condition()
         self._closed = False
 
     def add(self, peer: Peer) -> None:
-        """A new connection; the oldest that has not said hello may have to go."""
+        """A new connection; one that has not said hello may have to go."""
         with self._changed:
-            if len(self._greeting) >= self._max_greeting:
-                oldest = next(iter(self._greeting))
-                del self._greeting[oldest]
-                oldest.hang_up()
             self._greeting[peer] = None
+            if len(self._greeting) > self._max_greeting:
+                leaving = gives_way({one: one.source for one in self._greeting})
+                del self._greeting[leaving]
+                leaving.hang_up()
             if self._closed:
                 peer.hang_up()
 
-    def establish(self, peer: Peer) -> None:
+    def establish(self, peer: Peer, standing: Standing, now: float) -> None:
         """The peer was let in; raises ``BUSY`` if there are too many already."""
         with self._changed:
-            if len(self._established) >= self._max_established:
-                text = f"this agent serves {self._max_established} connections already"
-                raise AgentError(ErrorCode.BUSY, text)
+            self._check_room(standing)
             self._greeting.pop(peer, None)
-            self._established[peer] = None
+            peer.since = now
+            self._established[peer] = standing
+
+    def _check_room(self, standing: Standing) -> None:
+        if len(self._established) >= self._max_established:
+            text = f"this agent serves {self._max_established} connections already"
+            raise AgentError(ErrorCode.BUSY, text)
+        who = standing.identity
+        if sum(one.identity == who for one in self._established.values()) >= self._max_each:
+            text = f"this agent serves {self._max_each} connections of {who} already"
+            raise AgentError(ErrorCode.BUSY, text)
+
+    def late(self, now: float, patience: float, life: float) -> List[Peer]:
+        """Those that have not said hello for ``patience`` seconds, or were let in ``life`` seconds ago."""
+        with self._changed:
+            late = [peer for peer in self._greeting if now - peer.since > patience]
+            return late + [peer for peer in self._established if now - peer.since > life]
+
+    def dubious(
+        self, problem: Callable[[Standing], Optional[str]]
+    ) -> List[Tuple[Peer, Standing, str]]:
+        """Those that were let in and may not be here any more, and why."""
+        with self._changed:
+            established = list(self._established.items())
+        judged = [(peer, standing, problem(standing)) for peer, standing in established]
+        return [(peer, standing, why) for peer, standing, why in judged if why is not None]
 
     def remove(self, peer: Peer) -> None:
         """The connection is over."""

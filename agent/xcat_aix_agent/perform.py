@@ -10,6 +10,7 @@ import threading
 import traceback
 from typing import Optional
 
+from xcat_aix_proto import bounds
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import Outcome
 
@@ -32,7 +33,7 @@ def perform(
     except Exception as error:  # noqa: BLE001 - the outer boundary of a job
         report(traceback.format_exc())
         return _failed(AgentError(ErrorCode.INTERNAL, f"internal error: {error!r}"), report)
-    return Outcome(ok=True, result=result)
+    return Outcome(ok=True, result=bounds.result(result))
 
 
 def cancelled_outcome() -> Outcome:

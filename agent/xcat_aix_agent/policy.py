@@ -6,7 +6,8 @@ An INI file with a section per identity::
     allow = operate
 
 ``allow`` is ``read``, ``operate`` or ``admin``, each including the ones before.  Several management nodes
-can be named.  Owns: reading it again whenever it changed.  A file that cannot be used allows nobody.
+can be named.  Owns: reading it again whenever it changed.  A file that cannot be used, or that somebody
+else could change, allows nobody.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import configparser
 import logging
 import threading
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional
 
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.identity import Identity, Role
 from xcat_aix_proto.operations import Right
+
+from . import files, ownership
 
 _log = logging.getLogger(__name__)
 
@@ -34,40 +37,40 @@ class Policy:
     """The rights in a file, as new as the file.  Safe for use by several threads."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
-        self._stamp: Optional[Tuple[int, int, int]] = None
+        self._stamp: Optional[files.Stamp] = None
         self._rights: Mapping[Identity, Right] = {}
 
     def right_of(self, identity: Identity) -> Optional[Right]:
         """What ``identity`` may do, None if it is not named."""
         with self._lock:
-            stamp = self._current()
+            stamp = files.stamp(self.path)
             if stamp != self._stamp:
                 self._rights = self._read()
                 self._stamp = stamp
             return self._rights.get(identity)
 
-    def _current(self) -> Tuple[int, int, int]:
-        try:
-            state = self._path.stat()
-        except OSError:
-            return (0, 0, 0)
-        return (state.st_mtime_ns, state.st_size, state.st_ino)
-
     def _read(self) -> Mapping[Identity, Right]:
         try:
-            return load(self._path)
+            rights = load(self.path)
         except PolicyError as error:
             _log.error("nobody is allowed anything: %s", error)
             return {}
+        names = ", ".join(f"{who} {right.name.lower()}" for who, right in rights.items())
+        _log.info("policy %s read: %s", self.path, names or "nobody is allowed anything")
+        return rights
 
 
 def load(path: Path) -> Mapping[Identity, Right]:
     """The rights in ``path``; raises :class:`PolicyError`."""
-    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    # No section holds for all others: [DEFAULT] is a name like any other, and no identity.
+    parser = configparser.ConfigParser(interpolation=None, strict=True, default_section="")
     try:
+        ownership.check_file(path)
         parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
+    except ownership.OwnershipError as error:
+        raise PolicyError(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PolicyError(f"cannot read {path}: {reason}") from None

@@ -31,6 +31,7 @@ REMEMBER = 30.0
 _CONNECT_LIMIT = 3.0
 _CHUNK = 64 * 1024
 _TICK = 1.0
+_NO_LINE = "the relay request does not end"
 
 
 class Relay:
@@ -43,11 +44,16 @@ class Relay:
         self._machines: Mapping[str, FrozenSet[str]] = {}
         self._read_at = float("-inf")
 
-    def serve(self, sock: ssl.SSLSocket, session: Session, let_in: Callable[[], None]) -> None:
-        """One connection: the request line of a peer that may operate, our answer, then bytes."""
+    def serve(
+        self, sock: ssl.SSLSocket, session: Session, let_in: Callable[[], None], limit: float
+    ) -> None:
+        """One connection of a peer that may operate: the request line, our answer, then bytes.
+
+        The peer's right is asked before anything is read; the line must be there within ``limit`` seconds.
+        """
         try:
-            request = _request(_read_line(sock))
             session.require_operate()
+            request = _request(_read_line(sock, self._host.clock.monotonic, limit))
             self.check(request)
             let_in()
             far = socket.create_connection((request.address, request.port), _CONNECT_LIMIT)
@@ -114,13 +120,21 @@ def _request(line: bytes) -> messages.RelayRequest:
     return request
 
 
-def _read_line(sock: socket.socket) -> bytes:
+def _read_line(sock: socket.socket, monotonic: Callable[[], float], limit: float) -> bytes:
     """Up to a newline, byte for byte beyond it nothing: what follows belongs to the far end."""
+    until = monotonic() + limit
     line = bytearray()
     while not line.endswith(b"\n"):
-        chunk = sock.recv(1)
-        if not chunk or len(line) >= MAX_RELAY_LINE:
-            raise AgentError(ErrorCode.BAD_MESSAGE, "the relay request does not end")
+        left = until - monotonic()
+        if left <= 0 or len(line) >= MAX_RELAY_LINE:
+            raise AgentError(ErrorCode.BAD_MESSAGE, _NO_LINE)
+        sock.settimeout(left)
+        try:
+            chunk = sock.recv(1)
+        except socket.timeout:
+            chunk = b""
+        if not chunk:
+            raise AgentError(ErrorCode.BAD_MESSAGE, _NO_LINE)
         line += chunk
     return bytes(line)
 

@@ -13,7 +13,7 @@ import socket
 import zlib
 from typing import Any, Dict
 
-from xcat_aix_proto import MAX_REQUEST, OBJECT_ID, messages
+from xcat_aix_proto import MAX_REQUEST, OBJECT_ID, TRACE, messages, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.hardening import SERIALIZER, harden, ignore_environment
 
@@ -71,17 +71,23 @@ class _Daemon(server.Daemon):  # type: ignore[misc]  # Pyro5 has no types
         request = protocol.recv_stub(conn, [protocol.MSG_INVOKE])
         if request.flags & ~protocol.FLAGS_CORR_ID or request.serializer_id != _JSON:
             raise errors.ProtocolError("only plain calls in JSON are accepted")
-        data = json.dumps(self._answer(_call(request))).encode()
+        data = json.dumps(self._answer(_call(request), _trace(request))).encode()
         answer = protocol.SendingMessage(protocol.MSG_RESULT, 0, request.seq, _JSON, data)
         conn.send(answer.data)
 
-    def _answer(self, call: Dict[str, Any]) -> Any:
+    def _answer(self, call: Dict[str, Any], trace: str) -> Any:
         method = call["method"]
         if call["object"] == core.DAEMON_NAME and method == "get_metadata":
             return _METADATA
         if call["object"] != OBJECT_ID or method not in messages.METHODS:
             raise errors.ProtocolError("there is no such object or method")
-        return self._session.call(method, call["params"], call["kwargs"])
+        return self._session.call(method, call["params"], call["kwargs"], trace)
+
+
+def _trace(request: Any) -> str:
+    """Which request of the caller this is part of, as an annotation says; empty if none does."""
+    data = request.annotations.get(TRACE)
+    return "" if data is None else names.trace(bytes(data).decode("ascii"))
 
 
 def _call(request: Any) -> Dict[str, Any]:

@@ -1,24 +1,27 @@
-"""The wrapper of one job: ``python -m xcat_aix_agent.runjob DIRECTORY``.
+"""The wrapper of one job: ``python -m xcat_aix_agent.runjob DIRECTORY PLACE``.
 
-Runs in a session of its own and outlives the agent.  Holds the job's lock, performs the operation,
+``PLACE`` is a :class:`.jobs.Place` as JSON: the agent's settings.  Runs in a session of its own and outlives the agent.  Holds the job's lock, performs the operation,
 records the outcome.  Imports no network code.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from xcat_aix_proto import codec
+from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.jobs import Outcome
 
 from .clock import SystemClock
 from .host import Host
-from .jobs import Job, Spec
+from .jobs import Job, Place, Spec
 from .perform import cancelled_outcome, perform
-from .shell import Subprocesses
+from .shell import Subprocesses, make_private
 
 _ATTEMPTS, _PAUSE = 100, 0.02
 
@@ -31,8 +34,9 @@ def _cancel(_number: int, _frame: Any) -> NoReturn:
     raise _Cancelled
 
 
-def main(directory: str) -> int:
+def main(directory: str, place: str) -> int:
     """Work on the job in ``directory`` unless somebody does or did; 0, or 1 if it is not recorded."""
+    make_private()
     job, clock = Job(Path(directory)), SystemClock()
     # Somebody who looks whether the lock is held holds it for a moment.
     for _ in range(_ATTEMPTS):
@@ -41,12 +45,16 @@ def main(directory: str) -> int:
         clock.sleep(_PAUSE)
     else:
         return 0
-    spec = job.spec()
+    try:
+        spec = job.spec()
+    except AgentError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     if job.is_started or job.is_exited or clock.now().timestamp() > spec.deadline:
         return 0
     signal.signal(signal.SIGTERM, _cancel)
     try:
-        outcome = _work(job, spec)
+        outcome = _work(job, spec, codec.from_wire(Place, json.loads(place)))
     except _Cancelled:
         outcome = cancelled_outcome()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -54,16 +62,16 @@ def main(directory: str) -> int:
     return 0
 
 
-def _work(job: Job, spec: Spec) -> Outcome:
+def _work(job: Job, spec: Spec, place: Place) -> Outcome:
     job.start(os.getpid())
     host = Host(
-        node=spec.node,
-        commands=Subprocesses(spec.path, job.record_group),
-        root=Path(spec.root),
-        postscripts=spec.postscripts,
+        node=place.node,
+        commands=Subprocesses(place.path, job.record_group),
+        root=Path(place.root),
+        postscripts=place.postscripts,
     )
-    return perform(spec, host, lambda text: job.report(text, host.clock, spec.max_log))
+    return perform(spec, host, lambda text: job.report(text, host.clock, place.max_log))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2]))

@@ -7,6 +7,7 @@ to a management node (see :mod:`.store`).
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Protocol
 
 import xcat_aix_proto
+from xcat_aix_proto import codec
 
 from . import shell
 from .clock import Clock
 from .host import Host
-from .jobs import Job, Spec
+from .jobs import Job, Place, Spec
 from .perform import perform
 
 #: Seconds a cancelled wrapper gets to clean up before it is killed with its command.
@@ -50,14 +52,16 @@ class Runner(Protocol):
 class Detached:
     """Each job in a wrapper process (:mod:`.runjob`) with a session of its own."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, place: Place) -> None:
         self._clock = clock
+        self._place = place
 
-    def start(self, job: Job, spec: Spec) -> None:
+    def start(self, job: Job, spec: Spec) -> None:  # noqa: ARG002 - see Runner
         """See :meth:`Runner.start`."""
         argv = [sys.executable, "-m", "xcat_aix_agent.runjob", str(job.path)]
+        argv.append(json.dumps(codec.to_wire(self._place)))
         environment = {
-            "PATH": spec.path,
+            "PATH": self._place.path,
             "PYTHONPATH": _source_roots(),
             "PYTHONUTF8": "1",
             "LC_ALL": "C",
@@ -111,8 +115,9 @@ class Inline:
     Nothing is flushed to disk, and jobs end with the process.
     """
 
-    def __init__(self, host: Callable[[Spec], Host]) -> None:
+    def __init__(self, host: Callable[[], Host], max_log: int) -> None:
         self._host = host
+        self._max_log = max_log
         self._changed = threading.Condition()
         self._running: Dict[str, threading.Event] = {}
         self._abandoned = False
@@ -127,26 +132,26 @@ class Inline:
         threading.Thread(target=self._work, args=(job, spec), name=name, daemon=True).start()
 
     def _work(self, job: Job, spec: Spec) -> None:
-        host = self._host(spec)
+        host = self._host()
         try:
             job.start(os.getpid())
             outcome = perform(
-                spec, host, lambda text: self._report(job, text, spec), self._running[job.job_id]
+                spec, host, lambda text: self._report(job, text), self._running[job.job_id]
             )
             if not self._abandoned:
                 job.finish(outcome)
         except OSError as error:
             # As in a wrapper: without a result the job is lost, and a probe decides.
-            self._report(job, f"cannot record the job: {error}", spec)
+            self._report(job, f"cannot record the job: {error}")
         finally:
             with self._changed:
                 self._running.pop(job.job_id, None)
                 self._changed.notify_all()
 
-    def _report(self, job: Job, text: str, spec: Spec) -> None:
+    def _report(self, job: Job, text: str) -> None:
         if self._abandoned:
             return
-        job.report(text, self._host(spec).clock, spec.max_log)
+        job.report(text, self._host().clock, self._max_log)
         with self._changed:
             self._changed.notify_all()
 

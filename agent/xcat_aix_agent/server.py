@@ -1,8 +1,9 @@
 """The agent as a server: listens, authenticates each peer in a thread of its own, serves it.
 
-The way of a connection: the acceptor hands it over; its thread does the TLS handshake with our own
+The way of a connection: the acceptor hands it over when it says something; its thread does the TLS handshake with our own
 context under a time limit, reads the peer's identity from its certificate, and then serves calls or
-relays bytes, as the peer chose by ALPN.  Owns: the life of the agent's parts.  Must not: know what a
+relays bytes, as the peer chose by ALPN.  While it is open it is looked at again and again: a peer that
+may not be here any more, or has been here too long, is hung up on.  Owns: the life of the agent's parts.  Must not: know what a
 call means.
 """
 
@@ -18,28 +19,38 @@ from typing import Any, List, Optional, Tuple
 from xcat_aix_proto import ALPN_RELAY, ALPN_RPC
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
+from xcat_aix_proto.operations import Right
 
-from . import operations, relay, rpc
+from . import operations, ownership, relay, rpc
 from .acceptor import Acceptor
 from .clock import Clock, SystemClock
 from .config import AgentConfig
 from .host import Host
-from .jobs import Spec
+from .jobs import Place, Spec
 from .peers import Peer, Peers
 from .policy import Policy
 from .quiet import QuietLog
 from .runners import Detached, Inline, Runner
-from .service import Service, Session
+from .service import Service, Session, Turns
 from .shell import Commands, Subprocesses
-from .store import JobStore, Limits, Place
+from .store import JobStore, Limits
 from .tls import Contexts, TlsError
+from .trust import Standing, Trust
 
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 128
 
+#: Bytes of what is no TLS that are read before the connection is closed, so that it ends politely.
+_MOST_GARBAGE = 65536
+
 #: Seconds a refused peer gets to read why (the TLS alert).
 _LAST_WORDS = 0.5
+
+#: The first byte of every TLS connection (a handshake record, RFC 8446, section 5.1).
+_TLS = b"\x16"
+
+_WANTED = {ALPN_RPC: Right.READ, ALPN_RELAY: Right.OPERATE}
 
 
 class AgentServer:
@@ -66,28 +77,32 @@ class AgentServer:
         self._owns_acceptor = acceptor is None
         self._listeners: List[socket.socket] = []
         self._contexts = Contexts(config)
-        self._peers = Peers(config.max_handshakes, config.max_connections)
-        self._refusals = QuietLog(_log, self._clock)
+        self._peers = Peers(
+            config.max_handshakes, config.max_connections, config.max_peer_connections
+        )
+        # Two, so that who is nobody cannot silence what is said of those who are somebody.
+        self._strangers, self._refusals = (QuietLog(_log, self._clock) for _ in range(2))
         self._sync = runner != "inline"
         self._runner = self._make_runner(runner)
         store = self._make_store()
         store.on_lost = self._recover
-        host = self._host()
-        self.service = Service(config, host, store, Policy(config.policy))
+        host, policy = self._host(), Policy(config.policy)
+        turns = Turns(config.max_peer_queries)
+        self.service = Service(config, host, store, policy, self._refusals, turns)
+        self._trust = Trust(config, policy, self._clock)
         self._relay = relay.Relay(host, config.relay_ports or (config.port,))
 
     def _make_runner(self, kind: str) -> Runner:
         if kind == "detached":
-            return Detached(self._clock)
+            return Detached(self._clock, place_of(self.config))
         if kind == "inline":
-            return Inline(lambda _spec: self._host())
+            return Inline(self._host, self.config.max_job_log)
         raise ValueError(f"there is no runner {kind!r}")
 
     def _make_store(self) -> JobStore:
         config = self.config
-        limits = Limits(config.max_jobs, config.max_running, config.max_job_log, config.keep_jobs)
-        place = Place(config.node, str(config.root), config.path, config.postscripts)
-        return JobStore(config.jobs, self._runner, self._clock, limits, place, sync=self._sync)
+        limits = Limits(config.max_jobs, config.max_running, config.keep_jobs)
+        return JobStore(config.jobs, self._runner, self._clock, limits, sync=self._sync)
 
     def _host(self) -> Host:
         config = self.config
@@ -113,10 +128,11 @@ class AgentServer:
     def start(self) -> None:
         """Take up the jobs and listen; returns at once.
 
-        Raises :class:`TlsError`, :class:`AgentError` (the jobs directory) or :class:`OSError` (an
-        address cannot be listened at), and then nothing is left open.
+        Raises :class:`TlsError`, :class:`ownership.OwnershipError`, :class:`AgentError` (the jobs
+        directory) or :class:`OSError` (an address cannot be listened at), and then nothing is left open.
         """
         self._contexts.get()
+        check_directories(self.config)
         self.service.store.recover()
         try:
             for address in self.config.addresses:
@@ -125,8 +141,15 @@ class AgentServer:
             for listener in self._listeners:
                 listener.close()
             raise
+        config = self.config
         for listener in self._listeners:
-            self._acceptor.add(listener, self._accepted)
+            self._acceptor.add(
+                listener,
+                self._accepted,
+                places=config.max_handshakes,
+                patience=config.handshake_timeout,
+            )
+        self._acceptor.watch(self.look_after_peers)
 
     @property
     def addresses(self) -> Tuple[Tuple[str, int], ...]:
@@ -137,8 +160,19 @@ class AgentServer:
         """Notice lost jobs that nobody asks about, and mend what they left; call it now and then."""
         self.service.store.settle()
 
+    def look_after_peers(self) -> None:
+        """Hang up on those who may not be here any more; called every second, raises nothing."""
+        config = self.config
+        now = self._clock.monotonic()
+        for peer in self._peers.late(now, config.handshake_timeout, config.connection_life):
+            peer.hang_up()
+        for peer, standing, reason in self._peers.dubious(self._trust.problem):
+            self._refusals.warning("hung up on %s at %s: %s", standing.identity, peer.name, reason)
+            peer.hang_up()
+
     def stop(self, wait: float = 5.0, *, abandon: bool = False) -> None:
         """Listen no more, end all connections; ``abandon`` also drops inline jobs, as a kill would."""
+        self._acceptor.unwatch(self.look_after_peers)
         for listener in self._listeners:
             self._acceptor.remove(listener)
         self._listeners.clear()
@@ -150,7 +184,11 @@ class AgentServer:
     # One connection.
 
     def _accepted(self, sock: socket.socket, address: Any) -> None:
-        peer = Peer(sock, f"{address[0]}:{address[1]}")
+        now = self._clock.monotonic()
+        peer = Peer(sock, f"{address[0]}:{address[1]}", address[0], now)
+        if not self._speaks_tls(peer):
+            peer.close()
+            return
         self._peers.add(peer)
         thread = threading.Thread(
             target=self._attend, args=(peer,), name=f"peer {peer.name}", daemon=True
@@ -161,6 +199,17 @@ class AgentServer:
             self._refuse(peer, "no thread is left")
             self._peers.remove(peer)
             peer.close()
+
+    def _speaks_tls(self, peer: Peer) -> bool:
+        """Whether what has arrived begins as TLS does: nothing else is worth a thread."""
+        try:
+            first = peer.sock.recv(1, socket.MSG_PEEK)
+            if first not in (_TLS, b""):
+                self._refuse(peer, "it does not speak TLS")
+                peer.sock.recv(_MOST_GARBAGE)
+        except OSError:
+            return False
+        return first == _TLS
 
     def _attend(self, peer: Peer) -> None:
         try:
@@ -174,22 +223,48 @@ class AgentServer:
             peer.close()
 
     def _refuse(self, peer: Peer, reason: str) -> None:
-        self._refusals.warning("refused %s: %s", peer.name, reason)
+        self._strangers.warning("refused %s: %s", peer.name, reason)
 
     def _serve(self, peer: Peer) -> None:
+        authority = self._trust.authority()
         sock = self._handshake(peer)
-        identity = Identity.of_certificate(sock.getpeercert())
+        if sock.session_reused:
+            # Its certificate was not looked at, nor the list.  OpenSSL keeps sessions of TLS 1.2 without
+            # tickets, and Python cannot tell it not to.
+            raise AgentError(
+                ErrorCode.NOT_AUTHENTICATED, "it resumed a session; it must begin anew"
+            )
+        certificate = sock.getpeercert() or {}
+        identity = Identity.of_certificate(certificate)
         if identity.role is not Role.MN:
             text = f"{identity} is not a management node"
             raise AgentError(ErrorCode.WRONG_PEER, text)
-        session = Session(self.service, identity, lambda: self._let_in(peer))
-        protocol = sock.selected_alpn_protocol()
-        if protocol == ALPN_RPC:
-            self._serve_calls(peer, identity, session)
-        elif protocol == ALPN_RELAY:
-            self._relay.serve(sock, session, lambda: self._let_in(peer))
-        else:
+        protocol = sock.selected_alpn_protocol() or ""
+        if protocol not in _WANTED:
             raise AgentError(ErrorCode.BAD_MESSAGE, "it asked for no protocol of ours (ALPN)")
+        standing = self._trust.standing(certificate, identity, authority, _WANTED[protocol])
+        session = Session(self.service, identity, peer.name, lambda: self._let_in(peer, standing))
+        if protocol == ALPN_RPC:
+            rpc.serve(peer.sock, session)
+            if session.refused is not None:
+                self._turned_away(session, session.refused)
+        else:
+            self._serve_relay(peer, sock, session, standing)
+
+    def _serve_relay(
+        self, peer: Peer, sock: ssl.SSLSocket, session: Session, standing: Standing
+    ) -> None:
+        try:
+            self._relay.serve(
+                sock, session, lambda: self._let_in(peer, standing), self.config.handshake_timeout
+            )
+        except AgentError as error:
+            self._turned_away(session, error)
+            peer.let_read(_LAST_WORDS)
+
+    def _turned_away(self, session: Session, error: AgentError) -> None:
+        """A management node that was told why it is not served."""
+        self._refusals.warning("refused %s: %s", session.whom, error.message)
 
     def _handshake(self, peer: Peer) -> ssl.SSLSocket:
         sock = peer.sock
@@ -206,14 +281,26 @@ class AgentServer:
             raise
         return secure
 
-    def _let_in(self, peer: Peer) -> None:
-        self._peers.establish(peer)
+    def _let_in(self, peer: Peer, standing: Standing) -> None:
+        self._trust.check(standing)
+        self._peers.establish(peer, standing, self._clock.monotonic())
         peer.sock.settimeout(self.config.idle_timeout)
 
-    def _serve_calls(self, peer: Peer, identity: Identity, session: Session) -> None:
-        rpc.serve(peer.sock, session)
-        if session.refused is not None:
-            self._refuse(peer, f"{identity}: {session.refused.message}")
+
+def place_of(config: AgentConfig) -> Place:
+    """What the wrapper of a job is told."""
+    return Place(config.node, str(config.root), config.path, config.postscripts, config.max_job_log)
+
+
+def check_directories(config: AgentConfig) -> None:
+    """Raises :class:`ownership.OwnershipError` if others could change what is run, or for whom.
+
+    A policy that is not there yet is none of that: nobody is served until it is.
+    """
+    ownership.check_file(config.policy)
+    ownership.check_directory(config.jobs)
+    ownership.check_directory(config.root)
+    ownership.check_directory(config.root / config.postscripts.lstrip("/"))
 
 
 def _listen(address: str, port: int) -> socket.socket:

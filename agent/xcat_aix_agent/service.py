@@ -6,9 +6,11 @@ exception.  Must not: know sockets or Pyro5.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+import threading
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from xcat_aix_proto import PROTOCOL_VERSIONS, codec, messages
 from xcat_aix_proto import operations as proto
@@ -20,6 +22,7 @@ from . import __version__, operations
 from .config import AgentConfig
 from .host import Host, LimitedCommands
 from .policy import Policy
+from .quiet import QuietLog
 from .store import JobStore
 
 _log = logging.getLogger(__name__)
@@ -31,6 +34,39 @@ ANSWER_LIMIT = 90.0
 MAX_LIMIT = 86400.0
 
 
+#: Seconds for which a query waits while its management node has too many under way.
+TURN_LIMIT = 5.0
+
+
+class Turns:
+    """So many things at once for each peer.  Safe for use by several threads."""
+
+    def __init__(self, most: int, wait: float = TURN_LIMIT) -> None:
+        self._most = most
+        self._wait = wait
+        self._taken: Dict[Identity, int] = {}
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def of(self, peer: Identity) -> Iterator[None]:
+        """One of the peer's turns; raises ``BUSY`` if none becomes free in time."""
+        with self._changed:
+            if not self._changed.wait_for(
+                lambda: self._taken.get(peer, 0) < self._most, self._wait
+            ):
+                text = f"this agent works on {self._most} queries of {peer} already"
+                raise AgentError(ErrorCode.BUSY, text)
+            self._taken[peer] = self._taken.get(peer, 0) + 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken[peer] -= 1
+                if not self._taken[peer]:
+                    del self._taken[peer]
+                self._changed.notify_all()
+
+
 @dataclasses.dataclass(frozen=True)
 class Service:
     """The agent behind its connections."""
@@ -39,6 +75,8 @@ class Service:
     host: Host
     store: JobStore
     policy: Policy
+    refusals: QuietLog
+    turns: Turns
 
     def limited_host(self, job_id: str = "") -> Host:
         """The host for one query or probe; ``job_id`` is the job a probe asks about."""
@@ -50,32 +88,49 @@ class Service:
 
 
 class Session:
-    """One authenticated connection.  ``on_hello`` is called when the peer was let in.
+    """One authenticated connection from ``source``.  ``on_hello`` is called when the peer was let in.
 
     Rights are looked up at every call, so that a change of the policy holds at once.
     """
 
     def __init__(
-        self, service: Service, peer: Identity, on_hello: Callable[[], None] = lambda: None
+        self,
+        service: Service,
+        peer: Identity,
+        source: str,
+        on_hello: Callable[[], None] = lambda: None,
     ) -> None:
         self._service = service
         self.peer = peer
+        self._source = source
+        self._trace = ""
         self._on_hello = on_hello
         self._greeted = False
         #: Set when the connection must end after the answer.
         self.refused: Optional[AgentError] = None
 
-    def call(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Dict[str, Any]:
-        """The envelope that answers one remote call."""
+    def call(
+        self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any], trace: str = ""
+    ) -> Dict[str, Any]:
+        """The envelope that answers one remote call, which is part of the peer's request ``trace``."""
+        self._trace = trace
         try:
             return messages.ok(self._answer(method, args, kwargs))
         except AgentError as error:
             if not self._greeted:
                 self.refused = error
+            elif error.code in _LOGGED or method == "submit":
+                text = "refused %s of %s: %s"
+                self._service.refusals.warning(text, method, self.whom, error.message)
             return messages.failed(error)
         except Exception as error:  # noqa: BLE001 - the outer boundary of a call
             _log.exception("internal error in %s for %s", method, self.peer)
             return messages.failed(AgentError(ErrorCode.INTERNAL, f"internal error: {error!r}"))
+
+    @property
+    def whom(self) -> str:
+        """Who asks, from where, as part of what: for the log."""
+        return f"{self.peer} at {self._source}, trace {self._trace or '-'}"
 
     def _answer(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         handler, types = _METHODS[method]
@@ -93,7 +148,11 @@ class Session:
         granted = self._service.policy.right_of(self.peer)
         if granted is None or granted < right:
             had = "nothing" if granted is None else granted.name.lower()
-            text = f"{self.peer} needs the right {right.name.lower()} here and has {had}"
+            # Where to mend it is told: the peer is a management node with a certificate of our authority.
+            text = (
+                f"{self.peer} needs the right {right.name.lower()} here and has {had}; allow it in"
+                f" {self._service.policy.path} on {self._service.config.node}"
+            )
             raise AgentError(ErrorCode.NOT_ALLOWED, text)
         return granted
 
@@ -124,12 +183,14 @@ class Session:
 
     def _query(self, data: Mapping[str, Any]) -> Any:
         operation = self._allowed(data)
-        return operations.query(operation, self._service.limited_host())
+        with self._service.turns.of(self.peer):
+            return operations.query(operation, self._service.limited_host())
 
     def _probe(self, data: Mapping[str, Any], job_id: str) -> Any:
         operation = proto.from_wire(data)
         self._require(Right.READ)
-        return operations.probe(operation, self._service.limited_host(job_id))
+        with self._service.turns.of(self.peer):
+            return operations.probe(operation, self._service.limited_host(job_id))
 
     def _submit(self, job_id: str, data: Mapping[str, Any], limit: float) -> Any:
         operation = self._allowed(data)
@@ -137,7 +198,12 @@ class Session:
             raise AgentError(ErrorCode.BAD_OPERATION, f"{operation.kind} is a query, not a job")
         if not 0 < limit <= MAX_LIMIT:
             raise AgentError(ErrorCode.BAD_MESSAGE, f"{limit!r} is not a time limit for a job")
-        return self._service.store.submit(job_id, operation, float(limit), str(self.peer))
+        status = self._service.store.submit(
+            job_id, operation, float(limit), str(self.peer), self._trace
+        )
+        text = "job %s (%s) submitted by %s: %s"
+        _log.info(text, status.job_id, status.kind, self.whom, status.state.value)
+        return status
 
     def _follow(self, job_id: str, after_seq: int, wait: float) -> Any:
         self._require(Right.READ)
@@ -149,7 +215,9 @@ class Session:
 
     def _cancel(self, job_id: str) -> Any:
         self._require(Right.OPERATE)
-        return self._service.store.cancel(job_id)
+        status = self._service.store.cancel(job_id)
+        _log.info("job %s cancelled by %s", job_id, self.whom)
+        return status
 
     def _jobs(self) -> Any:
         self._require(Right.READ)
@@ -160,6 +228,9 @@ class Session:
         self._require(operation.right)
         return operation
 
+
+#: Refusals that are logged whatever was asked.
+_LOGGED = frozenset({ErrorCode.NOT_ALLOWED, ErrorCode.BUSY})
 
 _NUMBER = (int, float)
 #: Method -> handler and the types of its arguments.

@@ -18,6 +18,8 @@ from typing import IO, Callable, List, Mapping, Optional, Protocol, Sequence, Tu
 
 from xcat_aix_proto.errors import AgentError, ErrorCode
 
+from .files import NO_FOLLOW
+
 #: Where AIX keeps its commands, and NIM its methods (specs/snmove.md, section 4 step 5).
 DEFAULT_PATH = "/usr/bin:/usr/sbin:/etc:/sbin:/usr/lpp/bos.sysmgt/nim/methods"
 
@@ -34,8 +36,17 @@ LINGER = 0.2
 #: Stands for the process group of a command that is being started.
 STARTING = 0
 
+#: What the agent's own files are kept from: everybody else; and what commands get, which make files
+#: for others to read.
+PRIVATE, USUAL = 0o077, 0o022
+
 _TICK = 0.1
 _CHUNK = 65536
+
+
+def make_private() -> None:
+    """From now on nobody else may read what this process creates; commands get the usual mask."""
+    os.umask(PRIVATE)
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class Commands(Protocol):
         env: Optional[Mapping[str, str]] = None,
         input: Optional[str] = None,  # noqa: A002 - named as in subprocess
     ) -> Completed:
-        """Run ``argv`` for at most ``timeout`` seconds, ``env`` added to the environment.
+        """Run ``argv`` for at most ``timeout`` seconds, ``env`` added to the environment of its own.
 
         Raises :class:`AgentError`: ``NOT_FOUND`` (no such program, see :func:`not_found`),
         ``TIMED_OUT`` (see :func:`timed_out`), ``COMMAND_FAILED`` (it could not be run at all).
@@ -141,7 +152,9 @@ class Subprocesses:
                 stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**self._environment, **(env or {})},
+                env={**(env or {}), **self._environment},
+                cwd="/",
+                umask=USUAL,
                 start_new_session=True,
             )
         except FileNotFoundError:
@@ -157,7 +170,8 @@ def start_detached(argv: Sequence[str], environment: Mapping[str, str], log: Pat
 
     It outlives this process; its output is appended to the file ``log``.
     """
-    with open(log, "ab") as output:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_FOLLOW
+    with open(os.open(log, flags, 0o600), "ab") as output:
         process = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
@@ -165,6 +179,7 @@ def start_detached(argv: Sequence[str], environment: Mapping[str, str], log: Pat
             stderr=output,
             env=dict(environment),
             cwd="/",
+            umask=PRIVATE,
             start_new_session=True,
         )
     _children.append(process)

@@ -16,7 +16,7 @@ from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate
 from xcat_aix_proto.operations import Operation, to_wire
 
-from . import files, jobs
+from . import files, jobs, ownership
 from .clock import Clock, stamp
 from .jobs import Job, Spec
 from .runners import Runner
@@ -34,22 +34,11 @@ _MOMENT = 0.02
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a store: jobs kept, jobs running, bytes of events per job, seconds to keep."""
+    """Bounds of a store: jobs kept, jobs running, seconds to keep."""
 
     kept: int
     running: int
-    log: int
     keep: float
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a job's wrapper must know of this host; see :class:`xcat_aix_agent.jobs.Spec`."""
-
-    node: str
-    root: str
-    path: str
-    postscripts: str
 
 
 class JobStore:
@@ -61,7 +50,6 @@ class JobStore:
         runner: Runner,
         clock: Clock,
         limits: Limits,
-        place: Place,
         *,
         sync: bool = True,
     ) -> None:
@@ -69,7 +57,6 @@ class JobStore:
         self._runner = runner
         self._clock = clock
         self._limits = limits
-        self._place = place
         self._sync = sync
         self._lock = threading.Lock()
         self._open: Dict[str, Spec] = {}
@@ -80,13 +67,19 @@ class JobStore:
         self.on_lost: Callable[[Spec], None] = lambda _spec: None
 
     def recover(self) -> None:
-        """After a start: sweep up, and go on with what was accepted and never started."""
+        """After a start: sweep up, and go on with what was accepted and never started.
+
+        Raises ``INTERNAL`` if somebody else could have put a job here, and then none is started.
+        """
+        self.check_owner()
         with files.disk_errors(f"use the directory {self._directory}"):
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             for entry in sorted(self._directory.iterdir()):
                 if entry.name.startswith("."):
                     jobs.remove(entry)
         with self._lock:
+            for entry in self._directory.iterdir():
+                self._job(entry.name).check_owner()
             found = self._jobs()
             self._count = len(found)
             for job in found:
@@ -97,6 +90,13 @@ class JobStore:
                 if not self._job(job_id).is_started:
                     self._runner.start(self._job(job_id), spec)
 
+    def check_owner(self) -> None:
+        """Raises ``INTERNAL`` if somebody else could put jobs into the directory."""
+        try:
+            ownership.check_directory(self._directory)
+        except ownership.OwnershipError as error:
+            raise AgentError(ErrorCode.INTERNAL, str(error)) from None
+
     def settle(self) -> None:
         """Notice which jobs are over; what lost ones left half done is mended."""
         with self._lock:
@@ -104,7 +104,9 @@ class JobStore:
 
     # Operations of the protocol.
 
-    def submit(self, job_id: str, operation: Operation, limit: float, by: str) -> JobStatus:
+    def submit(
+        self, job_id: str, operation: Operation, limit: float, by: str, trace: str = ""
+    ) -> JobStatus:
         """Accept a job once: again with the same operation it is the same job.
 
         Raises ``JOB_CONFLICT`` (the id was used for something else), ``JOB_LIMIT``, ``BUSY`` (a job
@@ -116,7 +118,7 @@ class JobStore:
             known = self._known(job, operation)
             if not known:
                 self._check_limits(operation)
-                spec = self._spec(job_id, operation, limit, by)
+                spec = self._spec(job_id, operation, limit, by, trace)
                 with files.disk_errors(f"accept the job {job_id}"):
                     job.accept(spec)
                 self._open[job_id] = self._specs[job_id] = spec
@@ -221,18 +223,14 @@ class JobStore:
             raise AgentError(ErrorCode.JOB_CONFLICT, text)
         return True
 
-    def _spec(self, job_id: str, operation: Operation, limit: float, by: str) -> Spec:
+    def _spec(self, job_id: str, operation: Operation, limit: float, by: str, trace: str) -> Spec:
         return Spec(
             job_id=job_id,
             operation=_plain(operation),
             limit=limit,
             by=by,
             accepted=stamp(self._clock.now()),
-            node=self._place.node,
-            root=self._place.root,
-            path=self._place.path,
-            postscripts=self._place.postscripts,
-            max_log=self._limits.log,
+            trace=trace,
         )
 
     def _start(self, job: Job) -> None:

@@ -15,9 +15,10 @@ from xcat_aix_proto import ALPN_RELAY, ALPN_RPC
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.identity import Identity
 
+from . import files, ownership
 from .config import AgentConfig
 
-_Stamp = Tuple[Tuple[str, int, int, int], ...]
+_Stamp = Tuple[files.Stamp, ...]
 
 
 class TlsError(Exception):
@@ -45,15 +46,19 @@ class Contexts:
 
 
 def _stamp(config: AgentConfig) -> _Stamp:
-    found = []
-    for path in (config.certificate, config.ca, config.crl):
-        if path is not None:
-            try:
-                state = path.stat()
-            except OSError as error:
-                raise _unusable(path, error) from None
-            found.append((str(path), state.st_mtime_ns, state.st_size, state.st_ino))
-    return tuple(found)
+    paths = (config.certificate, config.ca, config.crl)
+    return tuple(files.stamp(path) for path in paths if path is not None)
+
+
+def check_files(config: AgentConfig) -> None:
+    """Raises :class:`TlsError` if somebody else could change one of the files, or read our key."""
+    try:
+        ownership.check_file(config.certificate, secret=True)
+        ownership.check_file(config.ca)
+        if config.crl is not None:
+            ownership.check_file(config.crl)
+    except ownership.OwnershipError as error:
+        raise TlsError(str(error)) from None
 
 
 def _unusable(path: Path, error: OSError) -> TlsError:
@@ -62,11 +67,13 @@ def _unusable(path: Path, error: OSError) -> TlsError:
 
 def make_context(config: AgentConfig) -> ssl.SSLContext:
     """A fresh context from the files; raises :class:`TlsError`."""
+    check_files(config)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
-    # Without tickets no session outlives the certificate check that allowed it.
+    # A resumed session skips the certificate's check and the revocation list (specs/trust-facts.md,
+    # section 0).  The server refuses what is resumed all the same.
     context.num_tickets = 0
     context.set_alpn_protocols([ALPN_RPC, ALPN_RELAY])
     _load(config.certificate, lambda path: context.load_cert_chain(path, password=_no_password))

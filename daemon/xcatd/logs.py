@@ -32,6 +32,11 @@ def request_id(text: str) -> Iterator[None]:
         _request_id.reset(token)
 
 
+def current_request_id() -> str:
+    """The id of the request being served, ``-`` outside of one."""
+    return _request_id.get()
+
+
 class AddRequestId(logging.Filter):
     """Puts the id of the request being served on every record."""
 

@@ -34,3 +34,7 @@ MAX_RELAY_LINE = 4096
 
 #: Upper bound, in seconds, of one ``follow`` call: the agent answers at least this often.
 MAX_FOLLOW = 10.0
+
+#: Annotation of a call (four characters, Pyro5) that names the caller's request it is part of
+#: (:func:`.names.trace`), for the agent's log.  An agent that does not know it passes over it.
+TRACE = "TRCE"

@@ -10,6 +10,8 @@ from __future__ import annotations
 import enum
 from typing import Any, Dict, Mapping
 
+from . import bounds
+
 
 class ErrorCode(enum.IntEnum):
     """Numbers are stable: scripts and stored journals rely on them."""
@@ -53,14 +55,16 @@ class AgentError(Exception):
         self.detail = detail
 
     def to_wire(self) -> Dict[str, Any]:
-        """The error as plain data."""
-        return {"code": int(self.code), "message": self.message, "detail": self.detail}
+        """The error as plain data; texts are bounded (:mod:`.bounds`)."""
+        message, detail = bounds.line(self.message), bounds.block(self.detail)
+        return {"code": int(self.code), "message": message, "detail": detail}
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> AgentError:
-        """The inverse of :meth:`to_wire`; an unknown number becomes ``INTERNAL``."""
+        """The inverse of :meth:`to_wire`; an unknown number becomes ``INTERNAL``, long texts are cut."""
         try:
             code = ErrorCode(int(data.get("code", ErrorCode.INTERNAL)))
         except (TypeError, ValueError):
             code = ErrorCode.INTERNAL
-        return cls(code, str(data.get("message", "no reason given")), str(data.get("detail", "")))
+        message, detail = data.get("message", "no reason given"), data.get("detail", "")
+        return cls(code, bounds.line(str(message)), bounds.block(str(detail)))

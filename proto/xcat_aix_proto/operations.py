@@ -10,11 +10,14 @@ from __future__ import annotations
 import enum
 import functools
 import ipaddress
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Dict, Mapping, Optional, Tuple, Type
+from dataclasses import dataclass
+from typing import Any, Callable, ClassVar, Dict, Mapping, Optional, Tuple, Type
 
 from . import codec, names
 from .errors import AgentError, ErrorCode
+
+#: Postscripts of one operation.
+MAX_SCRIPTS = 256
 
 
 class Right(enum.IntEnum):
@@ -27,7 +30,12 @@ class Right(enum.IntEnum):
 
 def _address(value: str) -> None:
     if not _is_address(value):
-        raise AgentError(ErrorCode.BAD_NAME, f"{value!r} is not an IP address")
+        raise AgentError(ErrorCode.BAD_NAME, f"{value!r:.80} is not an IP address")
+
+
+def _host(value: str) -> None:
+    if not _is_address(value):
+        names.host_name(value)
 
 
 def _is_address(value: object) -> bool:
@@ -98,8 +106,7 @@ class RepointClient(Operation):
 
     def __post_init__(self) -> None:
         names.nim_name(self.nim_name)
-        if not _is_address(self.master):
-            names.host_name(self.master)
+        _host(self.master)
 
 
 @dataclass(frozen=True)
@@ -169,9 +176,10 @@ class SetDumpDevice(Operation):
 
     def __post_init__(self) -> None:
         _address(self.server)
-        for value in (self.target, self.lun):
-            if not value or any(c.isspace() or ord(c) < 32 for c in value):
-                raise AgentError(ErrorCode.BAD_NAME, f"{value!r} is not a dump target or LUN id")
+        names.dump_target(self.target)
+        names.lun_id(self.lun)
+        if not 0 < self.port < 65536:
+            raise AgentError(ErrorCode.BAD_NAME, f"{self.port} is not a port")
         if self.configdump not in ("selective", "full", "none"):
             raise AgentError(ErrorCode.BAD_NAME, f"{self.configdump!r} is not a configdump value")
 
@@ -180,25 +188,35 @@ class SetDumpDevice(Operation):
 class RunPostscripts(Operation):
     """Run postscripts of this node, one after the other, stopping at none of them.
 
-    ``scripts`` are file names below the postscripts directory, each perhaps followed by arguments
-    (blank-separated, as in the postscripts table); ``environment`` is added to the agent's own.
+    ``scripts`` are names of files in the postscripts directory, each perhaps followed by arguments
+    (blank-separated, as in the postscripts table; :func:`.names.script` has the rule).  They find
+    ``master`` (the node's xcatmaster), ``node`` and ``site_master`` (``site.master``, empty if not set) in
+    their environment as MASTER, NODE and SITEMASTER; the rest of it is the agent's.
     """
 
-    kind: ClassVar[str] = "client.postscripts@1"
+    kind: ClassVar[str] = "client.postscripts@2"
     right: ClassVar[Right] = Right.OPERATE
 
     scripts: Tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    master: str
+    node: str
+    site_master: str = ""
 
     def __post_init__(self) -> None:
+        if len(self.scripts) > MAX_SCRIPTS:
+            text = f"{len(self.scripts)} postscripts, and {MAX_SCRIPTS} are allowed"
+            raise AgentError(ErrorCode.BAD_NAME, text)
         for script in self.scripts:
-            words = script.split()
-            if not words:
-                raise AgentError(ErrorCode.BAD_NAME, "an empty postscript name")
-            names.script_name(words[0])
-        for name, value in self.environment.items():
-            if not name.isidentifier() or "\0" in value:
-                raise AgentError(ErrorCode.BAD_NAME, f"{name!r} cannot be an environment variable")
+            names.script(script)
+        names.host_name(self.node)
+        _host(self.master)
+        if self.site_master:
+            _host(self.site_master)
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables the scripts get."""
+        found = {"MASTER": self.master, "NODE": self.node, "SITEMASTER": self.site_master}
+        return {name: value for name, value in found.items() if value}
 
 
 _ALL: Tuple[Type[Operation], ...] = (
@@ -228,6 +246,38 @@ def from_wire(data: Any) -> Operation:
     cls = BY_KIND.get(data["kind"]) if isinstance(data["kind"], str) else None
     if cls is None:
         raise AgentError(
-            ErrorCode.BAD_OPERATION, f"this version knows no operation {data['kind']!r}"
+            ErrorCode.BAD_OPERATION, f"this version knows no operation {data['kind']!r:.80}"
         )
     return codec.from_wire(cls, data["args"])
+
+
+def check_wire(data: Any) -> None:
+    """Raises ``BAD_MESSAGE`` unless ``data`` has the form of an operation, known here or not."""
+    if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
+        raise AgentError(ErrorCode.BAD_MESSAGE, "an operation must have 'kind' and 'args'")
+
+
+def from_stored(kind: str, args: Any) -> Operation:
+    """The operation of a stored plan, which may be older than this version; raises as :func:`from_wire`."""
+    read = FORMER.get(kind)
+    return from_wire({"kind": kind, "args": args}) if read is None else read(args)
+
+
+def _postscripts_1(args: Any) -> Operation:
+    """The environment was free text; planners put these three into it."""
+    if not isinstance(args, Mapping) or not isinstance(args.get("environment"), Mapping):
+        raise AgentError(
+            ErrorCode.BAD_MESSAGE, "client.postscripts@1 lacks the field 'environment'"
+        )
+    found = args["environment"]
+    now = {
+        "scripts": args.get("scripts"),
+        "master": found.get("MASTER"),
+        "node": found.get("NODE"),
+        "site_master": found.get("SITEMASTER", ""),
+    }
+    return codec.from_wire(RunPostscripts, now)
+
+
+#: Kinds that only older plans have, and how they are read; no agent is sent one.
+FORMER: Mapping[str, Callable[[Any], Operation]] = {"client.postscripts@1": _postscripts_1}

@@ -64,6 +64,7 @@ class CA:
         certificate = self._sign(subject, key, ca=False, uris=uris)
         plain = serialization.NoEncryption()
         private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, plain)
+        path.touch(0o600)
         path.write_bytes(certificate.public_bytes(_PEM) + private)
         return certificate.serial_number
 
@@ -252,6 +253,14 @@ class Site:
             client.close()
         for server in self.servers:
             server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _own_mask() -> Iterator[None]:
+    """The program sets the mask of its process, which here is that of the tests."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

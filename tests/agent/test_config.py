@@ -60,6 +60,8 @@ def test_values():
         (MINIMAL + "port = x\n", "port = x"),
         (MINIMAL + "max_jobs = 0\n", "at least 1"),
         (MINIMAL + "idle_timeout = nan\n", "idle_timeout = nan"),
+        (MINIMAL + "path = /usr/bin:\n", "absolute directories"),
+        (MINIMAL + "path = /usr/bin:.:/bin\n", "absolute directories"),
         (MINIMAL + "node = sn2\n", "already exists"),
         ("node = x\n", "cannot read x"),
     ],

@@ -20,9 +20,9 @@ CANCELLED, TIMED_OUT, BAD_NAME = 408, 405, 103
 XCATINFO = {"kind": "client.xcatinfo@1", "args": {"server": "10.0.0.1"}}
 
 
-def postscripts(*scripts, **environment):
-    args = {"scripts": list(scripts), "environment": environment}
-    return {"kind": "client.postscripts@1", "args": args}
+def postscripts(*scripts, master="10.0.0.1"):
+    args = {"scripts": list(scripts), "master": master, "node": "sn1"}
+    return {"kind": "client.postscripts@2", "args": args}
 
 
 def write_script(site, name, text, node="sn1"):
@@ -70,7 +70,7 @@ def lines_of(path: Path) -> int:
 
 def test_directory_reads_with_ls_and_cat(site, client):
     write_script(site, "hello", 'echo "to $MASTER"; echo oops >&2')
-    client.call("submit", "move-1.sn1", postscripts("hello a", MASTER="10.0.0.1"), 30)
+    client.call("submit", "move-1.sn1", postscripts("hello a"), 30)
     events, status = finish(client, "move-1.sn1")
     assert status["outcome"] == {"ok": True, "result": {"scripts": ["hello a"]}, "error": None}
     path = site.path / "jobs" / "sn1" / "move-1.sn1"
@@ -121,7 +121,7 @@ def test_one_job_of_a_kind_at_a_time(client, slow, error, until):
     until(lambda: lines_of(slow["ran"]) == 1)
     code, text = error(client.call("submit", "k", postscripts("other"), 30))
     assert code == BUSY
-    assert "job j (client.postscripts@1, for xcat-aix:mn:mn1)" in text
+    assert "job j (client.postscripts@2, for xcat-aix:mn:mn1)" in text
     assert "ok" in client.call("submit", "x", XCATINFO, 30)  # of another kind
     slow["go"].touch()
     finish(client, "j")

@@ -312,11 +312,12 @@ def test_dump_device_that_is_not_found_or_refused(host, commands):
 
 def test_postscripts_get_their_environment_and_arguments(host, commands):
     commands.programs.update(syslog=lambda _argv: "ok\n", setupntp=lambda _argv: (2, "", "bad\n"))
-    operation = proto.RunPostscripts(("setupntp", "syslog a b"), {"MASTER": "10.0.0.2"})
+    operation = proto.RunPostscripts(("setupntp", "syslog a b"), "10.0.0.2", "n1", "mn")
     error = fails(operation, host)
     assert error.message == "postscripts: setupntp ended with 2"
     assert commands.ran[-1] == (str(host.root / "xcatpost/syslog"), "a", "b")
-    assert commands.environments[-1] == {"MASTER": "10.0.0.2"}
+    wanted = {"MASTER": "10.0.0.2", "NODE": "n1", "SITEMASTER": "mn"}
+    assert commands.environments[-1] == wanted
 
 
 LSNIM = "master machines master\nn1 machines standalone\nsp resources spot\n"

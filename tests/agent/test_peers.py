@@ -148,6 +148,7 @@ def test_broken_or_missing_files_let_nobody_in_until_they_are_right(site, comman
     path.unlink()
     assert refused_in_tls_with(site, server, site.ca.pem)
     assert str(path) in caplog.text
+    path.touch(0o600)
     path.write_bytes(good)
     assert answers_quickly(site, server)
 

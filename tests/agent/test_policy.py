@@ -66,6 +66,8 @@ def test_two_management_nodes_use_one_agent(site, server, until):
         "[xcat-aix:mn:mn1]\nallow = read\nalow = operate\n",
         "[xcat-aix:sn:sn1]\nallow = read\n",
         "[mn1]\nallow = read\n",
+        "[DEFAULT]\nallow = admin\n[xcat-aix:mn:mn1]\n",
+        "[DEFAULT]\n[xcat-aix:mn:mn1]\nallow = read\n",
         "[xcat-aix:mn:mn1]\nallow = read\n[xcat-aix:mn:mn1]\nallow = admin\n",
         "\xff\xfe",
     ],

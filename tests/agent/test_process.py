@@ -78,7 +78,8 @@ def script(site, name, text):
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
-    return {"kind": "client.postscripts@1", "args": {"scripts": [name], "environment": {}}}
+    args = {"scripts": [name], "master": "10.0.0.1", "node": "sn1"}
+    return {"kind": "client.postscripts@2", "args": args}
 
 
 def test_serves_until_sigterm(site, programs):
@@ -197,6 +198,28 @@ def test_start_fails_with_one_clear_line(site, capsys, changes, text):
     error = capsys.readouterr().err
     assert text in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [None, "", "rubbish"])
+def test_without_a_policy_it_says_that_it_serves_nobody(site, until, content):
+    site.policy.unlink() if content is None else site.policy.write_text(content)
+    settings = write_settings(site)
+    argv = [sys.executable, "-m", "xcat_aix_agent.main", "serve", "--config", str(settings)]
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            port = int(process.stdout.readline().rpartition(":")[2])
+            agent = type("Agent", (), {"addresses": [("127.0.0.1", port)]})
+            assert site.connect(agent).hello()["error"]["code"] == 202
+            site.allow("read")
+            assert "ok" in site.connect(agent).hello()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=20)
+    (line,) = [line for line in said.splitlines() if line.startswith("xcat-aix-agent: ")]
+    assert str(site.policy) in line
+    assert "nobody is served until it has a section [xcat-aix:mn:NAME]" in line
 
 
 def test_no_settings(tmp_path, capsys):

@@ -59,6 +59,7 @@ class Cluster:
     def config(self, node: str, role: Role = Role.SN, **settings: Any) -> AgentConfig:
         certificate = self.path / f"{role.value}-{node}.pem"
         issued = self.authority.issue(Identity(role, node), _NOW, 5)
+        certificate.touch(0o600)
         certificate.write_bytes(issued.pem)
         root = self.path / node
         (root / "etc").mkdir(parents=True, exist_ok=True)

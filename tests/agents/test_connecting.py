@@ -140,6 +140,7 @@ def test_we_are_not_in_the_policy(cluster):
     error = failure(lambda: cluster.connect(server))
     assert error.code is ErrorCode.NOT_ALLOWED
     assert "xcat-aix:mn:mn7" in error.message
+    assert f"allow it in {cluster.policy} on sn1" in error.message
 
 
 def test_new_credentials_are_used_without_a_restart(cluster):

@@ -174,6 +174,27 @@ def test_run_survives_a_cut_line(cluster, cutter, gate):
     assert [event.seq for event in said] == list(range(1, len(said) + 1))
 
 
+def test_a_job_is_followed_beyond_the_longest_life_of_a_connection(cluster, programs, gate):
+    opened, reached = gate
+    server = cluster.start("sn1", commands=programs, connection_life=0.2)
+    said, seen = [], {}
+    with cluster.connect(server) as agent:
+
+        def open_the_gate_later():
+            assert reached.wait(20)
+            while len(seen) < 3:
+                seen.update(dict.fromkeys(list(server._peers._established)))
+                threading.Event().wait(0.02)
+            opened.set()
+
+        thread = threading.Thread(target=open_the_gate_later)
+        thread.start()
+        outcome = agent.run("j", ROUTE, 30, said.append)
+        thread.join()
+    assert outcome.ok
+    assert [event.seq for event in said] == list(range(1, len(said) + 1))
+
+
 def test_every_call_survives_one_cut_line(cluster, cutter):
     with cluster.pool.connect("sn1", Role.SN, *cutter.place) as agent:
         for call in (agent.jobs, lambda: agent.submit("j", XCATINFO, 5)):

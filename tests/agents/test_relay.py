@@ -64,13 +64,16 @@ def test_many_through_one_relay_ask_nim_once(cluster, service_node, node, progra
 
 
 def test_large_answer_through_a_relay(cluster, service_node, node):
-    big = "x" * 5_000_000
+    some, many = "x" * 4000, 1250
+    names = [f"o{number}" for number in range(many)]
     node.service.host.commands.programs["lsnim"] = lambda argv: (
-        "o resources spot\n" if len(argv) == 1 else f"o:\n   comments = {big}\n"
+        "".join(f"{name} resources spot\n" for name in names)
+        if len(argv) == 1
+        else "".join(f"{name}:\n   comments = {some}\n" for name in argv[2:])
     )
     with cluster.connect(node, via=through(service_node)) as agent:
-        (found,) = agent.query(proto.NimSnapshot()).objects
-    assert found.get("comments") == big
+        found = agent.query(proto.NimSnapshot()).objects
+    assert [one.get("comments") for one in found] == [some] * many
 
 
 def test_both_ends_are_checked(cluster, service_node, node):

@@ -21,7 +21,7 @@ ONE_OF_EACH = [
     operations.ChangeDefaultRoute("10.1.0.1", "10.1.0.2"),
     operations.SetBootlist("10.1.0.9", "10.1.0.2", None),
     operations.SetDumpDevice("iqn.2026-01.com.ibm:sn2", "0x0", "10.1.0.2"),
-    operations.RunPostscripts(("syslog", "sub/otherpkgs -v"), {"MASTER": "10.1.0.2"}),
+    operations.RunPostscripts(("syslog", "otherpkgs -v a=b"), "10.1.0.2", "n1", "mn"),
 ]
 
 
@@ -42,6 +42,23 @@ def test_queries_need_read_and_changes_need_operate(operation):
     assert name and int(version) >= 1
 
 
+def postscripts(*scripts, master="10.1.0.2", node="n1", site_master=""):
+    return operations.RunPostscripts(scripts, master, node, site_master)
+
+
+@pytest.mark.parametrize("name", ["BASH_ENV", "PERL5OPT", "PATH", "LIBPATH", "MASTER"])
+def test_no_variable_of_the_caller_reaches_a_postscript(name):
+    args = {"scripts": ["syslog"], "master": "10.1.0.2", "node": "n1", "environment": {name: "x"}}
+    with pytest.raises(AgentError, match="has no field 'environment'") as caught:
+        operations.from_wire({"kind": operations.RunPostscripts.kind, "args": args})
+    assert caught.value.code is ErrorCode.BAD_MESSAGE
+    assert set(postscripts("syslog", site_master="mn").environment()) == {
+        "MASTER",
+        "NODE",
+        "SITEMASTER",
+    }
+
+
 @pytest.mark.parametrize(
     "build",
     [
@@ -58,12 +75,34 @@ def test_queries_need_read_and_changes_need_operate(operation):
         lambda: operations.SetDumpDevice("", "0", "10.1.0.2"),
         lambda: operations.SetDumpDevice("t", "0 1", "10.1.0.2"),
         lambda: operations.SetDumpDevice("t", "0", "10.1.0.2", configdump="some"),
-        lambda: operations.RunPostscripts(("",)),
-        lambda: operations.RunPostscripts(("../etc/passwd",)),
-        lambda: operations.RunPostscripts(("a/../../b",)),
-        lambda: operations.RunPostscripts(("/bin/sh",)),
-        lambda: operations.RunPostscripts(("syslog",), {"A B": "x"}),
-        lambda: operations.RunPostscripts(("syslog",), {"A": "x\0y"}),
+        lambda: operations.SetDumpDevice("-x", "0", "10.1.0.2"),
+        lambda: operations.SetDumpDevice("iqn.1,lun_id=2", "0", "10.1.0.2"),
+        lambda: operations.SetDumpDevice("iqn.1;id", "0", "10.1.0.2"),
+        lambda: operations.SetDumpDevice("iqn.1", "0x1'", "10.1.0.2"),
+        lambda: operations.SetDumpDevice("iqn.1", "-1", "10.1.0.2"),
+        lambda: operations.SetDumpDevice("iqn.1", "0x" + "1" * 17, "10.1.0.2"),
+        lambda: operations.SetDumpDevice("iqn.1", "0", "10.1.0.2", port=0),
+        lambda: operations.SetDumpDevice("iqn.1", "0", "10.1.0.2", port=65536),
+        lambda: postscripts(""),
+        lambda: postscripts("../etc/passwd"),
+        lambda: postscripts("a/../../b"),
+        lambda: postscripts("/bin/sh"),
+        lambda: postscripts("sub/script"),
+        lambda: postscripts("-x"),
+        lambda: postscripts(".."),
+        lambda: postscripts("syslog\nreboot"),
+        lambda: postscripts("syslog a\tb"),
+        lambda: postscripts("syslog $(reboot)"),
+        lambda: postscripts("syslog a;reboot"),
+        lambda: postscripts("syslog `id`"),
+        lambda: postscripts("syslog \x1b[2J"),
+        lambda: postscripts("syslog " + "x" * 256),
+        lambda: postscripts("syslog" + " x" * 32),
+        lambda: postscripts(*["syslog"] * 257),
+        lambda: postscripts("syslog", master="a b"),
+        lambda: postscripts("syslog", master="10.1.0.2\nBASH_ENV=/tmp/x"),
+        lambda: postscripts("syslog", node="n1\0"),
+        lambda: postscripts("syslog", site_master="-"),
     ],
 )
 def test_what_cannot_be_meant_cannot_be_built(build):
@@ -152,3 +191,30 @@ def test_certificates_without_exactly_one_identity(certificate, code):
     with pytest.raises(AgentError) as caught:
         Identity.of_certificate(certificate)
     assert caught.value.code is code
+
+
+def test_postscripts_of_an_older_plan_are_read():
+    environment = {"MASTER": "10.1.0.2", "NODE": "n1", "SITEMASTER": "mn"}
+    args = {"scripts": ["syslog"], "environment": environment}
+    assert operations.from_stored("client.postscripts@1", args) == postscripts(
+        "syslog", site_master="mn"
+    )
+    now = postscripts("syslog")
+    assert operations.from_stored(now.kind, operations.to_wire(now)["args"]) == now
+    with pytest.raises(AgentError):
+        operations.from_wire({"kind": "client.postscripts@1", "args": args})
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        None,
+        {},
+        {"scripts": ["a"], "environment": []},
+        {"scripts": ["a"], "environment": {"NODE": "n1"}},
+        {"scripts": ["a/b"], "environment": {"NODE": "n1", "MASTER": "m"}},
+    ],
+)
+def test_older_plans_that_make_no_sense(args):
+    with pytest.raises(AgentError):
+        operations.from_stored("client.postscripts@1", args)

@@ -104,7 +104,7 @@ def _steps(node: str) -> tuple[Step, ...]:
         SetXcatServer("10.0.0.2"),
         ChangeDefaultRoute("10.0.0.1", "10.0.0.2"),
         SetBootlist("10.0.0.9", "10.0.0.2"),
-        RunPostscripts(("syslog",)),
+        RunPostscripts(("syslog",), "10.0.0.2", "n1"),
     )
     return tuple(
         Step(f"s{number}", operation.kind, codec.to_wire(operation))

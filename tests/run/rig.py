@@ -44,7 +44,7 @@ def steps(node: str, count: int = 2) -> tuple[Step, ...]:
         step("xcatinfo", SetXcatServer("10.0.0.2")),
         step("route", ChangeDefaultRoute("10.0.0.1", "10.0.0.2")),
         step("bootlist", SetBootlist("10.0.0.9", "10.0.0.2")),
-        step("postscripts", RunPostscripts(("syslog",))),
+        step("postscripts", RunPostscripts(("syslog",), "10.0.0.2", node)),
     )[:count]
 
 

@@ -14,7 +14,15 @@ from xcat_aix.run.task import BUSY_PAUSES, LaneLink, Task
 from xcat_aix.run.testing import FakeConnection, FakeWorld, ManualClock
 from xcat_aix_proto import operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobState, Outcome, Probe, Verdict
+from xcat_aix_proto.jobs import (
+    JobEvent,
+    JobState,
+    JobStatus,
+    JobUpdate,
+    Outcome,
+    Probe,
+    Verdict,
+)
 
 from .rig import REPOINT, lane, plan
 
@@ -67,7 +75,42 @@ class Desk:
 
 def test_every_operation_that_is_a_job_has_a_step_kind() -> None:
     kinds = {step.kind for step in agent_steps()}
-    assert kinds == {k for k, op in operations.BY_KIND.items() if not op.is_query}
+    current = {k for k, op in operations.BY_KIND.items() if not op.is_query}
+    assert kinds == current | set(operations.FORMER)
+    assert not current & set(operations.FORMER)
+
+
+def test_a_step_of_an_older_plan_is_carried_out_as_it_is_now() -> None:
+    args = {"scripts": ["syslog"], "environment": {"MASTER": "sn2", "NODE": "n1"}}
+    old = replace(lane("n1").steps[0], kind="client.postscripts@1", args=args)
+    desk = Desk(step=old)
+    (step,) = [step for step in agent_steps((0.0,)) if step.kind == old.kind]
+    assert step.effect(desk.task) is not None
+    (job,) = desk.node.jobs.values()
+    assert job.operation == operations.RunPostscripts(("syslog",), "sn2", "n1")
+
+
+def test_what_a_job_tells_is_bounded() -> None:
+    desk = Desk()
+    status = JobStatus("p.n1.repoint.1", REPOINT, JobState.EXITED, 30_000, Outcome(ok=True))
+    events = tuple(JobEvent(n, "x", "y\x1b" * 9_000) for n in range(1, 30_001))
+    updates = [JobUpdate(replace(status, state=JobState.RUNNING, outcome=None), events[:9])] * 3
+    updates.append(JobUpdate(status, events))
+
+    class Talkative(FakeConnection):
+        def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
+            return updates.pop(0) if len(updates) > 1 else updates[0]
+
+    desk.world.hold.clear()
+    desk.node.is_fast = False
+    talkative = Talkative(desk.world, "n1", desk.node)
+    desk.task.link._connection = talkative
+    status_now = replace(status, state=JobState.RUNNING, outcome=None)
+    talkative.submit = lambda *_: status_now  # type: ignore[method-assign]
+    STEP.effect(desk.task)
+    assert desk.said[-1] == "no more of what this job tells is kept"
+    assert sum(map(len, desk.said)) < 2_200_000
+    assert all(len(text) <= 4096 and text.isprintable() for text in desk.said)
 
 
 def test_a_job_runs_reports_and_is_acknowledged_later() -> None:

@@ -41,6 +41,7 @@ class Agents:
         self.configs: dict[str, AgentConfig] = {}
         for node, root in self.roots.items():
             (root / "etc").mkdir(parents=True)
+            (root / "cert.pem").touch(0o600)
             (root / "cert.pem").write_bytes(authority.issue(Identity(Role.CN, node), now, 5).pem)
             self.configs[node] = AgentConfig(
                 node=node,

@@ -250,6 +250,22 @@ def test_nim_that_hangs_hardly_delays_a_database_only_move(world: World) -> None
     assert exit_status(world.snmove("compute", "-d", "sn1")) == 0
 
 
+def test_agent_that_does_not_allow_it_is_not_called_silent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "xcat-aix:mn:mn needs the right read here and has nothing; allow it in /p.ini on sn1"
+
+    def connect(*_: object, **__: object) -> None:
+        raise AgentError(ErrorCode.NOT_ALLOWED, text)
+
+    monkeypatch.setattr(world.agents, "connect", connect)
+    (told,) = errors(world.snmove("compute", "-d", "sn1"))
+    assert f"its agent does not allow this management node: {text} (--force" in told
+    assert "gives no answer" not in told
+    told = warnings(world.snmove("-i", "compute", "-d", "sn2", "-D", "sn2b"))[0]
+    assert f"its agent does not allow this management node: {text}; it was not checked" in told
+
+
 def test_undo_of_a_database_only_move_touches_no_node(world: World) -> None:
     id_ = move_id(world.snmove("-i", "compute"))
     world.snmove("--undo", id_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,26 @@ def test_nodes_go_back_to_the_old_master() -> None:
     assert "master='sn1b'" in texts["repoint"]
     assert "server='10.1.0.11'" in texts["xcatinfo"] and "server='10.1.0.11'" in texts["bootlist"]
     assert "gateway='10.1.255.254'" in texts["bootlist"]
-    assert "'MASTER': 'sn1b'" in texts["postscripts"]
+    assert "master='sn1b'" in texts["postscripts"]
+
+
+def test_a_move_of_an_older_version_is_taken_back_as_well() -> None:
+    plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
+    args = {"scripts": ["syslog"], "environment": {"MASTER": "sn2", "NODE": "n1"}}
+    lanes = tuple(
+        replace(
+            lane,
+            steps=tuple(
+                replace(step, kind="client.postscripts@1", args=args)
+                if step.id == "postscripts"
+                else step
+                for step in lane.steps
+            ),
+        )
+        for lane in plan.lanes
+    )
+    back = operations(undo(replace(plan, lanes=lanes), everything(plan), "x"))
+    assert "master='sn1b', node='n1'" in str(back["n1", "postscripts"])
 
 
 def test_routes_are_turned_round() -> None:

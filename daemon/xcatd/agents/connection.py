@@ -10,9 +10,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xcat_aix_proto import MAX_FOLLOW, PROTOCOL_VERSIONS, codec, facts, messages, operations
+from xcat_aix_proto import (
+    MAX_FOLLOW,
+    PROTOCOL_VERSIONS,
+    bounds,
+    codec,
+    facts,
+    messages,
+    operations,
+)
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobEvent, JobState, JobStatus, JobUpdate, Outcome, Probe
 
@@ -124,14 +133,15 @@ class AgentConnection:
         """
         cancelled = cancelled or threading.Event()
         deadline = time.monotonic() + limit + _SLACK
-        seq = 0
+        seq, story = 0, bounds.Story()
         self._patiently(lambda: self.submit(job_id, op, limit), cancelled)
         while True:
             update = self._patiently(lambda: self.follow(job_id, seq, MAX_FOLLOW), cancelled)  # noqa: B023 - called at once
             for event in update.events:
-                seq = event.seq
-                if on_event is not None:
-                    on_event(event)
+                seq = max(seq, event.seq)
+                for text in story.told([event.text]):
+                    if on_event is not None:
+                        on_event(replace(event, text=text))
             if update.status.state.is_over:
                 return _outcome(update.status)
             self._check_time(job_id, deadline, cancelled)
@@ -200,4 +210,4 @@ def _outcome(status: JobStatus) -> Outcome:
     if status.state is JobState.LOST or status.outcome is None:
         text = f"job {status.job_id} was lost: its process died before it could tell how it ended"
         raise AgentError(ErrorCode.JOB_LOST, text)
-    return status.outcome
+    return replace(status.outcome, result=bounds.result(status.outcome.result))

@@ -1,19 +1,23 @@
 """Calls over one stream in Pyro5's protocol.
 
-Owns: Pyro5 on this end: hardened, nothing a peer sends becomes an object or an exception but plain data.
+Owns: Pyro5 on this end: hardened, nothing a peer sends becomes an object or an exception but plain data,
+and its texts are bounded (:mod:`xcat_aix_proto.bounds`) before anybody else sees them.
 Must not: know what a method does, or connect.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import ssl
+import threading
 import time
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
-from xcat_aix_proto import OBJECT_ID, messages
+from xcat_aix_proto import OBJECT_ID, TRACE, bounds, messages, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.hardening import harden, ignore_environment
 
@@ -23,9 +27,13 @@ from .streams import Stream
 ignore_environment(os.environ)
 
 import Pyro5  # noqa: E402 - the environment comes first
-from Pyro5 import client, errors, protocol  # noqa: E402 - as above
+from Pyro5 import callcontext, client, errors, protocol, socketutil  # noqa: E402 - as above
 
 harden(Pyro5)
+
+#: Bytes of an answer beyond which only so many are taken in at once: the rest wait on the wire.
+LARGE, _AT_ONCE = 1024 * 1024, 4
+_large = threading.BoundedSemaphore(_AT_ONCE)
 
 _METADATA = {"methods": messages.METHODS, "oneway": (), "attrs": ()}
 
@@ -51,13 +59,38 @@ class _Proxy(client.Proxy):  # type: ignore[misc]  # Pyro5 has no types
         super()._pyroGetMetadata(objectId, _METADATA)
 
 
-class Link:
-    """One connection of one thread."""
+class _Connection(socketutil.SocketConnection):  # type: ignore[misc]  # Pyro5 has no types
+    """Takes in a large answer when it is its turn, and keeps the turn until :meth:`done`."""
 
     def __init__(self, stream: Stream) -> None:
+        super().__init__(stream, OBJECT_ID, keep_open=True)
+        self._has_turn = False
+
+    def recv(self, size: int) -> bytes:
+        """As Pyro5's; raises its time-out if no turn comes within the stream's deadline."""
+        if size > LARGE and not self._has_turn:
+            left = self.sock.deadline - time.monotonic()
+            if not _large.acquire(timeout=max(0.0, left)):
+                raise errors.TimeoutError("too many large answers at once")
+            self._has_turn = True
+        return bytes(super().recv(size))
+
+    def done(self) -> None:
+        """What was received is read."""
+        if self._has_turn:
+            self._has_turn = False
+            _large.release()
+
+
+class Link:
+    """One connection of one thread.  ``trace`` is the id of the request it serves, for the agent's log."""
+
+    def __init__(self, stream: Stream, trace: str = "") -> None:
         self._stream = stream
         self._proxy = _Proxy(OBJECT_ID, connected_socket=stream)
+        self._connection = self._proxy._pyroConnection = _Connection(stream)  # noqa: SLF001 - bounded
         self._proxy._pyroRawWireResponse = True  # noqa: SLF001 - the message as it came
+        self._annotations = _annotations(trace)
 
     def call(self, method: str, *args: Any, limit: float | None = None) -> Any:
         """The answer to one call within ``limit`` seconds (None: by the stream's present deadline).
@@ -67,7 +100,14 @@ class Link:
         if limit is not None:
             self._stream.deadline = time.monotonic() + limit
         try:
-            answer = self._proxy._pyroInvoke(method, args, {})  # noqa: SLF001 - see _Proxy
+            return messages.unwrap(self._answer(method, args))
+        finally:
+            self._connection.done()
+
+    def _answer(self, method: str, args: tuple[Any, ...]) -> Any:
+        try:
+            with _annotated(self._annotations):
+                answer = self._proxy._pyroInvoke(method, args, {})  # noqa: SLF001 - see _Proxy
         except errors.TimeoutError:
             raise NoAnswerError from None
         except (errors.CommunicationError, OSError) as error:
@@ -77,13 +117,32 @@ class Link:
         if answer.flags & ~protocol.FLAGS_CORR_ID:
             raise AgentError(ErrorCode.BAD_MESSAGE, "the agent answered outside of the protocol")
         try:
-            return messages.unwrap(json.loads(bytes(answer.data)))
+            return bounds.bounded(json.loads(bytes(answer.data)))
         except (ValueError, RecursionError):
             raise AgentError(ErrorCode.BAD_MESSAGE, "the agent's answer is not JSON") from None
 
     def close(self) -> None:
         """End the connection."""
         self._stream.close()
+
+
+def _annotations(trace: str) -> dict[str, bytes]:
+    """What goes with every call; a text that is no trace is left away."""
+    try:
+        return {TRACE: names.trace(trace).encode("ascii")}
+    except AgentError:
+        return {}
+
+
+@contextlib.contextmanager
+def _annotated(annotations: dict[str, bytes]) -> Iterator[None]:
+    """Pyro5 takes annotations from a variable of the thread, which may serve others."""
+    before = callcontext.current_context.annotations
+    callcontext.current_context.annotations = annotations
+    try:
+        yield
+    finally:
+        callcontext.current_context.annotations = before
 
 
 def _explained(error: BaseException) -> AgentError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xcat_aix_proto import messages
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
+from xcatd.logs import current_request_id
 
 from .connection import AgentConnection, greet
 from .credentials import Credentials
@@ -49,18 +50,19 @@ class AgentPool:
         """A connection to the agent of ``node``; TCP, TLS and hello together take ``timeout`` seconds.
 
         ``patience``: how many seconds the agent may be out of reach while a job of
-        :meth:`AgentConnection.run` is under way.  Raises :class:`AgentError`: ``UNREACHABLE``,
+        :meth:`AgentConnection.run` is under way.  The agent's log names the request that is being
+        served by its id in our log.  Raises :class:`AgentError`: ``UNREACHABLE``,
         ``WRONG_PEER``, ``NOT_AUTHENTICATED``, ``NOT_ALLOWED``, ``UNSUPPORTED_PROTOCOL``, ``BUSY``.
         """
-        target = Target(Identity(role, node), address, port, via)
-        return AgentConnection(lambda: self._open(target, timeout), patience=patience)
+        target, trace = Target(Identity(role, node), address, port, via), current_request_id()
+        return AgentConnection(lambda: self._open(target, timeout, trace), patience=patience)
 
-    def _open(self, target: Target, timeout: float) -> tuple[Link, messages.Welcome]:
+    def _open(self, target: Target, timeout: float, trace: str) -> tuple[Link, messages.Welcome]:
         from .link import Link, LinkLostError  # noqa: PLC0415 - loads Pyro5
 
         stream = dial(target, self._credentials, timeout)
         try:
-            link = Link(stream)
+            link = Link(stream, trace)
             return link, greet(link, self._version)
         except LinkLostError as error:
             stream.close()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from xcat_aix.plan.model import Step
-from xcat_aix_proto import operations
+from xcat_aix_proto import bounds, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate, Probe, Verdict
 from xcat_aix_proto.operations import Operation
@@ -36,10 +36,10 @@ _TRY_LATER = frozenset({ErrorCode.BUSY, ErrorCode.JOB_LIMIT})
 
 
 def agent_steps(pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> Iterator[AgentStep]:
-    """A step kind for every operation that runs as a job."""
-    for operation in operations.BY_KIND.values():
-        if not operation.is_query:
-            yield AgentStep(operation.kind, pauses, late=late)
+    """A step kind for every operation that runs as a job, and for those of older plans."""
+    kinds = [operation.kind for operation in operations.BY_KIND.values() if not operation.is_query]
+    for kind in (*kinds, *operations.FORMER):
+        yield AgentStep(kind, pauses, late=late)
 
 
 class AgentStep:
@@ -71,7 +71,7 @@ class AgentStep:
             raise StepFailed(failure.message, failure.detail, int(failure.code))
         if not status.outcome.ok:
             raise StepFailed("failed without giving a reason")
-        return status.outcome.result
+        return bounds.result(status.outcome.result)
 
     def _job(self, task: Task, job_id: str) -> JobStatus | None:
         """The end of an earlier job, or None if the agent has no such job."""
@@ -101,7 +101,7 @@ class AgentStep:
 
 def _operation(step: Step) -> Operation:
     try:
-        return operations.from_wire({"kind": step.kind, "args": step.args})
+        return operations.from_stored(step.kind, step.args)
     except AgentError as problem:
         raise StepFailed(problem.message, problem.detail, int(problem.code)) from problem
 
@@ -155,6 +155,7 @@ class _Job:
         self._limit = task.deadline + late
         self._caller = _Caller(task, pauses)
         self._seen = 0
+        self._story = bounds.Story()
 
     def submit(self, operation: Operation) -> JobStatus:
         """Have the agent accept the job; a second time with the same id it is the same job."""
@@ -202,9 +203,9 @@ class _Job:
             update = self._caller.call(lambda agent: agent.follow(self._id, self._seen, wait))
         except StepFailed as problem:
             raise _lost("its job cannot be followed", problem) from problem
-        for event in update.events:
-            self._task.report(event.text)
-            self._seen = event.seq
+        for text in self._story.told(event.text for event in update.events):
+            self._task.report(text)
+        self._seen = max([self._seen, *(event.seq for event in update.events)])
         return update
 
     def _acknowledge(self) -> None:

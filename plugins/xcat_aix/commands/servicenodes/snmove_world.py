@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Protocol
 
 from xcat_aix.plan.model import Plan
@@ -18,7 +19,7 @@ from xcat_aix.plan.servicenodes.selection import choose, chosen_nodes, kinds_of,
 from xcat_aix.plan.servicenodes.snbalance_servers import Balance, listed_servers
 from xcat_aix.plan.servicenodes.snmove import TABLES, plan, servers_to_ask
 from xcat_aix_proto import facts
-from xcat_aix_proto.errors import AgentError
+from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
 from xcat_aix_proto.operations import HostFacts, NimSnapshot
 from xcatd.api import EVERYTHING, Targets
@@ -105,7 +106,7 @@ def require_running(back: Plan, context: Context) -> None:
         raise MoveError(
             *(
                 f"cannot move back to {answer.name}: the service node must be running, and its agent"
-                f" gives no answer: {answer.reason} (--force goes on without its answer)"
+                f" {answer.silence} (--force goes on without its answer)"
                 for answer in silent
             )
         )
@@ -154,7 +155,12 @@ def service_nodes(  # noqa: PLR0917 - called twice, above
     answers: dict[str, ServiceNode] = {}
     if asking:
         with ThreadPoolExecutor(min(len(asking), _MOST_AT_ONCE), "service-node") as pool:
-            found = pool.map(lambda name: _ask(name, names, port, context, limit), asking)
+            around = {
+                name: copy_context() for name in asking
+            }  # the request that the threads work for
+            found = pool.map(
+                lambda name: around[name].run(_ask, name, names, port, context, limit), asking
+            )
             answers = {answer.name: answer for answer in found}
     for server, name in given.items():
         if server not in answers:
@@ -180,7 +186,8 @@ def _ask(
                 known = tuple(one.address for one in host.interfaces)
             nim = connection.query(NimSnapshot(), limit)
     except AgentError as problem:
-        return ServiceNode(name, known, reason=problem.message)
+        is_refusal = problem.code is ErrorCode.NOT_ALLOWED
+        return ServiceNode(name, known, reason=problem.message, refused=is_refusal)
     if not isinstance(nim, facts.NimDatabase):
         return ServiceNode(name, known, reason="its agent answered something else")
     return ServiceNode(name, known, nim)

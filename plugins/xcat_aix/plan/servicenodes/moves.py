@@ -110,13 +110,20 @@ class ServiceNode:
     """What was learned of a new service node.
 
     ``addresses`` in the order of its interfaces; ``nim`` is None when its agent gave no answer, and
-    ``reason`` then says why.
+    ``reason`` then says why; ``refused`` if the agent is there and does not allow us to ask.
     """
 
     name: str
     addresses: tuple[str, ...] = ()
     nim: NimDatabase | None = None
     reason: str = ""
+    refused: bool = False
+
+    @property
+    def silence(self) -> str:
+        """What its agent does instead of answering, and why."""
+        verb = "does not allow this management node" if self.refused else "gives no answer"
+        return f"{verb}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

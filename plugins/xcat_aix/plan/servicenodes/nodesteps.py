@@ -86,7 +86,8 @@ class _Planner:
             yield from self._dump(move, server)
         if scripts := self._scripts(choice.node):
             title = f"run postscripts {','.join(scripts)}"
-            yield "postscripts", title, RunPostscripts(scripts, self._environment(move))
+            operation = RunPostscripts(scripts, move.new_master, move.node, self.site_master or "")
+            yield "postscripts", title, operation
 
     def _server_address(self, move: Move) -> str:
         address = address_of(move.new_master, self.world.addresses)
@@ -132,12 +133,6 @@ class _Planner:
         valid = STANDARD_SCRIPTS[:2] if self.shared else STANDARD_SCRIPTS
         chosen = [script for script in valid if script in listed]
         return tuple(dict.fromkeys([*chosen, *self.asked.postscripts]))
-
-    def _environment(self, move: Move) -> dict[str, str]:
-        environment = {"MASTER": move.new_master, "NODE": move.node}
-        if self.site_master:
-            environment["SITEMASTER"] = self.site_master
-        return environment
 
     def notes(self) -> Iterator[Note]:
         """What the nodes' lanes leave out."""

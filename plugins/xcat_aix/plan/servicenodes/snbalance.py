@@ -207,8 +207,8 @@ def _silent(
     for number, server in enumerate(servers):
         if reach.is_silent(number) and server.node not in told:
             found = world.service_nodes.get(server.node)
-            reason = found.reason if found else "it was not asked"
-            text = f"its agent gives no answer: {reason}; it gets no further node now"
+            silence = found.silence if found else "gives no answer: it was not asked"
+            text = f"its agent {silence}; it gets no further node now"
             yield Note("warning", text, subject=server.name)
 
 

@@ -110,22 +110,22 @@ def _unanswered(asked: Asked, choices: Sequence[Choice], world: World) -> tuple[
     for server in servers_to_ask(choices):
         found = world.service_nodes.get(server)
         if found is None or found.nim is None:
-            silent[server] = found.reason if found else "it was not asked"
+            silent[server] = found.silence if found else "gives no answer: it was not asked"
     if silent and not (asked.force or asked.ignore_nodes):
         raise MoveError(
             *(
-                f"cannot move to {server}: the new service node must be running, and its agent gives no"
-                f" answer: {reason} (--force moves without its answer, -i changes the database only)"
-                for server, reason in silent.items()
+                f"cannot move to {server}: the new service node must be running, and its agent"
+                f" {silence} (--force moves without its answer, -i changes the database only)"
+                for server, silence in silent.items()
             )
         )
     return tuple(
         Note(
             "warning",
-            f"its agent gives no answer: {reason}; it was not checked whether it is ready",
+            f"its agent {silence}; it was not checked whether it is ready",
             subject=server,
         )
-        for server, reason in silent.items()
+        for server, silence in silent.items()
     )
 
 

@@ -13,9 +13,7 @@ from typing import Any
 
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Cell, Lane, Note, Plan, Step
-from xcat_aix_proto import codec
 from xcat_aix_proto.operations import (
-    BY_KIND,
     ChangeDefaultRoute,
     Operation,
     RepointClient,
@@ -23,6 +21,7 @@ from xcat_aix_proto.operations import (
     SetBootlist,
     SetDumpDevice,
     SetXcatServer,
+    from_stored,
 )
 
 from .moves import Kind, MoveError
@@ -131,11 +130,11 @@ def _node_lanes(plan: Plan, done: Done) -> tuple[list[Lane], list[str]]:
 def _steps(steps: Iterable[Step], begun: Collection[str], way: _Way) -> Iterator[Step]:
     for step in steps:
         if step.id in begun and (operation := _reverse(step, way)) is not None:
-            yield operation_step(step.id, _TITLES[step.kind](operation), operation)
+            yield operation_step(step.id, _TITLES[operation.kind](operation), operation)
 
 
 def _reverse(step: Step, way: _Way) -> Operation | None:
-    match codec.from_wire(BY_KIND[step.kind], step.args):
+    match from_stored(step.kind, step.args):
         case RepointClient() as operation:
             return replace(operation, master=way.master)
         case SetXcatServer():
@@ -149,7 +148,7 @@ def _reverse(step: Step, way: _Way) -> Operation | None:
         case SetDumpDevice() as operation:
             return replace(operation, server=way.address)
         case RunPostscripts() as operation:
-            return replace(operation, environment={**operation.environment, "MASTER": way.master})
+            return replace(operation, master=way.master)
         case _:
             return None
 
