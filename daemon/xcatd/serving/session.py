@@ -26,6 +26,7 @@ from xcatd.wire import replies
 from xcatd.wire.requests import Incoming
 
 from . import audit, builtin, identity, policy
+from .guesses import Guesses
 from .peernames import PeerName
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Services:
     is_mn: bool
     writer: audit.AuditWriter
     name_of: Callable[[str], PeerName]
+    guesses: Guesses
     load_plugins: Callable[[], PluginHost] = PluginHost.load
     environ: Mapping[str, str] = field(default_factory=dict)
     upstream: Upstream | None = None
@@ -141,7 +143,8 @@ class Session:
             return refusal.keeps
         except DatabaseError as error:
             _log.error("%s: %s", incoming.command, error)
-            channel.end(replies.encode_last(messages.error(str(error)), incoming.transid))
+            told = messages.error(_told(channel.connection, error))
+            channel.end(replies.encode_last(told, incoming.transid))
             return True
         except UpstreamError as error:
             if (
@@ -154,7 +157,7 @@ class Session:
                 _log.exception("possible bug in serving %s", incoming.command)
             text = (
                 "A fatal error was encountered, the following information may help identify a bug:"
-                f" {error}"
+                f" {_told(channel.connection, error)}"
             )
             channel.send(replies.encode(Reply(errors=(text,)), self._services.hostname))
             return False
@@ -180,10 +183,12 @@ class Session:
     def _give_token(
         self, channel: Channel, incoming: Incoming, snapshot: Snapshot, settings: Settings
     ) -> None:
-        user = identity.authenticate(incoming.gettoken, snapshot) if incoming.gettoken else None
+        services, caller = self._services, channel.connection
+        user = None
+        if incoming.gettoken is not None:
+            user = services.guesses.authenticate(incoming.gettoken, caller.address, snapshot)
         if user is None:
-            raise _unauthenticated("gettoken", channel.connection)
-        services = self._services
+            raise _unauthenticated("gettoken", caller)
         token = identity.give_token(
             user, settings.token_days, services.database, services.clock.now()
         )
@@ -192,7 +197,8 @@ class Session:
     def _user(self, caller: Caller, incoming: Incoming, snapshot: Snapshot) -> str | None:
         user = caller.user
         if incoming.becomeuser is not None:
-            user = identity.authenticate(incoming.becomeuser, snapshot)
+            guesses = self._services.guesses
+            user = guesses.authenticate(incoming.becomeuser, caller.address, snapshot)
             if user is None:
                 raise _unauthenticated("becomeuser", caller)
         if incoming.asks_token_login:
@@ -325,7 +331,7 @@ class Session:
         self._audit(exchange, decision)
         request = self._request(exchange, names, name)
         context = self._context(exchange.channel.connection, request)
-        for reply in host.run(choice, request, context):
+        for reply in host.run(choice, request, context, tells_why=exchange.user is not None):
             self._send(exchange, reply)
         self._end(exchange)
 
@@ -340,7 +346,7 @@ class Session:
         user = _recorded_user(exchange, decision)
         entry = audit.record(incoming, user, exchange.peer.host, exchange.settings)
         if not self._services.is_mn:
-            entry = audit.Record(None, entry.line)
+            entry = entry.without_row()
         self._services.writer.write(entry)
 
     def _request(self, exchange: _Exchange, names: tuple[str, ...], name: str) -> Request:
@@ -428,6 +434,11 @@ def _tables(incoming: Incoming) -> set[str]:
     return tables
 
 
+def _told(caller: Caller, error: Exception) -> str:
+    """What the peer learns of a failure: without a certificate nothing of paths, hosts or our insides."""
+    return str(error) if caller.user is not None else "the daemon's log has why"
+
+
 def _unauthenticated(how: str, caller: Caller) -> Refusal:
-    _log.error("%s from %s is refused", how, caller.address)
+    _log.error("%s from %s is refused", how, caller.address, extra={"source": caller.address})
     return Refusal("Authentication failure", keeps=False)
