@@ -12,6 +12,7 @@ from xcat_aix_lab.directory import Size
 from xcat_aix_lab.lab import Lab
 
 from . import clusters
+from .crowd import bench_crowd
 from .figures import Figure, Watch, seconds
 
 
@@ -84,4 +85,5 @@ BENCHES: Mapping[str, Callable[[Path], Iterator[Figure]]] = {
     "noop": bench_noop,
     "nodes": bench_nodes,
     "silence": bench_silence,
+    "crowd": bench_crowd,
 }

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xcatd.serving.audit import AuditWriter
+from xcatd.serving.crowd import Group, Shares
+from xcatd.serving.guesses import Guesses
 from xcatd.serving.listener import listen
 from xcatd.serving.peer import Times
 from xcatd.serving.peernames import PeerNames
@@ -139,7 +141,9 @@ class Daemon:
             lambda: self._database.select(NOTIFICATION), self._clock.monotonic, machine.environ
         )
         self._database.observe(self._notifier)
-        self._writer = AuditWriter(self._insert_audit_rows, self._clock.now)
+        self._writer = AuditWriter(
+            self._insert_audit_rows, self._clock.now, monotonic=self._clock.monotonic
+        )
         names = PeerNames(self._clock)
         self._names = names
         if isinstance(upstream, Address):
@@ -158,6 +162,7 @@ class Daemon:
                 name_of=names.get,
                 environ=dict(machine.environ),
                 upstream=upstream,
+                guesses=Guesses(self._clock.monotonic),
             )
         )
         _log.info("xcatd %s uses the database %s", __version__, place.describe())
@@ -198,11 +203,16 @@ class Daemon:
             handle=self._session,
             context=self._context,
             clock=self._clock,
-            commands=WorkerPool("command", self.settings.max_connections + waiting, _BACKLOG),
+            commands=WorkerPool(
+                "command",
+                self.settings.max_connections + waiting,
+                _BACKLOG,
+                most={Group.ANONYMOUS.name: max(1, self.settings.max_connections // 4)},
+            ),
             front=WorkerPool("front", _FRONT_THREADS, _BACKLOG),
             on_accept=self._names.begin,
             times=times,
-            max_peers=max_peers,
+            shares=Shares.of(max_peers),
         )
 
     def close(self) -> None:

@@ -152,21 +152,30 @@ class PluginHost:
         """Whether some plugin takes this request for as good as being root."""
         return any(_needs_everything(h, request) for h in self._handlers.get(request.command, ()))
 
-    def run(self, choice: Choice, request: Request, context: Context) -> Iterator[Reply]:
-        """Every chosen plugin's replies; one that crashes does not stop the next."""
+    def run(
+        self, choice: Choice, request: Request, context: Context, *, tells_why: bool = True
+    ) -> Iterator[Reply]:
+        """Every chosen plugin's replies; one that crashes does not stop the next.
+
+        ``tells_why``: its reply holds the exception's words, which may tell of paths and our insides.
+        """
         if choice.unclaimed:
             yield _unidentified(choice)
         for handler, nodes in choice.runs:
-            yield from _guarded(handler, replace(request, nodes=nodes), context)
+            own = replace(request, nodes=nodes)
+            yield from _guarded(handler, own, context, tells_why=tells_why)
 
 
-def _guarded(handler: Handler, request: Request, context: Context) -> Iterator[Reply]:
+def _guarded(
+    handler: Handler, request: Request, context: Context, *, tells_why: bool
+) -> Iterator[Reply]:
     try:
         yield from handler.plugin.handle(request, context)
     except Exception as error:  # noqa: BLE001 - outer boundary: a plugin's crash is a reply
         _log.exception("plugin %s crashed in %s", handler.name, request.command)
         where = f" [nodes: {','.join(request.nodes)}]" if request.nodes else ""
-        yield messages.error(f"{handler.name}: {str(error) or type(error).__name__}{where}")
+        what = (str(error) or type(error).__name__) if tells_why else "the daemon's log has why"
+        yield messages.error(f"{handler.name}: {what}{where}")
 
 
 def _targets(handler: Handler, request: Request, context: Context) -> Targets:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .site import Settings
+from .usernames import UserNameError, is_user_name
 
 _log = logging.getLogger(__name__)
 
@@ -160,15 +161,20 @@ def set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
 
 
 def user_of(certificate: Mapping[str, object] | None) -> str | None:
-    """The first CN of the subject of ``SSLSocket.getpeercert()``; None without a certificate.
+    """The CN of the subject of ``SSLSocket.getpeercert()``; None without a certificate or a CN.
 
-    OpenSSL's one-line form separates by ``/``, so the name ends at the first slash in it.
+    xCAT reads OpenSSL's one-line form of the subject: what follows the first ``CN=`` up to the next slash.
+    A subject that could be read as another user's that way is nobody's: raises :class:`UserNameError` for
+    several CNs, and for one that is no user name.
     """
     subject = (certificate or {}).get("subject", ())
     if not isinstance(subject, tuple):
         return None
-    for relative in subject:
-        for name, value in relative:
-            if name == "commonName":
-                return str(value).partition("/")[0] or None
-    return None
+    found = [str(value) for relative in subject for name, value in relative if name == "commonName"]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise UserNameError(f"its subject has {len(found)} common names")
+    if not is_user_name(found[0]):
+        raise UserNameError(f"{found[0][:80]!a} cannot be a user name")
+    return found[0]

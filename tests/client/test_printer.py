@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcatd.client.printer import Printer, encode
+from xcatd.client import main
+from xcatd.client.printer import Printer, encode, harmless, write
 from xcatd.wire.tree import Tree
 
 
@@ -93,3 +94,73 @@ _TREES = st.dictionaries(
 def test_no_response_breaks_the_printer(tree: Tree, shows: bool, terminal: bool) -> None:
     out, err, _ = _printed(tree, shows_server=shows, is_terminal=terminal)
     assert isinstance(out + err, str)
+
+
+EVIL = "a\x1b]0;x\x07b\x1b[2J\rc\x08\x7fd\x9b2Je\u202ef\u2066\tg"
+SHOWN = "a?]0;x?b?[2J?c??d?2Je?f?\tg"
+EVERYWHERE: Tree = {
+    **{name: [EVIL] for name in ("error", "warning", "info", "sinfo", "data", "xcatdsource")},
+    "node": [
+        {"name": [EVIL], "data": [EVIL]},
+        {"name": [EVIL], "data": [{"desc": [EVIL], "contents": [EVIL]}]},
+        {"name": ["n"], "base64_data": ["G1sySg=="]},
+        {"name": [EVIL], "error": [EVIL]},
+    ],
+}
+
+
+def _shown(*, out: bool, err: bool) -> tuple[bytes, bytes]:
+    streams = io.BytesIO(), io.BytesIO()
+    printer = Printer(*streams, shows_server=True, is_terminal=out, errors_on_terminal=err)
+    printer.show(EVERYWHERE)
+    return streams[0].getvalue(), streams[1].getvalue()
+
+
+def test_nothing_the_server_says_commands_a_terminal() -> None:
+    out, err = _shown(out=True, err=True)
+    assert SHOWN.encode() in out
+    out = out.replace(b"\r\x1b[K", b"")  # our own
+    assert all(byte in b"\t\n" or 0x20 <= byte < 0x7F for byte in out + err)
+
+
+def test_each_stream_is_judged_by_itself() -> None:
+    out, err = _shown(out=False, err=True)
+    assert b"\x1b[2J" in out
+    assert b"\x1b" not in err
+    out, err = _shown(out=True, err=False)
+    assert b"\x1b[2J" in err
+    assert b"\x1b[2J" not in out
+
+
+class Terminal(io.StringIO):
+    """Standard output as a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buffer = io.BytesIO()
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_other_ways_to_a_terminal_are_as_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    write(terminal, EVIL)
+    write(pipe, EVIL)
+    assert (terminal.getvalue(), pipe.getvalue()) == (SHOWN, EVIL)
+    monkeypatch.setattr("sys.stdout", terminal)
+    main._write(EVIL)  # raw XML, for those who ask for it
+    assert terminal.buffer.getvalue() == SHOWN.encode()
+
+
+def test_a_progress_line_stays_one_line() -> None:
+    out, _, _ = _printed({"sinfo": ["1\n2\x1b[A"]}, is_terminal=True)
+    assert out == "\r\x1b[K1 2?[A\r\x1b[K"
+
+
+@given(st.text(max_size=30))
+def test_what_is_harmless_stays(text: str) -> None:
+    shown = harmless(text)
+    assert len(shown) == len(text)
+    assert all(new in {old, "?"} for new, old in zip(shown, text, strict=True))
+    assert harmless("é ü 日本\ta\nb") == "é ü 日本\ta\nb"

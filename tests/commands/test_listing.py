@@ -136,10 +136,16 @@ def test_lsxcatd_tells_the_kind_of_machine(database: FixedDatabase, is_mn: bool,
     assert printed.stdout == [text]
 
 
+def _lsxcatd(database: FixedDatabase, user: str | None, *words: str) -> list[str]:
+    context = replay.context_for(database)
+    request = Request("lsxcatd", words, user=user)
+    replies = replay.Lsxcatd().handle(request, context)
+    return [line for reply in replies for line in reply.data if isinstance(line, str)]
+
+
 def test_lsxcatd_shows_where_the_database_is_but_no_password(database: FixedDatabase) -> None:
     database.location = Location("Pg", None, "dbname=xcatdb;host=db1", "xcatadm", "secret")
-    printed = replay.run(("lsxcatd", "-a"), replay.context_for(database))
-    assert printed.stdout == [
+    assert _lsxcatd(database, "root", "-a") == [
         replay.VERSION,
         "This is a Management Node",
         "cfgloc=Pg:dbname=xcatdb;host=db1|xcatadm",
@@ -148,3 +154,13 @@ def test_lsxcatd_shows_where_the_database_is_but_no_password(database: FixedData
         "dbhost=db1",
         "dbadmin=xcatadm",
     ]
+
+
+@pytest.mark.parametrize("option", ["-a", "-d", "--database"])
+def test_lsxcatd_tells_nobody_the_databases_host_and_user(
+    database: FixedDatabase, option: str
+) -> None:
+    database.location = Location("Pg", None, "dbname=xcatdb;host=db1", "xcatadm", "secret")
+    told = _lsxcatd(database, None, option)
+    assert told[-1] == "dbengine=Pg"
+    assert not any(word in " ".join(told) for word in ("db1", "xcatadm", "xcatdb", "secret"))

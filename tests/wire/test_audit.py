@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from xcatd.db.errors import DatabaseError
-from xcatd.serving.audit import AuditWriter, Record, masked, record
+from xcatd.serving.audit import OF_ALL, OF_SOURCE, PERIOD, AuditWriter, Record, masked, record
 from xcatd.site import Settings
 from xcatd.wire.requests import Incoming
 
@@ -74,6 +75,7 @@ def test_row_and_line() -> None:
 
 def test_of_nobody_only_what_is_known_is_kept() -> None:
     entry = _record(Incoming("lsxcatd", nodes=("n1", "n2")), None)
+    assert entry.source == "mn"
     assert entry.line == "xCAT: Allowing lsxcatd to n1,n2 from mn"
     assert entry.row == {
         "clientname": "mn",
@@ -167,3 +169,84 @@ def test_what_is_kept_of_an_endless_request_is_bounded() -> None:
     assert len(kept.line) < 9_000 and kept.line.endswith(" for root from mn")
     assert "... (100000 characters)" in kept.line
     assert all(len(value) < 61_000 for value in kept.row.values())
+
+
+# -- of hosts without certificate --------------------------------------------------------------
+
+
+def test_little_is_kept_of_a_request_without_certificate() -> None:
+    incoming = Incoming(
+        command="lsxcatd", args=("x" * 100_000,), noderange="n" * 100_000, clienttype="c" * 100_000
+    )
+    kept = record(incoming, None, "host", Settings({}))
+    assert kept.line is not None and kept.row is not None
+    assert kept.source == "host"
+    assert len(kept.line) + sum(map(len, kept.row.values())) < 2_000
+    named = record(incoming, "root", "host", Settings({}))
+    assert named.source is None and named.row is not None
+    assert len(named.row["clienttype"]) == 64
+
+
+def _of(host: str, user: str | None = None) -> Record:
+    settings = Settings.of({"xcatdport": "0"})
+    return record(Incoming("lsxcatd"), user, host, settings)
+
+
+def test_a_flood_without_certificate_is_cut_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    rows: list[dict[str, str]] = []
+    now = [0.0]
+    writer = AuditWriter(rows.extend, lambda: NOW, monotonic=lambda: now[0])
+    for _ in range(5_000):
+        writer.write(_of("bad"))
+    for _ in range(100):
+        writer.write(_of("mn", "root"))
+    writer.write(_of("good"))
+    assert writer.flush(10)
+    assert Counter(row["clientname"] for row in rows) == {"bad": OF_SOURCE, "mn": 100, "good": 1}
+    now[0] = PERIOD
+    writer.write(_of("bad"))
+    assert writer.close(10)
+    told = [row for row in rows if row["command"] == "(not recorded)"]
+    text = f"{5_000 - OF_SOURCE} more requests without certificate within 60 s"
+    assert [(row["clientname"], row["args"]) for row in told] == [("bad", f" {text}")]
+    assert rows[-1]["command"] == "lsxcatd"  # a new period has begun
+    lines = [record.getMessage() for record in caplog.records]
+    assert f"xCAT: Allowing {text} from bad, not recorded one by one" in lines
+    assert len(lines) == OF_SOURCE + 100 + 1 + 1 + 1
+
+
+def test_the_number_is_told_without_another_request() -> None:
+    rows: list[dict[str, str]] = []
+    now = [0.0]
+    writer = AuditWriter(rows.extend, lambda: NOW, monotonic=lambda: now[0])
+    for _ in range(OF_SOURCE + 1):
+        writer.write(_of("bad"))
+    assert writer.flush(10)
+    now[0] = PERIOD
+    assert writer.flush(10)  # wakes the writer, as the end of the period does
+    assert writer.flush(10)
+    assert writer.close(10)
+    assert [row["command"] for row in rows[OF_SOURCE:]] == ["(not recorded)"]
+
+
+def test_many_sources_are_cut_together() -> None:
+    rows: list[dict[str, str]] = []
+    writer = AuditWriter(rows.extend, lambda: NOW, monotonic=lambda: 0.0)
+    for number in range(5_000):
+        writer.write(_of(f"host{number}"))
+    assert writer.close(10)
+    kept = [row for row in rows if row["command"] == "lsxcatd"]
+    told = [row for row in rows if row["command"] == "(not recorded)"]
+    assert len(kept) <= OF_ALL
+    assert len(told) <= 1_025
+    assert len(kept) + sum(int(row["args"].split()[0]) for row in told) == 5_000
+
+
+def test_a_machine_without_auditlog_gets_no_row_of_it_either() -> None:
+    rows: list[dict[str, str]] = []
+    writer = AuditWriter(rows.extend, lambda: NOW, monotonic=lambda: 0.0)
+    for _ in range(OF_SOURCE + 5):
+        writer.write(_of("bad").without_row())
+    assert writer.close(10)
+    assert rows == []

@@ -24,7 +24,7 @@ _TEXT = st.text(
 _NAMES = st.from_regex(r"XCAT_[A-Z]{1,8}", fullmatch=True)
 _REQUESTS = st.builds(
     Incoming,
-    command=_TEXT,
+    command=st.from_regex(r"[A-Za-z0-9_.+-]{1,64}", fullmatch=True),
     args=st.lists(st.none() | _TEXT, max_size=5).map(tuple),
     noderange=st.none() | _TEXT,
     stdin=st.none() | _TEXT,
@@ -192,10 +192,33 @@ def test_the_size_is_limited_before_the_end_has_come() -> None:
         _feed(b"<xcatrequest><arg>" + b"x" * 2000 + b"</arg></xcatrequest>", Limits(size=1000))
 
 
-def test_newlines_in_names_stay_where_they_are() -> None:
-    request = _inside("<command>x\ny</command><noderange>n1\nn2</noderange>")
-    assert request.command == "x\ny"
+def test_newlines_in_a_noderange_stay_where_they_are() -> None:
+    request = _inside("<command>x</command><noderange>n1\nn2</noderange>")
     assert request.noderange == "n1\nn2"
+
+
+@pytest.mark.parametrize(
+    "name", ["x\ny", "x y", " x", "x/y", "../x", "$(id)", "x;y", "é", "x\x85", "\u202e", "x" * 65]
+)
+def test_a_command_is_a_word(name: str) -> None:
+    with pytest.raises(MalformedError, match="a command cannot be named") as caught:
+        _inside(f"<command>{name}</command>")
+    assert str(caught.value).isascii() and str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
+
+
+def test_every_command_of_xcat_is_a_word() -> None:
+    for name in ("lsdef", "xcat2nim", "rc.local", "a_b-c+d", "x" * 64):
+        assert _inside(f"<command>{name}</command>").command == name
+    assert _inside("<gettoken></gettoken>").command == ""
+
+
+@pytest.mark.parametrize("name", ["é", "x" * 129, "x:y"])
+def test_an_element_has_a_plain_name(name: str) -> None:
+    with pytest.raises(MalformedError, match="an element cannot be named"):
+        _inside(f"<{name}>1</{name}>")
+    with pytest.raises(MalformedError, match="an element cannot be named"):
+        _inside(f"<environment><{name}>1</{name}></environment>")
 
 
 def test_the_layout_is_that_of_existing_clients() -> None:
@@ -290,10 +313,21 @@ def test_the_reader_gets_what_the_writer_was_given(sent: list[Reply], cuts: list
 @given(st.text(max_size=50))
 def test_only_characters_the_client_can_take_are_sent(text: str) -> None:
     document = replies.encode(Reply(info=(text,)), "mn")
-    assert all(byte in b"\t\n\r\x1b" or 0x20 <= byte < 0x80 for byte in document)
+    assert all(byte in b"\t\n\r" or 0x20 <= byte < 0x7F for byte in document)
     assert document.endswith(b"</xcatresponse>\n")
     assert document.count(b"xcatresponse") == 2 + text.count("xcatresponse")
     assert b"<?xml" not in document
+
+
+def test_no_reply_commands_a_terminal() -> None:
+    text = "\x1b]0;x\x07\x1b[2J\x9b2J\x7f\x08\u202e"
+    reply = Reply(
+        errors=(text,),
+        info=(text,),
+        nodes=(NodeReply(text, data=text),),
+        data=(Contents(text, text),),
+    )
+    assert not set(replies.encode(reply, text)) & {0x1B, 0x7F, 0x9B, 0x08, 0x07}
 
 
 def test_a_reply_cannot_smuggle_elements() -> None:

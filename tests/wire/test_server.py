@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,9 +20,10 @@ from xcatd.serving import connection
 from xcatd.serving.connection import OUTBOX_LIMIT
 from xcatd.serving.listener import listen
 from xcatd.serving.peer import Times
-from xcatd.serving.pool import WorkerPool
+from xcatd.serving.pool import Owner, WorkerPool
 from xcatd.site import Settings
 from xcatd.tls import Contexts, user_of, versions
+from xcatd.usernames import UserNameError
 from xcatd.wire.tree import Limits
 
 Cluster = Any
@@ -156,6 +158,9 @@ def test_oversized_requests_are_dropped(
         "<arg>&a;</arg>",
         "<arg a='b'>x</arg>",
         "no elements",
+        "<command>a b</command>",
+        "<command>$(id)</command>",
+        "<é>x</é>",
     ],
 )
 def test_malformed_requests_are_dropped_without_a_reply(
@@ -372,16 +377,59 @@ def test_stopping_lets_running_commands_finish(
         cluster.plain()
 
 
-def test_the_users_name_is_the_first_common_name() -> None:
+def test_the_users_name_is_the_common_name() -> None:
     subject = (
         (("countryName", "DE"),),
         (("organizationName", "CN=root"),),
-        (("commonName", "al/ice"),),
-        (("commonName", "root"),),
+        (("commonName", "alice"),),
     )
-    assert user_of({"subject": subject}) == "al"
+    assert user_of({"subject": subject}) == "alice"
+    assert user_of({"subject": subject[:1]}) is None
     assert user_of({}) is None
     assert user_of(None) is None
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *(["root/CN=x"], ["al/ice"], ["/CN=root"], ["root", "mallory"], ["mallory", "root"]),
+        *(
+            ["root\n"],
+            ["root\0x"],
+            ["\x1b[2Jroot"],
+            ["ro\u202eot"],
+            ["root "],
+            [" root"],
+            ["x" * 65],
+        ),
+        [""],
+    ],
+)
+def test_a_subject_that_can_be_read_as_another_users_is_nobodys(names: list[str]) -> None:
+    subject = tuple((("commonName", name),) for name in names)
+    with pytest.raises(UserNameError) as caught:
+        user_of({"subject": subject})
+    assert str(caught.value).isascii() and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("names", [["root/CN=x"], ["root", "x"], ["x", "root"], ["root\n"]])
+def test_a_certificate_with_such_a_subject_fails_the_handshake(
+    cluster: Cluster, tmp_path: Any, caplog: pytest.LogCaptureFixture, names: list[str]
+) -> None:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names])
+    directory = cluster.authority.client_directory(tmp_path / "mallory", subject)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(directory / "ca.pem")
+    context.load_cert_chain(directory / "client-cred.pem")
+    with (
+        contextlib.suppress(ssl.SSLError, ConnectionError),
+        context.wrap_socket(cluster.plain()) as sock,
+    ):
+        sock.sendall(b"<xcatrequest><command>lsxcatd</command></xcatrequest>")
+        assert _ends(sock) == b""
+    _until(lambda: "its certificate is refused" in caplog.text)
+    assert cluster.sample.requests == []
 
 
 def test_the_certificates_subject_gives_the_user(
@@ -470,3 +518,41 @@ def test_a_failing_job_does_not_cost_a_thread(caplog: pytest.LogCaptureFixture) 
     assert pool.submit(done.set)
     assert done.wait(10)
     assert "a job of the pool test failed" in caplog.text
+
+
+def test_owners_take_turns_and_so_do_their_kinds() -> None:
+    pool = WorkerPool("test", size=1, backlog=100)
+    gate, done = threading.Event(), threading.Event()
+    order: list[str] = []
+    assert pool.submit(lambda: gate.wait(10) and None)
+    for number in range(5):
+        assert pool.submit(partial(order.append, f"flood{number}"), Owner("greeting", "flood"))
+    assert pool.submit(partial(order.append, "other"), Owner("greeting", "other"))
+    assert pool.submit(partial(order.append, "root"), Owner("known", "root"))
+    gate.set()
+    assert pool.submit(done.set, Owner("greeting", "flood"))
+    assert done.wait(10)
+    assert order == ["flood0", "root", "other", "flood1", "flood2", "flood3", "flood4"]
+
+
+def test_a_kind_has_a_bounded_part_of_the_threads() -> None:
+    pool = WorkerPool("test", size=4, backlog=100, most={"anonymous": 2})
+    gate, entered = threading.Event(), threading.Semaphore(0)
+
+    def slow() -> None:
+        entered.release()
+        gate.wait(10)
+
+    for _ in range(10):
+        assert pool.submit(slow, Owner("anonymous", "x"))
+    for _ in range(2):
+        assert entered.acquire(timeout=10)
+    done = threading.Event()
+    assert pool.submit(done.set, Owner("known", "root"))
+    assert done.wait(10)
+    assert not entered.acquire(blocking=False)
+    gate.set()
+    for _ in range(8):
+        assert entered.acquire(timeout=10)
+    pool.close()
+    _until(lambda: pool.unfinished == 0)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from xcatd.db.errors import DatabaseError
+
 Cluster = Any
 DONE = "<serverdone></serverdone></xcatresponse>\n"
 
@@ -244,3 +246,54 @@ def test_odd_noderanges_are_answered(cluster: Cluster, text: str) -> None:
     reply = cluster.command("echo", more=f"<noderange>{text}</noderange>")
     assert reply.count("</xcatresponse>") >= 1
     assert "fatal error" not in reply
+
+
+# -- what a peer without certificate learns ---------------------------------------------------
+
+
+def test_without_certificate_a_failure_tells_nothing_of_our_insides(
+    cluster: Cluster,
+) -> None:
+    cluster.write("policy", {"priority": "5", "commands": "crash", "rule": "allow"})
+    crashed = cluster.command("crash", "/etc/secret", user=None)
+    assert "<error>sample: the daemon's log has why</error><errorcode>1</errorcode>" in crashed
+    assert "<error>sample: '/etc/secret'" in cluster.command("crash", "/etc/secret")
+
+
+@pytest.mark.parametrize(
+    "failure", [KeyError("/etc/secret"), DatabaseError("cannot read /etc/secret")]
+)
+def test_without_certificate_a_fatal_error_tells_nothing_either(
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    make_request: Callable[..., str],
+    answer: Callable[..., str],
+    failure: Exception,
+) -> None:
+    def fails(*_: object) -> None:
+        raise failure
+
+    with cluster.tls(None) as nobody, cluster.tls() as root:
+        for sock in (nobody, root):  # both are connected
+            sock.sendall(make_request("lsxcatd").encode())
+            assert "Version" in answer(sock)
+        monkeypatch.setattr(type(cluster.daemon._database), "read", fails)
+        for sock in (nobody, root):
+            sock.sendall(make_request("lsxcatd").encode())
+        assert "the daemon's log has why</error>" in (told := answer(nobody))
+        assert "secret" not in told
+        assert "/etc/secret" in answer(root)
+
+
+def test_a_flood_without_certificate_writes_few_rows(
+    cluster: Cluster, make_request: Callable[..., str], answer: Callable[..., str]
+) -> None:
+    with cluster.tls(None) as sock:
+        for _ in range(150):
+            sock.sendall(make_request("lsxcatd", "x" * 5_000).encode())
+            assert "Version" in answer(sock)
+    cluster.stop()
+    rows = cluster.rows("auditlog")
+    assert len(rows) == 61
+    assert sum(len(text) for row in rows for text in row.values()) < 61 * 1_000
+    assert rows[-1]["args"] == " 90 more requests without certificate within 60 s"

@@ -43,8 +43,12 @@ def _same_signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+#: Where the daemon answers other than recorded: nothing it says may command the terminal of the Perl client.
+HARMLESS = str.maketrans("\x1b\x7f", "??")
+
+
 def test_the_daemon_answers_as_recorded(standing: Cluster, transcript: Transcript) -> None:
-    assert standing.ask(transcript["request"]) == transcript["response"]
+    assert standing.ask(transcript["request"]) == transcript["response"].translate(HARMLESS)
 
 
 def test_the_client_sends_what_the_perl_client_sent(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from . import connect, main
 from .ask import ask
+from .printer import write
 
 #: Tables that begin so are kept by other programs; logs only come along with ``-a``.
 _NEVER = ("x_teal", "isnm_perf")
@@ -71,13 +72,12 @@ def _has(given: Collection[str], *names: str) -> bool:
 
 def say(text: str) -> None:
     """To standard output, at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    write(sys.stdout, f"{text}\n")
 
 
 def complain(text: str) -> None:
     """To standard error."""
-    sys.stderr.write(f"{text}\n")
+    write(sys.stderr, f"{text}\n")
 
 
 def is_skipped(table: str, options: Options, unwanted: Collection[str]) -> bool:

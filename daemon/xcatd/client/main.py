@@ -21,7 +21,7 @@ from xcatd.wire.stream import ResponseReader
 from xcatd.wire.tree import MalformedError, Tree, layout
 
 from . import commands, connect
-from .printer import Printer, encode
+from .printer import Printer, encode, harmless
 
 if TYPE_CHECKING:
     import ssl
@@ -75,6 +75,7 @@ def run(command: str, args: Sequence[str], environ: Mapping[str, str]) -> int:
         sys.stderr.buffer,
         shows_server=bool(environ.get("XCATSHOWSVR")) or commands.shows_server(command, args),
         is_terminal=is_terminal,
+        errors_on_terminal=sys.stderr.isatty(),
     )
     return Conversation(sock, printer, environ).hold(document)
 
@@ -146,6 +147,11 @@ def say_no_connection(error: connect.ConnectError, environ: Mapping[str, str]) -
     return error.status
 
 
+def _write(text: str) -> None:
+    """What the server said, for people who want to see it raw; a terminal still is not commanded by it."""
+    sys.stdout.buffer.write(encode(harmless(text) if sys.stdout.isatty() else text))
+
+
 class Conversation:
     """One request and its responses over a connection."""
 
@@ -190,7 +196,7 @@ class Conversation:
         reader = ResponseReader()
         while data := self._receive():
             if self._traces:
-                sys.stdout.buffer.write(data)
+                _write(data.decode("latin-1"))
             for response in reader.feed(data):
                 self._show(response)
                 if "serverdone" in response:
@@ -206,7 +212,7 @@ class Conversation:
 
     def _show(self, response: Tree) -> None:
         if self._shows_xml:
-            sys.stdout.buffer.write(encode(layout("xcatresponse", response) + "\n"))
+            _write(layout("xcatresponse", response) + "\n")
         else:
             self._printer.show(response)
 

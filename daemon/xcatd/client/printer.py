@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from xcatd.wire.tree import Tree, Value
 
 _CLEAR_LINE = "\r\x1b[K"
+#: What commands a terminal, or turns the order of what it shows around: C0 but TAB and LF, DEL, C1, bidirectional
+#: controls, line separators, and halves of characters.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def _text(values: Sequence[Value]) -> str:
@@ -42,14 +47,38 @@ def encode(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
+def harmless(text: str) -> str:
+    """The text as a terminal may get it: ``?`` for every character that is more than shown.
+
+    What goes into a pipe or a file stays as it came.
+    """
+    return text if text.isascii() and text.isprintable() else _UNSAFE.sub("?", text)
+
+
+def write(stream: TextIO, text: str) -> None:
+    """What the server said, for a program that prints it itself."""
+    stream.write(harmless(text) if stream.isatty() else text)
+    stream.flush()
+
+
 class Printer:
-    """Prints responses one after the other and keeps the exit status."""
+    """Prints responses one after the other and keeps the exit status.
+
+    What the server says never commands a terminal: it comes from nodes and from tables.
+    """
 
     def __init__(
-        self, out: BinaryIO, err: BinaryIO, *, shows_server: bool = False, is_terminal: bool = False
+        self,
+        out: BinaryIO,
+        err: BinaryIO,
+        *,
+        shows_server: bool = False,
+        is_terminal: bool = False,
+        errors_on_terminal: bool = False,
     ) -> None:
         self._out = out
         self._err = err
+        self._errors_on_terminal = errors_on_terminal
         self._shows_server = shows_server
         self._is_terminal = is_terminal
         self._has_progress = False
@@ -107,18 +136,19 @@ class Printer:
         """Many lines at once are the usual case."""
         if ended := [line + "\n" for line in lines]:
             self.clear_progress()
-            self._out.write(encode("".join(ended)))
+            text = "".join(ended)
+            self._out.write(encode(harmless(text) if self._is_terminal else text))
 
     def _complain(self, line: str) -> None:
         self.clear_progress()
         self._out.flush()
-        self._err.write(encode(line + "\n"))
+        self._err.write(encode((harmless(line) if self._errors_on_terminal else line) + "\n"))
         self._err.flush()
 
     def _progress(self, text: str) -> None:
         if self._is_terminal:
             self._has_progress = True
-            self._out.write(encode(_CLEAR_LINE + text))
+            self._out.write(encode(_CLEAR_LINE + harmless(text).replace("\n", " ")))
         else:
             self._out.write(encode(text + "\r"))
 

@@ -18,6 +18,7 @@ from xcatd.rows.dumpfile import DumpFile, DumpFileError
 
 from . import dumping
 from .ask import Answer, Line, TooLongError, ask
+from .printer import write
 
 USAGE = """\
 Usage: tabrestore <tablename>.csv
@@ -113,7 +114,6 @@ def _restore(path: Path, environ: Mapping[str, str], *, adds: bool, keeps: bool)
     except (DumpFileError, TooLongError) as error:
         sys.stderr.write(f"Error: {explain(path, error)}\n")
         return 1
-    sys.stdout.write(answer.out)
-    sys.stdout.flush()
-    sys.stderr.write(answer.err)
+    write(sys.stdout, answer.out)
+    write(sys.stderr, answer.err)
     return answer.status

@@ -11,9 +11,11 @@ import logging
 import queue
 import re
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from xcatd.db.errors import DatabaseError
@@ -26,6 +28,8 @@ line_log = logging.getLogger("xcatd.serving.audit.line")
 
 #: Characters of the nodes, and of the arguments, that are kept of a request.
 LONGEST_IN_LINE, LONGEST_IN_ROW = 4_000, 60_000
+#: The same of a peer without certificate, and of all other cells.
+LONGEST_OF_ANONYMOUS, LONGEST_WORD = 250, 64
 
 MASK = "xxxxxxxx"
 _NEVER = ("getdestiny", "getbladecons", "getipmicons", "getopenbmccons", "getcons")
@@ -141,10 +145,18 @@ def _masked_option(word: str, secrets: _Secrets) -> tuple[str, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is kept of one request: a row for auditlog, a line for syslog, either may be missing."""
+    """What is kept of one request: a row for auditlog, a line for syslog, either may be missing.
+
+    ``source`` is the host of a user nobody has confirmed: so much is kept of each, and the rest counted.
+    """
 
     row: dict[str, str] | None
     line: str | None
+    source: str | None = None
+
+    def without_row(self) -> Record:
+        """For a machine that keeps no auditlog."""
+        return replace(self, row=None)
 
 
 def record(incoming: Incoming, user: str | None, host: str, settings: Settings) -> Record:
@@ -152,12 +164,13 @@ def record(incoming: Incoming, user: str | None, host: str, settings: Settings) 
     command = incoming.command
     if any(command in name for name in _NEVER):
         return Record(None, None)
+    source = host if user is None else None
     args = "".join(f" {arg}" for arg in masked(command, incoming.args))
     line = _line(incoming, args, user, host)
     if command in _SYSLOG_ONLY:
-        return Record(None, None if settings.skip_validate_log else line)
+        return Record(None, None if settings.skip_validate_log else line, source)
     row = None if _is_skipped(incoming, settings.audit_skip) else _row(incoming, args, user, host)
-    return Record(row, None if settings.audit_no_syslog else line)
+    return Record(row, None if settings.audit_no_syslog else line, source)
 
 
 def _is_skipped(incoming: Incoming, skip: str) -> bool:
@@ -167,10 +180,11 @@ def _is_skipped(incoming: Incoming, skip: str) -> bool:
 
 
 def _line(incoming: Incoming, args: str, user: str | None, host: str) -> str:
-    nodes = _shortened(incoming.noderange or ",".join(incoming.nodes), LONGEST_IN_LINE)
+    longest = LONGEST_IN_LINE if user else LONGEST_OF_ANONYMOUS
+    nodes = _shortened(incoming.noderange or ",".join(incoming.nodes), longest)
     to = f" to {nodes}" if nodes else ""
-    by = f" for {user}" if user else ""
-    what = f"{incoming.command}{to}{_shortened(args, LONGEST_IN_LINE)}"
+    by = f" for {user[:LONGEST_WORD]}" if user else ""
+    what = f"{incoming.command}{to}{_shortened(args, longest)}"
     return f"xCAT: Allowing {what}{by}{f' from {host}' if host else ''}"
 
 
@@ -180,16 +194,91 @@ def _shortened(text: str, longest: int) -> str:
 
 def _row(incoming: Incoming, args: str, user: str | None, host: str) -> dict[str, str]:
     other = "webui" if incoming.becomeuser else "other"
+    longest = LONGEST_IN_ROW if user else LONGEST_OF_ANONYMOUS
     cells = {
-        "userid": user,
+        "userid": (user or "")[:LONGEST_WORD],
         "clientname": host,
-        "clienttype": incoming.clienttype or other,
-        "command": incoming.command,
-        "noderange": _shortened(incoming.noderange or "", LONGEST_IN_ROW),
-        "args": _shortened(args, LONGEST_IN_ROW),
+        "clienttype": (incoming.clienttype or other)[:LONGEST_WORD],
+        "command": incoming.command[:LONGEST_WORD],
+        "noderange": _shortened(incoming.noderange or "", longest),
+        "args": _shortened(args, longest),
         "status": "Allowed",
     }
     return {column: value for column, value in cells.items() if value}
+
+
+#: Rows and lines kept per period (in seconds) of one source without certificate, and of all.
+PERIOD = 60.0
+OF_SOURCE, OF_ALL = 60, 1_200
+_SOURCES = 1_024  # told apart within a period; the others count as one
+_OTHERS = "other hosts"
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """What of one source was not recorded, and where it would have been."""
+
+    source: str
+    count: int = 0
+    in_table: bool = False
+    in_syslog: bool = False
+
+    def add(self, entry: Record) -> None:
+        """One more."""
+        self.count += 1
+        self.in_table |= entry.row is not None
+        self.in_syslog |= entry.line is not None
+
+    def summary(self) -> Record:
+        """What stands for all of them."""
+        text = f"{self.count} more requests without certificate within {PERIOD:g} s"
+        row = {
+            "clientname": self.source,
+            "command": "(not recorded)",
+            "args": f" {text}",
+            "status": "Allowed",
+        }
+        line = f"xCAT: Allowing {text} from {self.source}, not recorded one by one"
+        return Record(row if self.in_table else None, line if self.in_syslog else None)
+
+
+class Measure:
+    """Counts what sources without certificate have recorded, and what of it is left out."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._since = monotonic()
+        self._kept: Counter[str] = Counter()
+        self._left_out: dict[str, LeftOut] = {}
+
+    def keeps(self, source: str, entry: Record) -> bool:
+        """Whether something of this source is to be recorded; else it is counted."""
+        if source not in self._kept and len(self._kept) >= _SOURCES:
+            source = _OTHERS
+        if self._kept[source] < OF_SOURCE and self._kept.total() < OF_ALL:
+            self._kept[source] += 1
+            return True
+        counted = source if source in self._kept else _OTHERS
+        self._left_out.setdefault(counted, LeftOut(counted)).add(entry)
+        return False
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until :meth:`ended` has something to tell; None while nothing was left out."""
+        if not self._left_out:
+            return None
+        return max(0.0, self._since + PERIOD - self._monotonic())
+
+    def ended(self, *, at_once: bool = False) -> list[LeftOut]:
+        """What was left out, once the period is over; then a new one begins."""
+        now = self._monotonic()
+        if not at_once and now - self._since < PERIOD:
+            return []
+        told = list(self._left_out.values())
+        self._since = now
+        self._kept.clear()
+        self._left_out = {}
+        return told
 
 
 #: A row, or an event to set when everything before it is written; None ends the thread.
@@ -197,32 +286,63 @@ _Item = dict[str, str] | threading.Event | None
 
 
 class AuditWriter:
-    """Writes rows in its own thread, several in one transaction; a full queue is said, not waited for."""
+    """Writes rows in its own thread, several in one transaction; a full queue is said, not waited for.
+
+    Of hosts without certificate a bounded number is kept per period; a summary tells how many were not.
+    """
 
     def __init__(
         self,
         insert: Callable[[list[dict[str, str]]], None],
         now: Callable[[], datetime],
         backlog: int = 4096,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._insert = insert
         self._now = now
+        self._measure = Measure(monotonic)
+        self._measuring = threading.Lock()
         self._queue: queue.Queue[_Item] = queue.Queue(backlog)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def write(self, entry: Record) -> None:
         """Syslog now, the row soon."""
+        self._tell_left_out()
+        if self._is_kept(entry):
+            self._put(entry)
+
+    def _is_kept(self, entry: Record) -> bool:
+        if entry.source is None or (entry.row is None and entry.line is None):
+            return True
+        with self._measuring:
+            was_silent = self._measure.left is None
+            is_kept = self._measure.keeps(entry.source, entry)
+        if not is_kept and was_silent:  # the thread is to wait for the end of the period
+            self._start()
+            with suppress(queue.Full):  # it is awake already
+                self._queue.put_nowait(threading.Event())
+        return is_kept
+
+    def _put(self, entry: Record) -> None:
         if entry.line is not None:
             line_log.info("%s", _one_line(entry.line))
         if entry.row is None:
             return
-        time = self._now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
         self._start()
         try:
-            self._queue.put_nowait({"audittime": time, **entry.row})
+            self._queue.put_nowait(self._timed(entry.row))
         except queue.Full:
             _log.error("an auditlog row is lost: the database does not take rows any more")
+
+    def _timed(self, row: dict[str, str]) -> dict[str, str]:
+        return {"audittime": self._now().astimezone().strftime("%Y-%m-%d %H:%M:%S"), **row}
+
+    def _tell_left_out(self, *, at_once: bool = False) -> None:
+        with self._measuring:
+            told = self._measure.ended(at_once=at_once)
+        for left_out in told:
+            self._put(left_out.summary())
 
     def flush(self, timeout: float) -> bool:
         """Wait until every row so far is written; False if ``timeout`` seconds were not enough."""
@@ -237,6 +357,7 @@ class AuditWriter:
 
     def close(self, timeout: float) -> bool:
         """Write what is left and end; False if ``timeout`` seconds were not enough."""
+        self._tell_left_out(at_once=True)
         is_written = self.flush(timeout)
         with self._lock, suppress(queue.Full):
             if self._thread is not None:
@@ -253,6 +374,7 @@ class AuditWriter:
     def _work(self) -> None:
         batch: list[_Item] = []
         while None not in batch:
+            self._tell_left_out()
             batch = list(self._batch())
             rows = [item for item in batch if isinstance(item, dict)]
             if rows:
@@ -262,7 +384,10 @@ class AuditWriter:
                     item.set()
 
     def _batch(self) -> Iterator[_Item]:
-        yield self._queue.get()
+        try:
+            yield self._queue.get(timeout=self._measure.left)
+        except queue.Empty:  # a period is over
+            return
         for _ in range(255):
             try:
                 yield self._queue.get_nowait()

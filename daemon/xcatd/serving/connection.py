@@ -16,11 +16,12 @@ from contextlib import suppress
 
 from xcatd.context import Clock
 from xcatd.tls import user_of
+from xcatd.usernames import UserNameError
 from xcatd.wire.requests import Incoming, RequestReader
 from xcatd.wire.tree import Limits
 
 #: A peer without certificate may send a small request; one with a certificate may send whole stanza files.
-ANONYMOUS = Limits(size=256 << 10, elements=10_000)
+ANONYMOUS = Limits(size=256 << 10, elements=1_000)
 KNOWN = Limits()
 #: While a command runs only an abort is expected.
 WHILE_RUNNING = Limits(size=4 << 10, elements=100)
@@ -32,6 +33,33 @@ _FLUSH_AFTER = 0.05  # seconds that replies are collected for one write
 _ENOUGH = 2  # requests at once: more than one is a mistake already
 OUTBOX_LIMIT = 8 << 20
 STALL_LIMIT = 600.0  # seconds a command waits for a peer that does not read
+#: The same for a peer without certificate; the seconds are those of all waits within one request.
+ANONYMOUS_OUTBOX_LIMIT = 256 << 10
+ANONYMOUS_STALL_LIMIT = 30.0
+#: What all peers without certificate may leave unread, in bytes.
+ANONYMOUS_OUTPUT = 96 << 20
+
+
+class Budget:
+    """Bytes that several connections may hold together."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._held = 0
+
+    def take(self, size: int) -> bool:
+        """Whether there was room; then it is taken."""
+        with self._lock:
+            if self._held + size > self._limit:
+                return False
+            self._held += size
+            return True
+
+    def give_back(self, size: int) -> None:
+        """So much is no longer held."""
+        with self._lock:
+            self._held -= size
 
 
 class Wants(enum.Enum):
@@ -60,7 +88,14 @@ def pieces(data: bytes) -> list[bytes]:
 class Connection:
     """State and primitives of one connection; ``lock`` guards TLS and the outbox."""
 
-    def __init__(self, sock: socket.socket, address: str, port: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        address: str,
+        port: int,
+        clock: Clock,
+        budget: Budget | None = None,
+    ) -> None:
         sock.setblocking(False)
         self.address = address
         self.port = port
@@ -68,6 +103,8 @@ class Connection:
         self.cancelled = threading.Event()
         self.is_answered = True
         self._clock = clock
+        self._budget = budget or Budget(ANONYMOUS_OUTPUT)
+        self._waited = 0.0
         self._plain = sock
         self._tls: ssl.SSLSocket | None = None
         self._reader = RequestReader(ANONYMOUS)
@@ -99,15 +136,23 @@ class Connection:
         return self._reader.is_between
 
     @property
+    def held(self) -> int:
+        """Bytes of requests that are being sent or worked on."""
+        return self._reader.held
+
+    @property
     def is_lost(self) -> bool:
         """Nothing more can be sent."""
         return self._is_lost
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Wrap the socket; nothing is read or written yet."""
-        self._tls = context.wrap_socket(
-            self._plain, server_side=True, do_handshake_on_connect=False
-        )
+        """Wrap the socket; nothing is written yet.  Raises :class:`PeerGoneError`."""
+        try:
+            self._tls = context.wrap_socket(
+                self._plain, server_side=True, do_handshake_on_connect=False
+            )
+        except (ssl.SSLError, OSError, ValueError) as error:  # it has been reset meanwhile
+            raise PeerGoneError(str(error)) from None
 
     def handshake(self) -> Wants:
         """One step; ``NOTHING`` means done.  Raises :class:`PeerGoneError`."""
@@ -121,7 +166,10 @@ class Connection:
             return Wants.WRITE
         except (ssl.SSLError, OSError) as error:
             raise PeerGoneError(_reason(error)) from None
-        self.user = user_of(self._tls.getpeercert())
+        try:
+            self.user = user_of(self._tls.getpeercert())
+        except UserNameError as error:
+            raise PeerGoneError(f"its certificate is refused: {error}") from None
         self._limits = KNOWN if self.user else ANONYMOUS
         self._reader.limits = self._limits
         return Wants.NOTHING
@@ -158,22 +206,24 @@ class Connection:
     def begin_request(self) -> None:
         """A command starts: until it is answered only an abort may arrive."""
         self.is_answered = False
+        self._waited = 0.0
         self._reader.limits = WHILE_RUNNING
 
     def end_request(self) -> None:
         """The last reply is about to be written: the peer may send its next request."""
         self._reader.limits = self._limits
+        self._reader.forget()
         self.is_answered = True
 
     def send(self, document: bytes, *, at_once: bool = False) -> bool:
         """Queue one document (or several whole ones); collects what comes within 50 ms.
 
-        Waits, at most ten minutes, while the peer leaves more than ``OUTBOX_LIMIT`` bytes unread; then
-        the peer counts as lost and output is dropped.  True: from now on a later flush is needed, and
-        whoever waits for sockets must know.
+        Waits, at most ten minutes, while the peer leaves more than ``OUTBOX_LIMIT`` bytes unread (one
+        without certificate: less, and not so long); then the peer counts as lost and output is dropped.
+        True: from now on a later flush is needed, and whoever waits for sockets must know.
         """
         with self._lock:
-            if not self._has_room():
+            if not self._has_room() or not self._may_hold(len(document)):
                 return False
             was_pending = self.has_output
             self._collected.append(document)
@@ -187,13 +237,23 @@ class Connection:
             return self.has_output and not was_pending
 
     def _has_room(self) -> bool:
-        if self._size > OUTBOX_LIMIT and not self._is_lost:
-            self._lock.wait_for(
-                lambda: self._size <= OUTBOX_LIMIT or self._is_lost, timeout=STALL_LIMIT
-            )
-            if self._size > OUTBOX_LIMIT:
+        limit, patience = OUTBOX_LIMIT, STALL_LIMIT
+        if self.user is None:
+            limit, patience = ANONYMOUS_OUTBOX_LIMIT, ANONYMOUS_STALL_LIMIT - self._waited
+        if self._size > limit and not self._is_lost:
+            began = self._clock.monotonic()
+            self._lock.wait_for(lambda: self._size <= limit or self._is_lost, timeout=patience)
+            self._waited += self._clock.monotonic() - began
+            if self._size > limit:
                 self._lose()
         return not self._is_lost
+
+    def _may_hold(self, size: int) -> bool:
+        """All peers without certificate together hold no more than their budget."""
+        if self.user is None and not self._budget.take(size):
+            self._lose()
+            return False
+        return True
 
     def flush(self, now: float) -> Wants:
         """Send what is due; ``WRITE`` when the peer must read first."""
@@ -217,7 +277,7 @@ class Connection:
             piece = self._outbox.popleft()
             if sent < len(piece):
                 self._outbox.appendleft(piece[sent:])
-            self._size -= sent
+            self._forget(sent)
             self._lock.notify_all()
         return Wants.NOTHING
 
@@ -230,9 +290,15 @@ class Connection:
         self._is_lost = True
         self._outbox.clear()
         self._collected.clear()
-        self._size = 0
+        self._forget(self._size)
         self._flush_at = None
         self._lock.notify_all()
+
+    def _forget(self, size: int) -> None:
+        """So much of the output is gone."""
+        self._size -= size
+        if self.user is None:
+            self._budget.give_back(size)
 
     def lose(self) -> None:
         """Nobody reads any more: drop what is queued and whatever comes."""

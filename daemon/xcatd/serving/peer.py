@@ -20,8 +20,10 @@ class Times:
 
     handshake: float = 10.0
     request: float = 15.0
+    anonymous: float = 5.0  # for a whole request of a peer without certificate, however it comes
     slow_request: float = 300.0  # for a known peer whose bytes keep coming
     drain: float = 60.0
+    anonymous_drain: float = 10.0
     finish: float = 45.0  # running commands at the end, before they are cancelled
     cancelled: float = 15.0  # and after
 
@@ -46,7 +48,10 @@ class Peer:
     is_in_front: bool = False
     is_deaf: bool = False  # what it sends while its command runs is not read any more
     is_last: bool = False
-    reading_since: float = 0.0
+    is_started: bool = False  # its command runs, and does not only wait for a thread
+    is_dropped: bool = False
+    source: str = ""
+    since: float = 0.0  # when its stage began (monotonic seconds)
     inbox: list[Incoming] = field(default_factory=list)
     events: int = 0
 

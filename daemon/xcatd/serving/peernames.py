@@ -1,15 +1,17 @@
-"""What a peer's address is called: reverse look-ups that are cached, bounded and never waited for long.
+"""What a peer's address is called: look-ups that are cached, bounded and never waited for long.
 
-Must not: decide anything by a name.  Facts: specs/wire-protocol.md, sections 2.3 and 5.
+A name counts only if it leads back to the address: whoever owns the address says what it is called, and
+could say the name of another host.  Must not: decide anything by a name.  Facts: specs/wire-protocol.md, sections 2.3 and 5.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from xcatd.context import Clock
@@ -17,6 +19,7 @@ from xcatd.context import Clock
 from .pool import WorkerPool
 
 _SUFFIX = re.compile(r"-(?:eth|myri|ib)\d*$", re.ASCII)
+_NAME = re.compile(r"(?=.*[A-Za-z_])[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}", re.ASCII)
 _CACHED = 4096
 _FRESH = 60.0  # seconds a name is believed
 PATIENCE = 2.0  # seconds a request waits for a name
@@ -38,13 +41,45 @@ def short_name(fqdn: str) -> str:
     return short
 
 
-def look_up(address: str) -> str | None:
-    """The name the system has for an address; blocks."""
+def _name_of(address: str) -> str | None:
+    """What the system calls an address; blocks."""
     try:
         name, _ = socket.getnameinfo((address, 0), socket.NI_NAMEREQD)
-    except OSError:
+    except (OSError, UnicodeError):
         return None
     return name
+
+
+def _addresses_of(name: str) -> Iterable[str]:
+    """Where a name leads to; blocks."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ()
+    return [str(place[0]) for *_, place in found]
+
+
+def look_up(
+    address: str,
+    name_of: Callable[[str], str | None] = _name_of,
+    addresses_of: Callable[[str], Iterable[str]] = _addresses_of,
+) -> str | None:
+    """The name of an address that leads back to it, or None; blocks."""
+    name = name_of(address)
+    if name is None or _NAME.fullmatch(name) is None:
+        return None
+    wanted = _plain(address)
+    return name if any(_plain(found) == wanted for found in addresses_of(name)) else None
+
+
+def _plain(address: str) -> str:
+    """One spelling per address; the interface of a link-local one is no part of it."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return str(mapped or ip)
 
 
 @dataclass(slots=True)
@@ -93,6 +128,7 @@ class PeerNames:
             while len(self._entries) > _CACHED:
                 self._entries.popitem(last=False)
         if not self._pool.submit(lambda: self._find(address, entry)):
+            entry.since = now - _FRESH  # too many at once: it is asked again next time
             entry.done.set()
         return entry
 

@@ -22,11 +22,14 @@ from xcatd.tls import CertificateError
 from xcatd.wire.requests import Incoming
 from xcatd.wire.tree import MalformedError
 
-from .connection import Connection, PeerGoneError, Wants
+from .alarms import Alarms
+from .connection import ANONYMOUS_OUTPUT, Budget, Connection, PeerGoneError, Wants
+from .crowd import Crowd, Shares, group_of, owner_of, source_of
 from .peer import Peer, Stage, Times, events_for, overdue
-from .pool import WorkerPool
+from .pool import Owner, WorkerPool
 
 _log = logging.getLogger(__name__)
+_MUCH = 4 << 10  # bytes of a request from which on it is asked what all hold
 
 
 class Channel:
@@ -39,13 +42,13 @@ class Channel:
     def send(self, document: bytes) -> None:
         """One or more complete documents."""
         if self.connection.send(document):
-            self._server.wake()
+            self._server.touch(self.connection)
 
     def end(self, document: bytes) -> None:
         """The document that ends the request; a next one may come."""
         self.connection.end_request()
         if self.connection.send(document, at_once=True):
-            self._server.wake()
+            self._server.touch(self.connection)
 
 
 Handle = Callable[[Channel, Incoming], bool]
@@ -65,7 +68,7 @@ class Server:
         front: WorkerPool,
         on_accept: Callable[[str], None] = lambda _: None,
         times: Times | None = None,
-        max_peers: int = 1024,
+        shares: Shares | None = None,
     ) -> None:
         self._listeners = list(sockets)
         self._handle = handle
@@ -75,9 +78,11 @@ class Server:
         self._front = front
         self._on_accept = on_accept
         self._times = times or Times()
-        self._max_peers = max_peers
-        self._peers: dict[Connection, Peer] = {}
+        self._peers = Crowd(shares or Shares())
+        self._budget = Budget(ANONYMOUS_OUTPUT)
         self._calls: deque[Callable[[], None]] = deque()
+        self._touched: set[Peer] = set()  # what is waited for on their behalf may have changed
+        self._alarms = Alarms()
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -105,6 +110,14 @@ class Server:
         self._calls.append(job)
         self.wake()
 
+    def touch(self, connection: Connection) -> None:
+        """There is something to send on it."""
+        self.call(partial(self._touch, connection))
+
+    def _touch(self, connection: Connection) -> None:
+        if peer := self._peers.get(connection):
+            self._touched.add(peer)
+
     def stop(self, *, bounded: bool = True) -> None:
         """Release the port and end when the running commands have; ``bounded``: or the limits are."""
         self.call(partial(self._stop, bounded=bounded))
@@ -130,12 +143,12 @@ class Server:
     def _is_over(self) -> bool:
         if not self._stopping:
             return False
-        if not self._peers and not self._running:
+        if not len(self._peers) and not self._running:
             return True
         return self._give_up_at is not None and self._clock.monotonic() >= self._give_up_at
 
     def _close_all(self) -> bool:
-        for peer in list(self._peers.values()):
+        for peer in self._peers.all:
             self._drop(peer)
         self._release()
         self._selector.close()
@@ -162,7 +175,7 @@ class Server:
             self._cancel_at = now + self._times.finish
             self._give_up_at = self._cancel_at + self._times.cancelled
         self._stopping = True
-        for peer in list(self._peers.values()):
+        for peer in self._peers.all:
             peer.is_last = True
             if peer.stage in {Stage.GREETING, Stage.READING} and not peer.is_in_front:
                 self._drop(peer)
@@ -173,10 +186,7 @@ class Server:
                 pass
 
     def _timeout(self) -> float:
-        moments = [self._cancel_at, self._give_up_at, self._accept_again_at]
-        for peer in self._peers.values():
-            moments.append(None if peer.is_in_front else peer.deadline)
-            moments.append(peer.connection.flush_at)
+        moments = [self._cancel_at, self._give_up_at, self._accept_again_at, self._alarms.next]
         known = [moment for moment in moments if moment is not None]
         limit = min(known) - self._clock.monotonic() if known else 60.0
         return max(0.0, min(limit, 60.0))
@@ -189,6 +199,8 @@ class Server:
                 sock, address = listener.accept()
             except BlockingIOError:
                 return
+            except ConnectionAbortedError:  # the next one may be alive
+                continue
             except OSError as error:
                 self._cannot_accept(error)
                 return
@@ -201,26 +213,38 @@ class Server:
         self._accept_again_at = self._clock.monotonic() + 0.2
 
     def _welcome(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        if len(self._peers) >= self._max_peers and not self._make_room():
-            _log.error("a connection from %s is refused: %d are open", address[0], len(self._peers))
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        except OSError:  # it has been reset already
             sock.close()
             return
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         host = address[0].removeprefix("::ffff:")
-        connection = Connection(sock, host, address[1], self._clock)
-        deadline = self._clock.monotonic() + self._times.handshake
-        self._peers[connection] = Peer(connection, deadline)
-        self._on_accept(host)
+        connection = Connection(sock, host, address[1], self._clock, self._budget)
+        now = self._clock.monotonic()
+        deadline = now + self._times.handshake
+        peer = Peer(connection, deadline, source=source_of(host), since=now)
+        self._peers.add(peer)
+        self._touched.add(peer)
+        self._make_room(peer, now)
+        if connection in self._peers:
+            self._on_accept(host)
 
-    def _make_room(self) -> bool:
-        """The peer that has been silent longest goes first."""
-        for peer in self._peers.values():
-            if peer.stage is Stage.GREETING and not peer.is_in_front:
-                _log.error("%s is dropped: too many connections", peer.connection)
-                self._drop(peer)
-                return True
-        return False
+    def _make_room(self, newcomer: Peer, now: float) -> None:
+        """Others give way until there is a place, or the newcomer itself."""
+        while newcomer.connection in self._peers:
+            victim = self._peers.surplus(newcomer, now)
+            if victim is None:
+                return
+            self._log_victim(victim)
+            self._drop(victim)
+
+    def _log_victim(self, victim: Peer) -> None:
+        _log.error(
+            "%s is dropped: too many connections",
+            victim.connection,
+            extra={"source": victim.source},
+        )
 
     # -- looking after connections ---------------------------------------------------------------
 
@@ -231,12 +255,23 @@ class Server:
                 self._selector.register(sock, selectors.EVENT_READ, partial(self._accept, sock))
         if self._cancel_at is not None and now >= self._cancel_at:
             self._cancel_at = None
-            for peer in self._peers.values():
+            for peer in self._peers.all:
                 peer.connection.cancelled.set()
-        for peer in list(self._peers.values()):
-            self._look_after(peer, now)
+        self._touched.update(self._alarms.due(now))
+        touched, self._touched = self._touched, set()
+        for peer in touched:
+            if peer.connection in self._peers:
+                self._look_after(peer, now)
+
+    def _set_alarm(self, peer: Peer) -> None:
+        """Look after the peer again when its time is over, or its output is due."""
+        limits = (None if peer.is_in_front else peer.deadline, peer.connection.flush_at)
+        moment = min((limit for limit in limits if limit is not None), default=None)
+        if moment is not None:
+            self._alarms.set(peer, moment)
 
     def _look_after(self, peer: Peer, now: float) -> None:
+        """Only whom something happened to: a crowd that keeps still costs nothing."""
         connection = peer.connection
         if peer.deadline is not None and now >= peer.deadline and not peer.is_in_front:
             _log.info("%s is dropped: %s", connection, overdue(peer.stage))
@@ -248,6 +283,7 @@ class Server:
             self._drop(peer)
             return
         self._watch(peer, events_for(peer))
+        self._set_alarm(peer)
 
     def _watch(self, peer: Peer, events: int) -> None:
         if events == peer.events:
@@ -265,6 +301,7 @@ class Server:
         connection = peer.connection
         if connection not in self._peers:
             return
+        self._touched.add(peer)
         if connection.has_output:
             connection.flush(self._clock.monotonic())
         match peer.stage:
@@ -278,13 +315,15 @@ class Server:
     def _to_front(self, peer: Peer) -> None:
         self._watch(peer, 0)
         peer.is_in_front = True
-        if not self._front.submit(partial(self._advance, peer)):
-            _log.error("%s is dropped: too many connections at once", peer.connection)
+        if not self._front.submit(partial(self._advance, peer), _owner(peer)):
+            self._log_victim(peer)
             self._drop(peer)
 
     def _drop(self, peer: Peer) -> None:
-        if self._peers.pop(peer.connection, None) is None:
+        if not self._peers.remove(peer):
             return
+        peer.is_dropped = True
+        self._alarms.cancel(peer)
         if peer.events:
             self._watch(peer, 0)
         peer.connection.close()
@@ -298,18 +337,21 @@ class Server:
         except PeerGoneError as error:
             self._log_departure(peer, error)
             self.call(partial(self._drop, peer))
-        except MalformedError as error:
-            _log.error("%s is dropped: %s", peer.connection, error)
+        except (MalformedError, CertificateError) as error:
+            self._log_refusal("%s is dropped: %s", peer, error)
             self.call(partial(self._drop, peer))
-        except CertificateError as error:
-            _log.error("%s is dropped: %s", peer.connection, error)
-            self.call(partial(self._drop, peer))
+        except BaseException:
+            self.call(partial(self._drop, peer))  # else its place would be taken for good
+            raise
         else:
             self.call(partial(self._stepped, peer, requests))
 
+    def _log_refusal(self, text: str, peer: Peer, error: Exception) -> None:
+        _log.error(text, peer.connection, error, extra={"source": peer.source})
+
     def _log_departure(self, peer: Peer, error: PeerGoneError) -> None:
         if peer.stage is Stage.GREETING:
-            _log.error("%s is dropped before TLS was up: %s", peer.connection, error)
+            self._log_refusal("%s is dropped before TLS was up: %s", peer, error)
         elif peer.connection.is_between:
             _log.debug("%s has gone: %s", peer.connection, error)
         else:
@@ -323,15 +365,21 @@ class Server:
             peer.wants = connection.handshake()
             if peer.wants is not Wants.NOTHING:
                 return []
-            peer.stage = Stage.READING
-            peer.reading_since = self._clock.monotonic()
-            peer.deadline = peer.reading_since + self._times.request
+            self._await_request(peer, self._clock.monotonic())
             _log.debug("%s is connected", connection)
         requests = connection.receive()
         if connection.user and not connection.is_between:
-            latest = peer.reading_since + self._times.slow_request
+            latest = peer.since + self._times.slow_request
             peer.deadline = min(self._clock.monotonic() + self._times.request, latest)
         return requests
+
+    def _await_request(self, peer: Peer, now: float) -> None:
+        peer.stage = Stage.READING
+        peer.since = now
+        patience = self._times.request
+        if peer.connection.user is None:
+            patience = min(patience, self._times.anonymous)
+        peer.deadline = now + patience
 
     # -- in the serving thread again ---------------------------------------------------------------
 
@@ -339,10 +387,27 @@ class Server:
         peer.is_in_front = False
         if peer.connection not in self._peers:
             return
+        self._touched.add(peer)
+        self._find_place(peer)
+        if peer.connection not in self._peers:
+            return
         if requests:
             self._take(peer, requests)
         elif self._stopping:
             self._drop(peer)
+
+    def _find_place(self, peer: Peer) -> None:
+        """Once it is known who a peer is, and once it has sent much."""
+        if self._peers.regroup(peer):
+            self._make_room(peer, self._clock.monotonic())
+        if peer.connection.held > _MUCH:
+            while victim := self._peers.holds_too_much(group_of(peer)):
+                _log.error(
+                    "%s is dropped: the requests of such peers are too many bytes",
+                    victim.connection,
+                    extra={"source": victim.source},
+                )
+                self._drop(victim)
 
     def _take(self, peer: Peer, requests: list[Incoming]) -> None:
         connection = peer.connection
@@ -357,8 +422,9 @@ class Server:
         else:
             peer.stage = Stage.RUNNING
             peer.deadline = None
+            peer.is_started = False
             connection.begin_request()
-            if self._commands.submit(partial(self._run, peer, requests[0])):
+            if self._commands.submit(partial(self._run, peer, requests[0]), _owner(peer)):
                 self._running += 1
             else:
                 _log.error("%s is dropped: too many commands are waiting", connection)
@@ -398,8 +464,10 @@ class Server:
     def _run(self, peer: Peer, request: Incoming) -> None:
         """In the command pool."""
         keep = False
+        peer.is_started = True
         try:
-            keep = self._handle(Channel(self, peer.connection), request)
+            if not peer.is_dropped:
+                keep = self._handle(Channel(self, peer.connection), request)
         finally:
             self.call(partial(self._finished, peer, keep=keep))
 
@@ -408,19 +476,25 @@ class Server:
         connection = peer.connection
         if connection not in self._peers:
             return
+        self._touched.add(peer)
         now = self._clock.monotonic()
         connection.end_request()
         if not keep or peer.is_last or connection.is_lost or self._stopping:
             peer.stage = Stage.CLOSING
-            peer.deadline = now + self._times.drain
+            patience = self._times.drain if connection.user else self._times.anonymous_drain
+            peer.deadline = now + patience
             connection.flush(now)
             return
-        peer.stage = Stage.READING
+        self._await_request(peer, now)
+        self._peers.put_last(peer)
         peer.is_deaf = False
-        peer.reading_since = now
-        peer.deadline = now + self._times.request
         if peer.inbox:
             requests, peer.inbox = peer.inbox, []
             self._take(peer, requests)
         elif not connection.is_between:
             self._to_front(peer)
+
+
+def _owner(peer: Peer) -> Owner:
+    """Who shares turns with whom in the pools."""
+    return Owner(group_of(peer).name, owner_of(peer))

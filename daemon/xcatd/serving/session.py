@@ -27,6 +27,7 @@ from xcatd.wire import replies
 from xcatd.wire.requests import Incoming
 
 from . import audit, builtin, identity, policy
+from .guesses import Guesses
 from .peernames import PeerName
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Services:
     is_mn: bool
     writer: audit.AuditWriter
     name_of: Callable[[str], PeerName]
+    guesses: Guesses
     load_plugins: Callable[[], PluginHost] = PluginHost.load
     environ: Mapping[str, str] = field(default_factory=dict)
     upstream: Upstream | None = None
@@ -176,7 +178,8 @@ class Session:
             return refusal.keeps
         except DatabaseError as error:
             _log.error("%s: %s", incoming.command, error)
-            channel.end(replies.encode_last(messages.error(str(error)), incoming.transid))
+            told = messages.error(_told(channel.connection, error))
+            channel.end(replies.encode_last(told, incoming.transid))
             return True
         except UpstreamError as error:
             if (
@@ -189,7 +192,7 @@ class Session:
                 _log.exception("possible bug in serving %s", incoming.command)
             text = (
                 "A fatal error was encountered, the following information may help identify a bug:"
-                f" {error}"
+                f" {_told(channel.connection, error)}"
             )
             channel.send(replies.encode(Reply(errors=(text,)), self._services.hostname))
             return False
@@ -216,10 +219,12 @@ class Session:
     def _give_token(
         self, channel: Channel, incoming: Incoming, snapshot: Snapshot, settings: Settings
     ) -> None:
-        user = identity.authenticate(incoming.gettoken, snapshot) if incoming.gettoken else None
+        services, caller = self._services, channel.connection
+        user = None
+        if incoming.gettoken is not None:
+            user = services.guesses.authenticate(incoming.gettoken, caller.address, snapshot)
         if user is None:
-            raise _unauthenticated("gettoken", channel.connection)
-        services = self._services
+            raise _unauthenticated("gettoken", caller)
         token = identity.give_token(
             user, settings.token_days, services.database, services.clock.now()
         )
@@ -228,7 +233,8 @@ class Session:
     def _user(self, caller: Caller, incoming: Incoming, snapshot: Snapshot) -> str | None:
         user = caller.user
         if incoming.becomeuser is not None:
-            user = identity.authenticate(incoming.becomeuser, snapshot)
+            guesses = self._services.guesses
+            user = guesses.authenticate(incoming.becomeuser, caller.address, snapshot)
             if user is None:
                 raise _unauthenticated("becomeuser", caller)
         if incoming.asks_token_login:
@@ -264,7 +270,7 @@ class Session:
         if not candidates:
             raise self._refused(exchange, policy.Decision(is_allowed=False, priority=None))
         if exchange.incoming.nodes and (not exchange.is_trusted or exchange.incoming.noderange):
-            _log.error("node elements are taken from trusted peers only, and without a noderange")
+            _log.error("node elements count from trusted peers only, and without a noderange")
             raise self._refused(exchange, policy.Decision(is_allowed=False, priority=""))
         rights = Rights(
             is_unrestricted=policy.allows_everything(rows, query),
@@ -280,11 +286,12 @@ class Session:
     def _refused(self, exchange: _Exchange, decision: policy.Decision) -> Refusal:
         who = f"peername={exchange.user or ''}, peerhost={exchange.peer.host}"
         command = exchange.incoming.command
+        source = {"source": exchange.channel.connection.address}
         if decision.priority is None:
             some = ",".join(sorted(decision.open_nodes)[:100])
             to = f" to {some}" if some else ""
-            _log.error("Request matched no policy rule: %s %s%s", who, command, to)
-        _log.error("Permission denied for request: %s, command=%s", who, command)
+            _log.error("Request matched no policy rule: %s %s%s", who, command, to, extra=source)
+        _log.error("Permission denied for request: %s, command=%s", who, command, extra=source)
         return Refusal("Permission denied for request")
 
     def _expand(self, exchange: _Exchange, rights: Rights) -> nodes.Expansion:
@@ -366,7 +373,7 @@ class Session:
         self._audit(exchange)
         request = self._request(exchange, names)
         context = self._context(exchange.channel.connection, request, judged.rights)
-        for reply in host.run(choice, request, context):
+        for reply in host.run(choice, request, context, tells_why=exchange.user is not None):
             self._send(exchange, reply)
         self._end(exchange)
 
@@ -380,7 +387,7 @@ class Session:
         user, host = exchange.recorded_user, exchange.peer.host
         entry = audit.record(exchange.incoming, user, host, exchange.settings)
         if not self._services.is_mn:
-            entry = audit.Record(None, entry.line)
+            entry = entry.without_row()
         self._services.writer.write(entry)
 
     def _request(self, exchange: _Exchange, names: tuple[str, ...]) -> Request:
@@ -491,6 +498,11 @@ def _tables(incoming: Incoming) -> set[str]:
     return tables
 
 
+def _told(caller: Caller, error: Exception) -> str:
+    """What the peer learns of a failure: without a certificate nothing of paths, hosts or our insides."""
+    return str(error) if caller.user is not None else "the daemon's log has why"
+
+
 def _unauthenticated(how: str, caller: Caller) -> Refusal:
-    _log.error("%s from %s is refused", how, caller.address)
+    _log.error("%s from %s is refused", how, caller.address, extra={"source": caller.address})
     return Refusal("Authentication failure", keeps=False)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from xcatd.site import Settings
 from xcatd.tls import set_ciphers, set_versions, user_of, versions
+from xcatd.usernames import UserNameError
 
 from .address import Address
 from .errors import UpstreamError
@@ -164,13 +165,18 @@ def _check_name(secure: ssl.SSLSocket, address: Address, names: frozenset[str]) 
     """Every user of the cluster has a certificate of the same CA and could listen on a free port."""
     certificate = secure.getpeercert() or {}
     others = certificate.get("subjectAltName", ())
-    shown = {user_of(certificate)}
+    try:
+        who = user_of(certificate)
+    except UserNameError as error:
+        raise UpstreamError(
+            f"its certificate is refused: {error}; nothing was sent to it"
+        ) from None
+    shown = {who}
     for item in others if isinstance(others, tuple) else ():
         shown.add(str(item[1]))
     if not shown & (names | address.names):
-        who = user_of(certificate) or "nobody"
         raise UpstreamError(
-            f"its certificate is {who}'s, and neither {address.host}'s nor this management node's;"
+            f"its certificate is {who or 'nobody'}'s, and neither {address.host}'s nor this management node's;"
             " nothing was sent to it"
         )
 

@@ -14,8 +14,9 @@ from xcatd.messages import Contents, NodeReply, Reply
 
 from .tree import escape
 
-#: Other control characters kill the client's parser; other characters would be printed as Latin-1.
-_UNPRINTABLE = re.compile(r"[^\t\n\r\x1b\x20-\x7f]")
+#: Control characters kill the client's parser, or would command the user's terminal (existing clients print
+#: ESC as it comes); other characters would be printed as Latin-1.
+_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 
 #: Stands between texts while they are escaped; no client may get it.

@@ -7,6 +7,7 @@ Facts: specs/wire-protocol.md, sections 2.1 to 2.3.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ ROOT = "xcatrequest"
 _OPEN = b"<xcatrequest>"
 _CLOSE = b"</xcatrequest>"
 _BLANKS = 1024  # accepted between two requests
+#: What commands are named; the name gets into logs, rows and other programs' process lists.
+_COMMAND = re.compile(r"[A-Za-z0-9_.+-]{1,64}", re.ASCII)
 
 #: Elements that only servers say to each other; a client's own never count (section 2.3).
 _SERVER_ONLY = ("_xcat", "_modname")
@@ -70,6 +73,16 @@ class RequestReader:
         self._buffer = bytearray()
         self._searched = 0
         self._blanks = 0
+        self._found = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of the request that is coming, and of those found since :meth:`forget`."""
+        return len(self._buffer) + self._found
+
+    def forget(self) -> None:
+        """What was found has been dealt with."""
+        self._found = 0
 
     @property
     def is_between(self) -> bool:
@@ -97,6 +110,7 @@ class RequestReader:
             return None
         document = bytes(self._buffer[:end])
         del self._buffer[:end]
+        self._found += end
         self._searched = 0
         self._blanks = 0
         return document
@@ -120,7 +134,7 @@ def incoming(tree: Tree) -> Incoming:
     """What the elements mean; raises :class:`MalformedError` for a mapping where text belongs."""
     others = {name: value for name, value in tree.items() if name not in _ELEMENTS}
     return Incoming(
-        command=_first(tree, "command") or "",
+        command=_command(tree),
         args=_texts(tree, "arg"),
         noderange=_first(tree, "noderange"),
         nodes=tuple(node for node in _texts(tree, "node") if node),
@@ -165,6 +179,14 @@ def _texts(tree: Tree, name: str) -> tuple[str | None, ...]:
 def _first(tree: Tree, name: str) -> str | None:
     values = tree.get(name)
     return _text(name, values[0]) if values else None
+
+
+def _command(tree: Tree) -> str:
+    """Nothing where there is no command: a request for a token has none."""
+    command = _first(tree, "command") or ""
+    if command and _COMMAND.fullmatch(command) is None:
+        raise MalformedError(f"a command cannot be named {command[:80]!a}")
+    return command
 
 
 def _environment(values: list[Value]) -> dict[str, str]:

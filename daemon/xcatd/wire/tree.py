@@ -16,6 +16,10 @@ Value: TypeAlias = "str | Tree | None"
 Tree: TypeAlias = "dict[str, list[Value]]"
 
 
+#: What the peers of this protocol name elements, and environment variables, which become some.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+
+
 class MalformedError(ValueError):
     """The peer's bytes are not a document of this protocol; the connection cannot go on."""
 
@@ -43,6 +47,7 @@ class TreeBuilder:
         self._trees: list[Tree | None] = []
         self._text: list[str] = []
         self._elements = 0
+        self._names: set[str] = set()
         self.parser = expat.ParserCreate("utf-8")
         self._connect(self.parser)
 
@@ -65,6 +70,8 @@ class TreeBuilder:
         raise MalformedError("a processing instruction is not allowed")
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name not in self._names:
+            self._learn(name)
         if attributes:
             raise MalformedError(f"element {name[:40]!r} has attributes")
         self._elements += 1
@@ -75,6 +82,12 @@ class TreeBuilder:
             raise TooLargeError(f"more than {self._limits.elements} elements")
         trees.append(None)
         self._text.clear()
+
+    def _learn(self, name: str) -> None:
+        """Most documents have a handful of names, each of them a thousand times."""
+        if _NAME.fullmatch(name) is None:
+            raise MalformedError(f"an element cannot be named {name[:40]!a}")
+        self._names.add(name)
 
     def _end(self, name: str) -> None:
         trees = self._trees

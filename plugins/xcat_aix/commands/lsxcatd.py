@@ -51,23 +51,23 @@ class Lsxcatd:
         elif arguments.has("a"):
             yield data(context.version)
             yield data(_machine(context))
-            yield data(*_database(context))
+            yield data(*_database(request, context))
         elif arguments.has("v"):
             yield data(context.version)
         elif arguments.has("t"):
             yield data(_machine(context))
         elif arguments.has("d"):
-            yield data(*_database(context))
+            yield data(*_database(request, context))
 
 
 def _machine(context: Context) -> str:
     return f"This is a {'Management' if context.is_mn else 'Service'} Node"
 
 
-def _database(context: Context) -> tuple[str, ...]:
-    """The database's place; never the password."""
+def _database(request: Request, context: Context) -> tuple[str, ...]:
+    """The database's place; never the password, and its host and user only to who has said who it is."""
     location = context.db.location
-    if location.directory is not None:
+    if location.directory is not None or request.user is None:
         return (f"dbengine={location.engine}",)
     pairs, _, host = location.dsn.partition("host=")
     name = pairs.rstrip(";").partition("=")[2]

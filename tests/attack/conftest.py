@@ -1,0 +1,7 @@
+"""The daemon of the wire's tests, under attack."""
+
+from __future__ import annotations
+
+from tests.wire.conftest import authority, filled, prepared, start
+
+__all__ = ["authority", "filled", "prepared", "start"]
