@@ -13,7 +13,7 @@ from xcatd.plugins import PluginHost
 from xcatd.serving import builtin
 
 DENIED = "<error>Permission denied for request</error>"
-COMMANDS = sorted({*PluginHost.load().commands, *builtin.NAMES, "rpower", "no such", "foreign"})
+COMMANDS = sorted({*PluginHost.load().commands, *builtin.NAMES, "rpower", "nosuch", "foreign"})
 
 
 def ask(cluster: Cluster, user: str | None, command: str, *args: str, **more: str) -> str:
