@@ -25,7 +25,7 @@ from xcatd.serving.pool import WorkerPool
 from xcatd.serving.server import Server
 from xcatd.serving.session import Services, Session
 
-from . import __version__, logs, process
+from . import __version__, files, logs, process
 from .context import Clock, SystemClock
 from .db import definitions, location
 from .db.database import Database
@@ -263,6 +263,9 @@ def _start(options: process.Options, machine: Machine, launch: process.Launch) -
         _write_pidfile(pidfile, options)
     except (AddressError, DatabaseError, SettingsError, CertificateError) as error:
         launch.failed(str(error))
+        return 1
+    except files.UnsafeError as error:
+        launch.failed(f"no pid file: {error}")
         return 1
     except OSError as error:
         launch.failed(f"cannot start: {error}")
