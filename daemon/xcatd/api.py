@@ -17,10 +17,12 @@ from .messages import (
     node_error,
     warning,
 )
+from .notification.paths import BadHookError, check_registered, root_of
 from .plugins import Plugin
 
 __all__ = [
     "Agents",
+    "BadHookError",
     "ChangedMeanwhile",
     "Clock",
     "Contents",
@@ -32,10 +34,12 @@ __all__ = [
     "Reply",
     "Request",
     "SystemClock",
+    "check_registered",
     "data",
     "error",
     "info",
     "node_data",
     "node_error",
+    "root_of",
     "warning",
 ]

@@ -58,54 +58,54 @@ class _Walk:
         self._trusted = trusted
         self._links = 0
         self._left = list(reversed(path.absolute().parts[1:]))
+        self._fd = -1
         self._at = Path("/")
 
     def open(self) -> int:
         """A descriptor, which the caller closes."""
-        fd = os.open("/", _DIRECTORY)
+        self._fd = os.open("/", _DIRECTORY)
         try:
-            self._check(fd)
+            self._check()
             while self._left:
-                fd = self._step(fd, self._left.pop())
+                self._step(self._left.pop())
         except BaseException:
-            os.close(fd)
+            os.close(self._fd)
             raise
-        return fd
+        return self._fd
 
-    def _step(self, fd: int, name: str) -> int:
-        """Go on to ``name``; the old descriptor is closed once there is a new one."""
+    def _step(self, name: str) -> None:
         try:
-            found = os.open(name, _DIRECTORY, dir_fd=fd)
+            found = os.open(name, _DIRECTORY, dir_fd=self._fd)
         except OSError as error:
             if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
                 raise OSError(error.errno, error.strerror, str(self._path)) from None
-            return self._follow(fd, name)
-        os.close(fd)
-        self._at /= name
-        self._check(found)
-        return found
+            self._follow(name)
+        else:
+            self._go(found, self._at / name)
 
-    def _follow(self, fd: int, name: str) -> int:
+    def _go(self, fd: int, place: Path) -> None:
+        os.close(self._fd)
+        self._fd, self._at = fd, place
+        self._check()
+
+    def _follow(self, name: str) -> None:
         """``name`` is no directory: a link to one, which only root or we may have made."""
         place = self._at / name
-        state = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        state = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
         if not stat.S_ISLNK(state.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
-        if not (_is_owner_trusted(state) and _is_trusted(os.fstat(fd))):
+        if not (_is_owner_trusted(state) and _is_trusted(os.fstat(self._fd))):
             raise UnsafeError(place, "it is a link that others could turn elsewhere; name its target")
         self._links += 1
         if self._links > MOST_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self._path))
-        target = Path(os.readlink(name, dir_fd=fd))
+        target = Path(os.readlink(name, dir_fd=self._fd))
+        if target.is_absolute():
+            self._go(os.open("/", _DIRECTORY), Path("/"))
         self._left += reversed(target.parts[1:] if target.is_absolute() else target.parts)
-        if not target.is_absolute():
-            return fd
-        os.close(fd)
-        self._at = Path("/")
-        return os.open("/", _DIRECTORY)
 
-    def _check(self, fd: int) -> None:
-        if self._trusted and not _is_trusted(state := os.fstat(fd)):
+    def _check(self) -> None:
+        if self._trusted and not _is_trusted(state := os.fstat(self._fd)):
             raise UnsafeError(self._at, _why(state))
 
 

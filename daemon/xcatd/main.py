@@ -33,7 +33,7 @@ from .db.errors import DatabaseError
 from .notification.notifier import TABLE as NOTIFICATION
 from .notification.notifier import Notifier
 from .plugins import PluginHost
-from .site import MN_MARKER, SN_MARKER, Settings, SettingsError
+from .site import MN_MARKER, SN_MARKER, LastGood, Settings, SettingsError
 from .tls import CertificateError, Contexts
 from .upstream import Address, AddressError, Limits, Upstream
 
@@ -128,15 +128,19 @@ class Daemon:
         self._clock = clock or SystemClock()
         place = location.find(machine.environ)
         self._database = Database.open(place)
-        self.settings = Settings.of(self._database.read(["site"]).site)
-        self._define_tables()
         self._contexts = Contexts()
+        self._last_good = LastGood(self._contexts.prepare)
+        self.settings = self._last_good.of(self._database.read(["site"]).site)
+        self._define_tables()
         self._contexts.get(self.settings)
         is_mn = machine.is_mn()
         if is_mn:
             self._database.create_missing_tables()
         self._notifier = Notifier(
-            lambda: self._database.select(NOTIFICATION), self._clock.monotonic, machine.environ
+            lambda: self._database.select(NOTIFICATION),
+            self._clock.monotonic,
+            machine.environ,
+            is_on=lambda: self._current_settings().notification,
         )
         self._database.observe(self._notifier)
         self._writer = AuditWriter(self._insert_audit_rows, self._clock.now)
@@ -158,6 +162,7 @@ class Daemon:
                 name_of=names.get,
                 environ=dict(machine.environ),
                 upstream=upstream,
+                settings=self._last_good,
             )
         )
         _log.info("xcatd %s uses the database %s", __version__, place.describe())
@@ -175,12 +180,12 @@ class Daemon:
             transaction.insert("auditlog", rows)
 
     def _context(self) -> ssl.SSLContext:
-        """As the site table wants it now; while it cannot be read, as it was last."""
-        try:
-            self.settings = Settings.of(self._database.read(["site"]).site)
-        except (DatabaseError, SettingsError) as error:
-            _log.error("the last known settings are used: %s", error)
+        """As the site table and the certificates want it now; while these cannot be used, as it was last."""
+        self.settings = self._current_settings()
         return self._contexts.get(self.settings)
+
+    def _current_settings(self) -> Settings:
+        return self._last_good.read(lambda: self._database.read(["site"]).site, DatabaseError)
 
     def server(
         self,

@@ -20,7 +20,7 @@ from xcatd.logs import request_id
 from xcatd.messages import Reply, Request
 from xcatd.noderange import NoderangeError
 from xcatd.plugins import PluginHost
-from xcatd.site import Settings
+from xcatd.site import LastGood, Settings
 from xcatd.upstream import Interest, Sender, Upstream, UpstreamError, pass_on
 from xcatd.wire import replies
 from xcatd.wire.requests import Incoming
@@ -90,6 +90,7 @@ class Services:
     load_plugins: Callable[[], PluginHost] = PluginHost.load
     environ: Mapping[str, str] = field(default_factory=dict)
     upstream: Upstream | None = None
+    settings: LastGood = field(default_factory=LastGood)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class Session:
 
     def _serve(self, channel: Channel, incoming: Incoming, name: str) -> bool:
         snapshot = self._services.database.read(_tables(incoming))
-        settings = Settings.of(snapshot.site)
+        settings = self._services.settings.of(snapshot.site)
         if incoming.gettoken is not None:
             self._give_token(channel, incoming, snapshot, settings)
             return False
@@ -398,7 +399,7 @@ class Session:
         return host.run(choice, request, context)
 
     def _run_upstream(self, request: Request, context: Context) -> Iterator[Reply]:
-        settings = Settings.of(self._services.database.read(["site"]).site)
+        settings = self._services.settings.of(self._services.database.read(["site"]).site)
 
         def interest() -> Interest:
             return Interest.ABORTED if context.cancelled.is_set() else Interest.WANTED
