@@ -95,7 +95,9 @@ class _Walk:
         if not stat.S_ISLNK(state.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
         if not (_is_owner_trusted(state) and _is_trusted(os.fstat(self._fd))):
-            raise UnsafeError(place, "it is a link that others could turn elsewhere; name its target")
+            raise UnsafeError(
+                place, "it is a link that others could turn elsewhere; name its target"
+            )
         self._links += 1
         if self._links > MOST_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self._path))
@@ -162,14 +164,14 @@ def put(folder: int, name: str, final: str, place: Path) -> None:
         state = os.stat(final, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(state.st_mode):
             raise FileExistsError(
-                errno.EEXIST, "there is something that is no regular file, remove it first", str(place)
+                errno.EEXIST,
+                "there is something that is no regular file, remove it first",
+                str(place),
             )
     os.rename(name, final, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def write(
-    path: Path, pieces: Iterable[bytes], *, mode: int = 0o600, trusted: bool = False
-) -> None:
+def write(path: Path, pieces: Iterable[bytes], *, mode: int = 0o600, trusted: bool = False) -> None:
     """Make this the content of a file, whole or not at all; it belongs to us and has ``mode`` from its beginning.
 
     What was there is replaced where it was a regular file; a link, a directory or a device is refused.

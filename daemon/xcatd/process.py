@@ -116,16 +116,18 @@ class PidFile:
 
     def write(self) -> None:
         """Make the file ours; raises :class:`.files.UnsafeError` and OSError."""
-        with files.directory(self._path.parent, trusted=True) as folder:
-            with files.create(folder, mode=0o644) as (fd, name):
-                os.write(fd, f"{os.getpid()}\n".encode())
-                held = os.dup(fd)  # the lock is that of both, and lasts as long as one of them
-                try:
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    files.put(folder, name, self._path.name, self._path)
-                except OSError:
-                    os.close(held)
-                    raise
+        with (
+            files.directory(self._path.parent, trusted=True) as folder,
+            files.create(folder, mode=0o644) as (fd, name),
+        ):
+            os.write(fd, f"{os.getpid()}\n".encode())
+            held = os.dup(fd)  # the lock is that of both, and lasts as long as one of them
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                files.put(folder, name, self._path.name, self._path)
+            except OSError:
+                os.close(held)
+                raise
         self._fd = held
 
     def release(self) -> None:

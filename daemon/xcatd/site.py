@@ -83,13 +83,17 @@ class LastGood:
         """As :meth:`Settings.of`, which may only fail while no table could be used yet."""
         return self.read(lambda: site)
 
-    def read(self, site: Callable[[], Mapping[str, str]], *expected: type[Exception]) -> Settings:
-        """The same of a table that must be read first, which may fail with one of the ``expected`` errors."""
+    def read(
+        self,
+        site: Callable[[], Mapping[str, str]],
+        expected: type[Exception] = SettingsError,
+    ) -> Settings:
+        """The same of a table that must be read first, which may fail with the ``expected`` error."""
         try:
             settings = Settings.of(site())
             if self._check is not None and self._settings not in {None, settings}:
                 self._check(settings)
-        except (SettingsError, *expected) as error:
+        except (SettingsError, expected) as error:
             return self._kept(error)
         with self._lock:
             self._settings = settings

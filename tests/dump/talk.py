@@ -24,6 +24,7 @@ class Talk:
         self.environ: dict[str, str] = {}
         self.skipped = ""
         self.engine = "SQLite"
+        self.written: list[str] = []  # files the daemon was asked to write
 
     def ask(
         self,
@@ -40,6 +41,7 @@ class Talk:
             return Answer(0, f"{self.skipped}\n" if self.skipped else "", "")
         if command == "lsxcatd":
             return Answer(0, f"dbengine={self.engine}\n", "")
+        self.written += [arg for arg in args if arg.startswith("-f")]
         extra = {
             name: tuple(t if t.strip() else None for t in texts)
             for name, texts in (more or {}).items()

@@ -75,9 +75,37 @@ def test_a_registered_command_is_one_path(filename: str):
 @pytest.mark.parametrize(
     "filename",
     [
-        *("/bin/x one", "/bin/x 'open", " ", "\\", "/bin/x; rm", "/bin/x|y", "/bin/$HOME", "/bin/`x`"),
-        *('"/opt/a b/x"', "bin/x", "x", "./x", "../x.pm", "/opt/../x", "/a//b", "/bin/x/", "/bin/x\n"),
-        *("/bin/x\0y", "/bin/é", "/" + "x" * 2000, "/opt/a-b.pm", "a-b.pm", "sub/m.pm", "~/x", "/x>y"),
+        *(
+            "/bin/x one",
+            "/bin/x 'open",
+            " ",
+            "\\",
+            "/bin/x; rm",
+            "/bin/x|y",
+            "/bin/$HOME",
+            "/bin/`x`",
+        ),
+        *(
+            '"/opt/a b/x"',
+            "bin/x",
+            "x",
+            "./x",
+            "../x.pm",
+            "/opt/../x",
+            "/a//b",
+            "/bin/x/",
+            "/bin/x\n",
+        ),
+        *(
+            "/bin/x\0y",
+            "/bin/é",
+            "/" + "x" * 2000,
+            "/opt/a-b.pm",
+            "a-b.pm",
+            "sub/m.pm",
+            "~/x",
+            "/x>y",
+        ),
     ],
 )
 def test_what_is_no_path_is_not_called_and_keeps_nobody_else_from_being_called(filename: str):

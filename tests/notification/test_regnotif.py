@@ -50,7 +50,8 @@ def test_registers(
 
 
 @pytest.mark.parametrize(
-    "filename", ["/x y", "/x'; drop table site; --", "x", "./x", "/x/../y", "/x;y", "$(id)", "a b.pm"]
+    "filename",
+    ["/x y", "/x'; drop table site; --", "x", "./x", "/x/../y", "/x;y", "$(id)", "a b.pm"],
 )
 def test_what_is_no_path_is_refused(filename: str, context: Context, database: Database):
     printed = replay.run(("regnotif", filename, "site"), context)
@@ -74,8 +75,9 @@ def test_a_file_that_others_could_change_is_refused(
         hook.parent.chmod(0o777)
     printed = replay.run(("regnotif", str(hook), "site"), context)
     assert (printed.stdout, printed.exit) == ([], 1)
-    assert f"cannot trust {hook if is_there else hook.parent}: others may write it" in (
-        printed.stderr[0]
+    assert (
+        f"cannot trust {hook if is_there else hook.parent}: others may write it"
+        in (printed.stderr[0])
     )
     assert stored(database) == {OLD}
 

@@ -179,7 +179,9 @@ def test_a_perl_module_gets_what_xcat_gives_it(tmp_path: Path):
     runner.add(list(Hooks.of([row]).calls(change, "/nowhere")))
     assert runner.wait(PATIENCE)
     runner.close(0)
-    assert (tmp_path / "watcher.pm.got").read_text() == "u|mac|node,mac|n1,undef|mac=a\"b'\nc|node=n1"
+    assert (
+        tmp_path / "watcher.pm.got"
+    ).read_text() == "u|mac|node,mac|n1,undef|mac=a\"b'\nc|node=n1"
 
 
 def test_without_perl_modules_are_mentioned_once(
@@ -249,9 +251,7 @@ def test_a_module_is_not_loaded_beside_others_files(
     library.mkdir(parents=True)
     library.chmod(0o777)
     (tmp_path / "m.pm").touch()
-    runner.add(
-        [Call("/m.pm", tmp_path / "m.pm", ("perl", "-e", "exit 0"), "{}", library=library)]
-    )
+    runner.add([Call("/m.pm", tmp_path / "m.pm", ("perl", "-e", "exit 0"), "{}", library=library)])
     assert runner.wait(PATIENCE)
     assert f"cannot trust {library}: others may write it" in caplog.text
 

@@ -87,8 +87,7 @@ def refusal(table: str, path: str, error: Exception) -> str:
     text = f"Error on tabdump of {table} to {path}. Unable to open the file for write. "
     if isinstance(error, files.UnsafeError):
         return f"{text}{error}"
-    is_other = isinstance(error, FileExistsError)
-    return f"{text}{path}: {error.strerror}" if is_other else text
+    return f"{text}{error.strerror}" if isinstance(error, FileExistsError) else text
 
 
 def table_of(path: Path) -> str:

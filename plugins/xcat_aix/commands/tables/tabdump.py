@@ -237,5 +237,7 @@ def _to_file(
         dumpfile.write(Path(path), dumpfile.encoded(lines or ()))
     except (OSError, ValueError) as failed:
         yield error(
-            str(failed) if isinstance(failed, _Refused) else dumpfile.refusal(table.name, path, failed)
+            str(failed)
+            if isinstance(failed, _Refused)
+            else dumpfile.refusal(table.name, path, failed)
         )
