@@ -91,7 +91,7 @@ def _key(settings: Settings) -> _Key:
     for path in _files(settings):
         try:
             state = path.stat()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no path at all
             raise _unusable(path, error) from None
         states.append((str(path), state.st_mtime_ns, state.st_size, state.st_ino))
     return _Key((settings.tls_policy, settings.tls_version, settings.tls_ciphers), tuple(states))

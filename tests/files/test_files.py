@@ -222,11 +222,12 @@ def test_names_that_were_guessable_once_are_no_way_in(tmp_path: Path, victim: Pa
 @pytest.mark.parametrize("name", ["pid", "key"])
 def test_a_link_in_their_place_is_refused(name: str, tmp_path: Path, victim: Path):
     (tmp_path / name).symlink_to(victim)
+    writers = {
+        "pid": lambda: PidFile(tmp_path / name).write(),
+        "key": lambda: store.write(tmp_path / name, b"secret", mode=0o600),
+    }
     with pytest.raises(FileExistsError):
-        if name == "pid":
-            PidFile(tmp_path / name).write()
-        else:
-            store.write(tmp_path / name, b"secret", mode=0o600)
+        writers[name]()
 
 
 @pytest.mark.parametrize("target", ["nowhere", "elsewhere"])
