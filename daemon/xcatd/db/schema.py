@@ -24,6 +24,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: What nodes and groups can be called: no sign of a shell, a path or a noderange, and no option's dash in front.
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
 
+#: What stands in the node column of a table that takes noderanges there: no sign of a shell or a path, either.
+_RANGE = re.compile(r"[A-Za-z0-9_(@][A-Za-z0-9_.:,@+=~()\[\]-]*")
+_WITH_RANGES = frozenset(["statelite"])
+
 #: Letters of the longest name, as of host names.
 LONGEST_KEY = 255
 
@@ -61,6 +65,12 @@ class Table:
         if self.own or self.name in _NO_KEYS:
             return None
         return "groupname" if self.name == "nodegroup" else self.node_column
+
+    def takes_name(self, text: str) -> bool:
+        """Whether the name column may hold this."""
+        if self.name in _WITH_RANGES:
+            return len(text) <= LONGEST_KEY and _RANGE.fullmatch(text) is not None
+        return is_key(text)
 
     @property
     def auto_key(self) -> str | None:

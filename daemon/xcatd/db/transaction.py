@@ -97,7 +97,7 @@ class Transaction:
             return
         for row in rows:
             text = row.get(column)
-            if text and not schema.is_key(str(text)):
+            if text and not facts.takes_name(str(text)):
                 raise BadNameError(schema.refusal_of_key(facts, str(text)))
 
     def rows(self, table: str) -> list[Row]:

@@ -149,7 +149,7 @@ class _Rows:
 
     def _misnamed(self, row: _Row) -> str | None:
         name = row.get(self._table.name_column or "")
-        if not name or name in self._names or tables.is_key(name):
+        if not name or name in self._names or self._table.takes_name(name):
             return None
         if self._odd is None:
             return tables.refusal_of_key(self._table, name)
