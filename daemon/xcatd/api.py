@@ -17,6 +17,7 @@ from .messages import (
     node_error,
     warning,
 )
+from .notification.paths import BadHookError, check_registered, root_of
 from .plugins import Plugin
 from .rights import EVERYTHING, NOTHING, NotPermittedError, Targets
 
@@ -24,6 +25,7 @@ __all__ = [
     "EVERYTHING",
     "NOTHING",
     "Agents",
+    "BadHookError",
     "ChangedMeanwhile",
     "Clock",
     "Contents",
@@ -37,10 +39,12 @@ __all__ = [
     "Request",
     "SystemClock",
     "Targets",
+    "check_registered",
     "data",
     "error",
     "info",
     "node_data",
     "node_error",
+    "root_of",
     "warning",
 ]

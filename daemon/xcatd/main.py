@@ -27,7 +27,7 @@ from xcatd.serving.pool import WorkerPool
 from xcatd.serving.server import Server
 from xcatd.serving.session import Services, Session
 
-from . import __version__, logs, process
+from . import __version__, files, logs, process
 from .context import Clock, SystemClock
 from .db import definitions, location
 from .db.database import Database
@@ -35,7 +35,7 @@ from .db.errors import DatabaseError
 from .notification.notifier import TABLE as NOTIFICATION
 from .notification.notifier import Notifier
 from .plugins import PluginHost
-from .site import MN_MARKER, SN_MARKER, Settings, SettingsError
+from .site import MN_MARKER, SN_MARKER, LastGood, Settings, SettingsError
 from .tls import CertificateError, Contexts
 from .upstream import Address, AddressError, Limits, Upstream
 
@@ -130,15 +130,19 @@ class Daemon:
         self._clock = clock or SystemClock()
         place = location.find(machine.environ)
         self._database = Database.open(place)
-        self.settings = Settings.of(self._database.read(["site"]).site)
-        self._define_tables()
         self._contexts = Contexts()
+        self._last_good = LastGood(self._contexts.prepare)
+        self.settings = self._last_good.of(self._database.read(["site"]).site)
+        self._define_tables()
         self._contexts.get(self.settings)
         is_mn = machine.is_mn()
         if is_mn:
             self._database.create_missing_tables()
         self._notifier = Notifier(
-            lambda: self._database.select(NOTIFICATION), self._clock.monotonic, machine.environ
+            lambda: self._database.select(NOTIFICATION),
+            self._clock.monotonic,
+            machine.environ,
+            is_on=lambda: self._current_settings().notification,
         )
         self._database.observe(self._notifier)
         self._writer = AuditWriter(
@@ -163,6 +167,7 @@ class Daemon:
                 environ=dict(machine.environ),
                 upstream=upstream,
                 guesses=Guesses(self._clock.monotonic),
+                settings=self._last_good,
             )
         )
         _log.info("xcatd %s uses the database %s", __version__, place.describe())
@@ -180,12 +185,12 @@ class Daemon:
             transaction.insert("auditlog", rows)
 
     def _context(self) -> ssl.SSLContext:
-        """As the site table wants it now; while it cannot be read, as it was last."""
-        try:
-            self.settings = Settings.of(self._database.read(["site"]).site)
-        except (DatabaseError, SettingsError) as error:
-            _log.error("the last known settings are used: %s", error)
+        """As the site table and the certificates want it now; while these cannot be used, as it was last."""
+        self.settings = self._current_settings()
         return self._contexts.get(self.settings)
+
+    def _current_settings(self) -> Settings:
+        return self._last_good.read(lambda: self._database.read(["site"]).site, DatabaseError)
 
     def server(
         self,
@@ -273,6 +278,9 @@ def _start(options: process.Options, machine: Machine, launch: process.Launch) -
         _write_pidfile(pidfile, options)
     except (AddressError, DatabaseError, SettingsError, CertificateError) as error:
         launch.failed(str(error))
+        return 1
+    except files.UnsafeError as error:
+        launch.failed(f"no pid file: {error}")
         return 1
     except OSError as error:
         launch.failed(f"cannot start: {error}")

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from . import files
+
 _log = logging.getLogger(__name__)
 
 DEFAULT_PIDFILE = Path("/var/run/xcatd.pid")
@@ -95,7 +97,10 @@ def calm_garbage_collection() -> None:
 
 
 class PidFile:
-    """A pid file whose lock tells whether its process lives."""
+    """A pid file whose lock tells whether its process lives.
+
+    Its directory must be one where nobody else can put a file: the process that a pid names gets signals.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -104,33 +109,26 @@ class PidFile:
     def running(self) -> int | None:
         """The pid of the living daemon that holds the file; None if there is none."""
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            with files.opened(self._path) as fd:
+                return _holder(fd)
         except OSError:
             return None
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            text = os.read(fd, 32).strip()
-            return int(text) if text.isdigit() else None
-        except OSError:
-            return None
-        finally:
-            os.close(fd)
-        return None
 
     def write(self) -> None:
-        """Make the file ours; raises OSError."""
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
+        """Make the file ours; raises :class:`.files.UnsafeError` and OSError."""
+        with (
+            files.directory(self._path.parent, trusted=True) as folder,
+            files.create(folder, mode=0o644) as (fd, name),
+        ):
             os.write(fd, f"{os.getpid()}\n".encode())
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            temporary.rename(self._path)
-        except OSError:
-            os.close(fd)
-            temporary.unlink(missing_ok=True)
-            raise
-        self._fd = fd
+            held = os.dup(fd)  # the lock is that of both, and lasts as long as one of them
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                files.put(folder, name, self._path.name, self._path)
+            except OSError:
+                os.close(held)
+                raise
+        self._fd = held
 
     def release(self) -> None:
         """Let a successor have the name; the file stays unless it is still ours."""
@@ -143,6 +141,16 @@ class PidFile:
             pass  # it has gone already
         os.close(self._fd)
         self._fd = None
+
+
+def _holder(fd: int) -> int | None:
+    """The pid in a pid file, where its lock is held."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(fd, 32).strip()
+        return int(text) if text.isdigit() else None
+    return None
 
 
 def take_port(bind: Callable[[], list[socket.socket]], pidfile: PidFile) -> list[socket.socket]:

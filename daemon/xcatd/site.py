@@ -1,18 +1,26 @@
 """The daemon's own settings: the ``site`` attributes it reads, parsed once into one value.
 
-Must not: read the database itself, or hold settings longer than one connection or request.
+Owns which settings are in force while the table is broken.  Must not: read the database itself.
 Facts: specs/wire-protocol.md, sections 1, 2.5, 4 and 5; specs/database.md, section 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 #: Where a machine's kind is marked; the root directory can be another one in tests.
 MN_MARKER = "etc/xCATMN"
 SN_MARKER = "etc/xCATSN"
+
+
+#: How an attribute that is yes by default says no.
+_NO = frozenset(["n", "no", "0", "off"])
 
 
 class SettingsError(ValueError):
@@ -35,6 +43,7 @@ class Settings:
     skip_validate_log: bool = False
     token_days: str = "1"  # noqa: S105 - a lifetime, no secret
     debug: bool = False
+    notification: bool = True
 
     @classmethod
     def of(cls, site: Mapping[str, str]) -> Settings:
@@ -52,7 +61,55 @@ class Settings:
             skip_validate_log=is_true(site.get("skipvalidatelog")),
             token_days=site.get("tokenexpiredays", "1"),
             debug=is_true(site.get("xcatdebugmode")),
+            notification=site.get("aixnotification", "").lower() not in _NO,
         )
+
+
+class LastGood:
+    """The settings in force: those of the site table as it is, or as it was when it could last be used.
+
+    What makes a table unusable is logged once, until it is usable or unusable in another way.  Safe to use from
+    several threads.
+    """
+
+    def __init__(self, check: Callable[[Settings], None] | None = None) -> None:
+        """``check`` raises :class:`SettingsError` for new settings that must not replace those in force."""
+        self._check = check
+        self._lock = threading.Lock()
+        self._settings: Settings | None = None
+        self._said = ""
+
+    def of(self, site: Mapping[str, str]) -> Settings:
+        """As :meth:`Settings.of`, which may only fail while no table could be used yet."""
+        return self.read(lambda: site)
+
+    def read(
+        self,
+        site: Callable[[], Mapping[str, str]],
+        expected: type[Exception] = SettingsError,
+    ) -> Settings:
+        """The same of a table that must be read first, which may fail with the ``expected`` error."""
+        try:
+            settings = Settings.of(site())
+            if self._check is not None and self._settings not in {None, settings}:
+                self._check(settings)
+        except (SettingsError, expected) as error:
+            return self._kept(error)
+        with self._lock:
+            self._settings = settings
+            if self._said:
+                self._said = ""
+                _log.info("the site table can be used again")
+        return settings
+
+    def _kept(self, error: Exception) -> Settings:
+        with self._lock:
+            if self._settings is None:
+                raise error
+            if self._said != str(error):
+                self._said = str(error)
+                _log.error("the last known settings are used: %s", error)
+            return self._settings
 
 
 def is_true(text: str | None) -> bool:

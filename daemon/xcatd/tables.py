@@ -25,10 +25,13 @@ __all__ = [
     "columns",
     "find",
     "has_column",
+    "is_key",
     "is_known",
     "is_name",
     "names",
     "number_column",
+    "prunable",
+    "refusal_of_key",
     "values_all",
 ]
 
@@ -63,6 +66,22 @@ def all_names(database: Database) -> tuple[str, ...]:
 def is_name(text: str) -> bool:
     """Whether others' tables and columns can be called so."""
     return schema.is_name(text)
+
+
+def is_key(text: str) -> bool:
+    """Whether a node or group can be called so, as far as tables are concerned."""
+    return schema.is_key(text)
+
+
+def refusal_of_key(table: Table, text: str) -> str:
+    """Why a name of a node or group is not stored."""
+    return schema.refusal_of_key(table, text)
+
+
+def prunable(database: Database) -> tuple[str, ...]:
+    """The tables whose rows are mere records, sorted; raises :class:`xcatd.db.errors.DatabaseError`."""
+    known = {**schema.TABLES, **database.user_tables()}
+    return tuple(sorted(name for name, table in known.items() if table.prunable))
 
 
 def can_be_named(name: str) -> bool:

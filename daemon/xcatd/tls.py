@@ -16,14 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .site import Settings
+from . import files
+from .site import Settings, SettingsError
 from .usernames import UserNameError, is_user_name
 
 _log = logging.getLogger(__name__)
 
 
-class CertificateError(Exception):
-    """The daemon's own certificate files cannot be used; the message names the file."""
+class CertificateError(SettingsError):
+    """The daemon's own certificate files, or what the site table says of TLS, cannot be used; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,44 @@ class Contexts:
         self._lock = threading.Lock()
         self._key: _Key | None = None
         self._context: ssl.SSLContext | None = None
+        self._said = ""
 
     def get(self, settings: Settings) -> ssl.SSLContext:
-        """The context for these settings; raises :class:`CertificateError`."""
-        key = _key(settings)
+        """The context for these settings, or the last one that could be made; why no new one is logged once.
+
+        Raises :class:`CertificateError` while none could be made yet.
+        """
         with self._lock:
-            if self._context is None or key != self._key:
-                self._context = make_context(settings)
-                self._key = key
-            return self._context
+            try:
+                context = self._fresh(settings)
+            except CertificateError as error:
+                if self._context is None:
+                    raise
+                self._say(error)
+                return self._context
+            if self._said:
+                self._said = ""
+                _log.info("the certificates can be used again")
+            return context
+
+    def prepare(self, settings: Settings) -> None:
+        """Make ready for these settings; raises :class:`CertificateError` where they cannot be used."""
+        with self._lock:
+            self._fresh(settings)
+
+    def _fresh(self, settings: Settings) -> ssl.SSLContext:
+        key = _key(settings)
+        if self._context is None or key != self._key:
+            if self._context is not None:
+                check(settings)
+            self._context = make_context(settings)
+            self._key = key
+        return self._context
+
+    def _say(self, error: CertificateError) -> None:
+        if self._said != str(error):
+            self._said = str(error)
+            _log.error("connections go on with the last usable certificates: %s", error)
 
 
 def _files(settings: Settings) -> tuple[Path, Path]:
@@ -62,10 +92,24 @@ def _key(settings: Settings) -> _Key:
     for path in _files(settings):
         try:
             state = path.stat()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no path at all
             raise _unusable(path, error) from None
         states.append((str(path), state.st_mtime_ns, state.st_size, state.st_ino))
     return _Key((settings.tls_policy, settings.tls_version, settings.tls_ciphers), tuple(states))
+
+
+def check(settings: Settings) -> None:
+    """Raises :class:`CertificateError` for words of the site table that nobody knows.
+
+    At the start they are passed over, and that is said; later they must not replace what was known.
+    """
+    if settings.tls_version and _versions(settings.tls_version) is None:
+        raise CertificateError(f"site.xcatsslversion {settings.tls_version!r} is not known")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(settings.tls_ciphers or "DEFAULT")
+    except ssl.SSLError:
+        text = f"site.xcatsslciphers {settings.tls_ciphers!r} names no usable cipher"
+        raise CertificateError(text) from None
 
 
 def _unusable(path: Path, error: Exception) -> CertificateError:
@@ -75,9 +119,22 @@ def _unusable(path: Path, error: Exception) -> CertificateError:
     )
 
 
+def _check_file(path: Path) -> None:
+    """Only root or we can change the file: so what is loaded by its name afterwards is what was looked at."""
+    try:
+        with files.opened(path):
+            return
+    except files.UnsafeError as error:
+        raise CertificateError(str(error)) from None
+    except OSError as error:
+        raise _unusable(path, error) from None
+
+
 def make_context(settings: Settings) -> ssl.SSLContext:
     """A context that asks for a client certificate of our CA and takes peers without one."""
     credentials, authority = _files(settings)
+    for path in (credentials, authority):
+        _check_file(path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -125,14 +182,20 @@ def versions(policy: str, override: str) -> Versions:
     """``xcatsslversion`` (as IO::Socket::SSL words it) overrides ``xcattlspolicy``; SSL stays off."""
     if not override:
         return Versions(ssl.TLSVersion.TLSv1) if policy == "legacy" else Versions()
+    known = _versions(override)
+    if known is None:
+        _log.error("site.xcatsslversion %r is not known, TLS 1.2 and newer is used", override)
+    return known or Versions()
+
+
+def _versions(override: str) -> Versions | None:
     wanted, *rest = [_plain(part) for part in re.split(r"[:\s]+", override) if part] or [""]
     if wanted in _VERSIONS:
         return Versions(_VERSIONS[wanted], _VERSIONS[wanted])
     if wanted in {"sslv23", "sslv2/3"}:
         left_out = sum({_EXCLUSIONS[word] for word in rest if word in _EXCLUSIONS})
         return Versions(ssl.TLSVersion.TLSv1, excluded=left_out)
-    _log.error("site.xcatsslversion %r is not known, TLS 1.2 and newer is used", override)
-    return Versions()
+    return None
 
 
 def set_versions(context: ssl.SSLContext, chosen: Versions) -> None:

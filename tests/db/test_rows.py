@@ -79,15 +79,15 @@ def test_the_word_for_no_value_counts_in_rows_that_are_there_only(database):
 @pytest.mark.parametrize("count", [1, 2, 700])
 def test_many_rows_with_equal_and_with_different_values(database, count):
     names = [f"n'{i}" for i in range(count)]
-    write(database, "nodelist", *(Write((("node", n),), {"groups": "all"}) for n in names))
-    write(database, "nodelist", *(Write((("node", n),), {"status": "same"}) for n in names))
-    write(database, "nodelist", *(Write((("node", n),), {"comments": n}) for n in names))
-    assert rows(database, "nodelist") == [
-        {"node": n, "groups": "all", "status": "same", "comments": n} for n in names
+    write(database, "osimage", *(Write((("imagename", n),), {"groups": "all"}) for n in names))
+    write(database, "osimage", *(Write((("imagename", n),), {"profile": "same"}) for n in names))
+    write(database, "osimage", *(Write((("imagename", n),), {"comments": n}) for n in names))
+    assert rows(database, "osimage") == [
+        {"imagename": n, "groups": "all", "profile": "same", "comments": n} for n in names
     ]
-    with database.transaction("nodelist") as transaction:
-        transaction.delete_rows("nodelist", [(("node", n),) for n in names[1:]])
-    assert [row["node"] for row in rows(database, "nodelist")] == names[:1]
+    with database.transaction("osimage") as transaction:
+        transaction.delete_rows("osimage", [(("imagename", n),) for n in names[1:]])
+    assert [row["imagename"] for row in rows(database, "osimage")] == names[:1]
 
 
 def test_the_key_itself_can_be_written(database):

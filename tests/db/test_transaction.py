@@ -143,12 +143,12 @@ def test_cells_of_several_tables_and_another_key_column(database):
             [
                 CellWrite("site", "key", "master", "value", "old", "new"),
                 CellWrite("site", "key", "domain", "value", None, "clu"),
-                _write("n'1", "xcatmaster", 'a"b'),
+                _write("n1", "xcatmaster", "a'b\""),
             ],
             [CellGuard("site", "key", "master", "value", "old")],
         )
     assert database.read(["site"]).site == {"master": "new", "domain": "clu"}
-    assert _stored(database, "noderes") == [{"node": "n'1", "xcatmaster": 'a"b'}]
+    assert _stored(database, "noderes") == [{"node": "n1", "xcatmaster": "a'b\""}]
 
 
 def test_cells_of_plans_fit_too(database):

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from xcat_aix.commands.tables.tabdump import Tabdump
 from xcat_aix.commands.tables.tabrestore import Tabrestore
 from xcatd.api import Context, Reply, Request
-from xcatd.client import dumpdb, dumping, restoredb, tabrestore
-from xcatd.client.ask import Answer
-from xcatd.client.printer import Printer
+from xcatd.client import dumpdb, dumping, restoredb, tablefile, tabrestore
+from xcatd.client.ask import Answer, Keeper
 from xcatd.wire.replies import encode
 from xcatd.wire.tree import Limits, parse
 
@@ -25,6 +24,7 @@ class Talk:
         self.environ: dict[str, str] = {}
         self.skipped = ""
         self.engine = "SQLite"
+        self.written: list[str] = []  # files the daemon was asked to write
 
     def ask(
         self,
@@ -33,25 +33,29 @@ class Talk:
         environ: Mapping[str, str],
         more: Mapping[str, Sequence[str]] | None = None,
         _line: object = None,
+        *,
+        keep: str = "",
     ) -> Answer:
         """In place of :func:`xcatd.client.ask.ask`."""
         if command == "gettab":
             return Answer(0, f"{self.skipped}\n" if self.skipped else "", "")
         if command == "lsxcatd":
             return Answer(0, f"dbengine={self.engine}\n", "")
+        self.written += [arg for arg in args if arg.startswith("-f")]
         extra = {
             name: tuple(t if t.strip() else None for t in texts)
             for name, texts in (more or {}).items()
         }
         request = Request(command, tuple(args), cwd="/", extra=extra)
         out, err = io.BytesIO(), io.BytesIO()
-        printer = Printer(out, err)
+        printer = Keeper(out, err, keep)
         for reply in PLUGINS[command]().handle(request, self.context):
             printer.show(_tree(reply))
         return Answer(
             printer.status & 0xFF,
             out.getvalue().decode("latin-1"),
             err.getvalue().decode("latin-1"),
+            tuple(printer.kept),
         )
 
     def dump(self, *words: str) -> int:
@@ -68,7 +72,7 @@ class Talk:
 
     def connect(self, monkeypatch) -> None:
         """Take the wire away."""
-        for module in (dumpdb, dumping, tabrestore):
+        for module in (dumpdb, dumping, tablefile, tabrestore):
             monkeypatch.setattr(module, "ask", self.ask)
 
 

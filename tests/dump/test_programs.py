@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.commands import replay
 
+from xcatd.client import tablefile
 from xcatd.db.schema import TABLES
 
 from .talk import Talk
@@ -274,3 +276,110 @@ def test_tables_that_simply_exist_are_dumped_and_restored(talk, place, tmp_path)
     assert talk.restore("-p", str(place)) == 0
     with sqlite3.connect(tmp_path / "cfg" / "order_items.sqlite") as connection:
         assert list(connection.execute("SELECT * FROM order_items")) == [(7, "a  \n \nb ", 1.5)]
+
+
+# Files
+
+
+def test_every_file_of_a_dump_is_its_owners_alone(talk, place):
+    place.mkdir()
+    place.chmod(0o755)
+    for name in ("passwd.csv", "token.csv"):
+        (place / name).touch()
+        (place / name).chmod(0o666)
+    assert talk.dump("-p", str(place)) == 0
+    assert {file.stat().st_mode & 0o777 for file in place.iterdir()} == {0o600}
+
+
+def test_a_dump_goes_through_no_link(talk, place, tmp_path, capsys):
+    place.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    (place / "site.csv").symlink_to(victim)
+    assert talk.dump("-p", str(place)) == 1
+    assert "something that is no regular file" in capsys.readouterr().err
+    assert victim.read_text() == "untouched"
+
+
+def test_the_client_writes_what_the_daemon_sends(talk, tmp_path, capsys, monkeypatch):
+    talk.restore("-p", str(SAMPLE))
+    monkeypatch.chdir(tmp_path)
+    assert tablefile.run(["-f", "out.csv", "nodelist"], {}) == 0
+    assert (tmp_path / "out.csv").read_bytes() == (SAMPLE / "nodelist.csv").read_bytes()
+    assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o600
+    assert talk.written == []
+    assert tablefile.run(["-w", "node==dn01", "-fout.csv", "nodelist"], {}) == 0
+    assert (tmp_path / "out.csv").read_text().count("\n") == 2
+    capsys.readouterr()
+    (tmp_path / "link").symlink_to(tmp_path / "out.csv")
+    assert tablefile.run(["-f", "link", "site"], {}) == 1
+    assert capsys.readouterr().err.startswith("Error: Error on tabdump of site to link. ")
+    assert tablefile.run(["-f", "out.csv", "nosuch"], {}) == 1
+    assert capsys.readouterr().err == "Error: [mn]: No such table: nosuch\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["site"],
+        ["-f", "x"],
+        ["-f"],
+        ["-n", "3", "-f", "x", "auditlog"],
+        ["-d", "-f", "x", "site"],
+        ["-h", "-f", "x", "site"],
+        ["-f", "x", "a", "b"],
+        ["--bogus", "-f", "x", "a"],
+    ],
+)
+def test_other_command_lines_are_the_daemons(words):
+    assert tablefile.read(words) is None
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "others link above"])
+def test_the_daemon_writes_through_no_link_either(talk, tmp_path, kind):
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    place = tmp_path / "x.csv"
+    match kind:
+        case "link":
+            place.symlink_to(victim)
+        case "fifo":
+            os.mkfifo(place)
+        case "others link above":
+            (tmp_path / "real").mkdir()
+            (tmp_path / "link").symlink_to(tmp_path / "real")
+            os.chown(tmp_path / "link", 12345, -1, follow_symlinks=False)
+            place = tmp_path / "link/victim"
+    answer = talk.ask("tabdump", ["-f", str(place), "site"], {})
+    assert answer.status == 1
+    assert "Unable to open the file for write. " in answer.err
+    assert victim.read_text() == "untouched"
+    assert not (tmp_path / "real/victim").exists()
+
+
+def test_what_the_daemon_writes_is_roots_alone(talk, tmp_path):
+    place = tmp_path / "x.csv"
+    place.touch()
+    place.chmod(0o666)
+    assert talk.ask("tabdump", ["-f", str(place), "passwd"], {}).status == 0
+    assert place.stat().st_mode & 0o777 == 0o600
+
+
+# Names
+
+
+def test_names_that_nobody_could_have_today_are_put_back_and_told(talk, place, capsys):
+    place.mkdir()
+    (place / "nodelist.csv").write_text('#node,groups\n"n1","all"\n"$(id)","all"\n"a;b","all"\n')
+    assert talk.restore("--strict", "-p", str(place)) == 1
+    assert "cannot store '$(id)' in nodelist.node" in capsys.readouterr().err
+    assert rows(talk, "nodelist") == []
+    assert talk.tabrestore(str(place / "nodelist.csv")) == 4
+    assert rows(talk, "nodelist") == []
+    capsys.readouterr()
+    assert talk.restore("-p", str(place)) == 0
+    assert "table nodelist: kept 2 names that no new node or group could have: '$(id)', 'a;b'" in (
+        capsys.readouterr().err
+    )
+    assert [row["node"] for row in rows(talk, "nodelist")] == ["n1", "$(id)", "a;b"]
+    assert talk.tabrestore(str(place / "nodelist.csv")) == 0  # they are there already

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xcatd.db.watching import Change
-from xcatd.notification.hooks import Hooks, as_text, words_of
+from xcatd.notification.hooks import Hooks, as_text
 
 
 def row(filename: str, tables: str = "nodelist", tableops: str = "a,d,u", **more: str | None):
@@ -63,23 +64,56 @@ def test_a_command_reads_what_xcat_gives_it(change: Change, text: str):
     assert as_text(change) == text
 
 
+@pytest.mark.parametrize("filename", ["/bin/x", "/opt/my-site/sbin/a_b.sh", "/a@b/c+d%e,f:g=h"])
+def test_a_registered_command_is_one_path(filename: str):
+    hooks = Hooks.of([row(filename)])
+    (call,) = hooks.calls(ADDED, "/opt/xcat")
+    assert (call.argv, call.path) == ((filename,), Path(filename))
+    assert not hooks.refused
+
+
 @pytest.mark.parametrize(
-    ("filename", "words"),
+    "filename",
     [
-        ("/bin/x", ("/bin/x",)),
-        ("/bin/x one 'two three'", ("/bin/x", "one", "two three")),
-        ("/bin/x; rm -rf $HOME | y > z", ("/bin/x;", "rm", "-rf", "$HOME", "|", "y", ">", "z")),
-        ('"/opt/a b/x"', ("/opt/a b/x",)),
+        *(
+            "/bin/x one",
+            "/bin/x 'open",
+            " ",
+            "\\",
+            "/bin/x; rm",
+            "/bin/x|y",
+            "/bin/$HOME",
+            "/bin/`x`",
+        ),
+        *(
+            '"/opt/a b/x"',
+            "bin/x",
+            "x",
+            "./x",
+            "../x.pm",
+            "/opt/../x",
+            "/a//b",
+            "/bin/x/",
+            "/bin/x\n",
+        ),
+        *(
+            "/bin/x\0y",
+            "/bin/é",
+            "/" + "x" * 2000,
+            "/opt/a-b.pm",
+            "a-b.pm",
+            "sub/m.pm",
+            "~/x",
+            "/x>y",
+        ),
     ],
 )
-def test_a_registered_command_is_a_list_of_words(filename: str, words: tuple[str, ...]):
-    assert words_of(filename) == words
-
-
-@pytest.mark.parametrize("filename", ["/bin/x 'open", " ", "\\"])
-def test_a_name_that_cannot_be_called_is_said(filename: str):
-    with pytest.raises(ValueError, match="cannot call the notification command"):
-        list(Hooks.of([row(filename)]).calls(ADDED, "/opt/xcat"))
+def test_what_is_no_path_is_not_called_and_keeps_nobody_else_from_being_called(filename: str):
+    hooks = Hooks.of([row(filename), row("/y")])
+    assert [call.filename for call in hooks.calls(ADDED, "/opt/xcat")] == ["/y"]
+    (told,) = hooks.refused
+    assert "as a notification hook: " in told
+    assert len(told) < 400
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text() | st.none(), min_size=1), st.text(min_size=1))

@@ -15,6 +15,7 @@ from xcatd.db.location import Location
 from xcatd.db.transaction import CellGuard, CellWrite
 from xcatd.notification.hooks import Call
 from xcatd.notification.notifier import MEMORY, TABLE, Notifier
+from xcatd.site import Settings
 
 TABLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "site": [{"key": "domain", "value": "example.org"}],
@@ -36,6 +37,9 @@ class Told:
     def add(self, calls: Sequence[Call]) -> None:
         self.calls += calls
 
+    def forget(self) -> None:
+        self.calls = []
+
     @property
     def texts(self) -> list[str]:
         found = [call.stdin for call in self.calls]
@@ -52,13 +56,17 @@ class Bench:
         self.now = 0.0
         self.reads = 0
         self.told = Told()
-        notifier = Notifier(self._read, lambda: self.now, {}, self.told)  # type: ignore[arg-type]  # a double
+        notifier = Notifier(self._read, lambda: self.now, {}, self.told, self._is_on)  # type: ignore[arg-type]  # a double
         self.database.observe(notifier)
         self.context = replay.context_for(self.database)
 
     def _read(self) -> Any:
         self.reads += 1
         return self.database.select(TABLE)
+
+    def _is_on(self) -> bool:
+        site = {"xcatdport": "3001", **self.database.read(["site"]).site}
+        return Settings.of(site).notification
 
     def run(self, *argv: str) -> list[str]:
         """The hooks' input after a command that must succeed."""
@@ -205,3 +213,22 @@ def test_a_database_that_cannot_be_read_changes_nothing(tmp_path: Path):
     (tmp_path / f"{TABLE}.sqlite").write_bytes(b"not a database at all, but long enough" * 50)
     bench.now = MEMORY
     assert len(bench.run("chdef", "n1", "mgt=hmc")) == 1
+
+
+@pytest.mark.parametrize("word", ["no", "NO", "n", "0", "off"])
+def test_a_site_attribute_turns_hooks_off(bench: Bench, word: str):
+    assert len(bench.run("chdef", "n1", "mgt=ipmi")) == 1
+    bench.run("chdef", "-t", "site", f"aixnotification={word}")
+    assert bench.run("chdef", "n1", "mgt=hmc") == []
+    bench.run("chdef", "-t", "site", "aixnotification=yes")
+    assert len(bench.run("chdef", "n1", "mgt=ipmi")) == 1
+
+
+def test_a_row_that_cannot_be_called_is_told_once_and_stops_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    bench = Bench(tmp_path, HOOK, {**HOOK, "filename": "/hook; reboot"})
+    for _ in range(3):
+        bench.now += MEMORY
+        assert len(bench.run("chdef", "n1", "mgt=ipmi")) == 1
+    assert caplog.text.count("cannot use '/hook; reboot' as a notification hook") == 1

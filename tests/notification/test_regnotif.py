@@ -34,11 +34,10 @@ OLD = ("/old", "site", "a", "1")
     ("words", "row"),
     [
         (("test.pm", "nodelist", "-o", "a,d"), ("test.pm", "nodelist", "a,d", None)),
-        (("-o", "u", "/x y", "nodelist,nodehm"), ("/x y", "nodelist,nodehm", "u", None)),
+        (("-o", "u", "/x/y", "nodelist,nodehm"), ("/x/y", "nodelist,nodehm", "u", None)),
         (("/x", "nodelist"), ("/x", "nodelist", "a,d,u", None)),
         (("/x", "nodelist", "more", "words"), ("/x", "nodelist", "a,d,u", None)),
         (("/x", "--operation=d,a,u", "nosuchtable"), ("/x", "nosuchtable", "d,a,u", None)),
-        (("/x'; drop table site; --", "site"), ("/x'; drop table site; --", "site", "a,d,u", None)),
         (("/x", "site", "-oa"), ("/x", "site", "a", None)),
     ],
 )
@@ -48,6 +47,45 @@ def test_registers(
     printed = replay.run(("regnotif", *words), context)
     assert (printed.stdout, printed.stderr, printed.exit) == ([], [], 0)
     assert stored(database) == {OLD, row}
+
+
+@pytest.mark.parametrize(
+    "filename",
+    ["/x y", "/x'; drop table site; --", "x", "./x", "/x/../y", "/x;y", "$(id)", "a b.pm"],
+)
+def test_what_is_no_path_is_refused(filename: str, context: Context, database: Database):
+    printed = replay.run(("regnotif", filename, "site"), context)
+    assert (printed.stdout, printed.exit) == ([], 1)
+    assert "as a notification hook: it must be one absolute path" in printed.stderr[0] or (
+        "'..' may not be in its path" in printed.stderr[0]
+    )
+    assert stored(database) == {OLD}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_file_that_others_could_change_is_refused(
+    is_there: bool, tmp_path: Path, context: Context, database: Database
+):
+    hook = tmp_path / "folder/hook"
+    hook.parent.mkdir()
+    if is_there:
+        hook.touch()
+        hook.chmod(0o777)
+    else:
+        hook.parent.chmod(0o777)
+    printed = replay.run(("regnotif", str(hook), "site"), context)
+    assert (printed.stdout, printed.exit) == ([], 1)
+    assert (
+        f"cannot trust {hook if is_there else hook.parent}: others may write it"
+        in (printed.stderr[0])
+    )
+    assert stored(database) == {OLD}
+
+
+def test_what_cannot_be_called_can_be_unregistered(context: Context, database: Database):
+    replay.run(("tabch", "filename=/x y", "notification.tables=site"), context)
+    assert replay.run(("unregnotif", "/x y"), context).exit == 0
+    assert stored(database) == {OLD}
 
 
 def test_registering_again_replaces_and_stays_disabled(context: Context, database: Database):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from xcat_aix_proto import ALPN_RELAY, ALPN_RPC
 from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcatd import files
 
 CA, CREDENTIAL, CRL = "ca.pem", "mn-cred.pem", "crl.pem"
 
@@ -43,6 +44,7 @@ class Credentials:
                 stamp = self._current()
                 if self._contexts is None or stamp != self._stamp:
                     self._contexts = None
+                    self._check()
                     self._contexts = Contexts(self._make(ALPN_RPC), self._make(ALPN_RELAY))
                     self._stamp = stamp
             except OSError as error:  # ssl.SSLError is one
@@ -50,11 +52,20 @@ class Credentials:
             return self._contexts
 
     def _current(self) -> _Stamp:
+        states = [path.stat() for path in self._paths()]
+        return tuple((state.st_mtime_ns, state.st_size, state.st_ino) for state in states)
+
+    def _paths(self) -> list[Path]:
         paths = [self._directory / CA, self._directory / CREDENTIAL]
         if (self._directory / CRL).exists():
             paths.append(self._directory / CRL)
-        states = [path.stat() for path in paths]
-        return tuple((state.st_mtime_ns, state.st_size, state.st_ino) for state in states)
+        return paths
+
+    def _check(self) -> None:
+        """Only root or we can change the files: so what is loaded by name afterwards is what was looked at."""
+        for path in self._paths():
+            with files.opened(path):
+                pass
 
     def _make(self, protocol: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from xcatd.wire.tree import Limits, Tree, layout
 
@@ -27,11 +27,12 @@ _FRESH = 5.0
 
 
 class Answer(NamedTuple):
-    """The exit status, and what belongs on standard output and standard error."""
+    """The exit status, what belongs on standard output and standard error, and the element asked for beside it."""
 
     status: int
     out: str
     err: str
+    kept: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
@@ -69,6 +70,20 @@ class Line:
             self._sock = None
 
 
+class Keeper(Printer):
+    """Prints as ever, and keeps the texts of one element that nobody is to see."""
+
+    def __init__(self, out: BinaryIO, err: BinaryIO, element: str) -> None:
+        super().__init__(out, err)
+        self._element = element
+        self.kept: list[str] = []
+
+    def show(self, response: Tree) -> None:
+        """As :meth:`.printer.Printer.show`."""
+        self.kept += [text for text in response.get(self._element, ()) if isinstance(text, str)]
+        super().show(response)
+
+
 class TooLongError(ValueError):
     """More than one request can hold."""
 
@@ -79,10 +94,12 @@ def ask(
     environ: Mapping[str, str],
     more: Mapping[str, Sequence[str]] | None = None,
     line: Line | None = None,
+    *,
+    keep: str = "",
 ) -> Answer:
     """Send a command and wait for its end.  ``more`` are further elements of the request.
 
-    ``line`` is a connection for several requests.  Raises :class:`TooLongError`, and what :func:`.main.open_connection` raises.
+    ``line`` is a connection for several requests, ``keep`` an element of replies to hand back.  Raises :class:`TooLongError`, and what :func:`.main.open_connection` raises.
     """
     tree: Tree = commands.build(command, args, cwd=os.getcwd(), stdin=(), environ=environ)  # noqa: PTH109 - as main
     tree |= {name: [*texts] for name, texts in (more or {}).items()}
@@ -94,11 +111,12 @@ def ask(
     with (
         closing(main.open_connection(environ)) if line is None else nullcontext(line.take()) as sock
     ):
-        conversation = main.Conversation(sock, Printer(out, err), environ)
+        printer = Keeper(out, err, keep)
+        conversation = main.Conversation(sock, printer, environ)
         status = conversation.hold(document, can_abort=False)
     if line is not None:
         line.give_back()
-    return Answer(status, _text(out), _text(err))
+    return Answer(status, _text(out), _text(err), tuple(printer.kept))
 
 
 def _text(stream: io.BytesIO) -> str:

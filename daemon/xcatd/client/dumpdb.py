@@ -1,4 +1,4 @@
-"""``dumpxCATdb``: every table as a CSV file, which the daemon writes.
+"""``dumpxCATdb``: every table as a CSV file, written here from what the daemon sends.
 
 Facts: xCAT's own program of this name; specs/object-commands.md, section 7 (tabdump -f).
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import xcatd
 from xcatd.rows.dumpfile import SUFFIX
 
-from . import dumping
+from . import dumping, tablefile
 from .ask import ask
 from .dumping import Options, UsageError, complain, say
 
@@ -23,6 +23,8 @@ USAGE = (
 )
 
 _EXTRA = "extra-columns"
+
+_OTHERS_DAEMON = "the daemon does not send files, it is not xcat-aix's; use its own dumpxCATdb"
 
 
 def main() -> int:
@@ -101,16 +103,14 @@ def _is_skipped(table: str, options: Options, unwanted: frozenset[str]) -> bool:
 
 
 def _dump_table(table: str, options: Options, environ: Mapping[str, str]) -> bool:
-    file = Path(options.path).absolute() / f"{table}{SUFFIX}"
+    place = f"{options.path}/{table}{SUFFIX}"
     extra = (f"--{_EXTRA}",) if _EXTRA in options.others else ()
-    answer = ask("tabdump", (*extra, "-f", str(file), table), environ)
-    why = answer.lines
-    if not answer.status and not file.exists():
-        why = ["the daemon has written the file, but on another machine; run this where it runs"]
-    if answer.status or not file.exists():
-        complain(
-            f"Error running tabdump -f {options.path}/{table}{SUFFIX} {table}, {' '.join(why)}"
-        )
+    answer = tablefile.fetch((*extra, table), environ)
+    why = " ".join(answer.lines)
+    if not answer.status:
+        why = tablefile.store(table, place, answer) if answer.kept else _OTHERS_DAEMON
+    if answer.status or why:
+        complain(f"Error running tabdump -f {place} {table}, {why}")
         return False
     if options.verbose:
         say(f"Dumping {table}")

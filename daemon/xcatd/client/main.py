@@ -31,6 +31,7 @@ _PREMATURE = (
     "ERROR/WARNING: communication with the xCAT server seems to have been ended prematurely\n"
 )
 _PROGRAM = "xcatclient"
+_DUMPS = "tabdump"
 
 
 class _Aborted(BaseException):
@@ -60,6 +61,8 @@ def run(command: str, args: Sequence[str], environ: Mapping[str, str]) -> int:
     if environ.get("XCATBYPASS"):
         print("XCATBYPASS is not possible with this client; unset it", file=sys.stderr)  # noqa: T201
         return 1
+    if command == _DUMPS and (status := _into_file(args, environ)) is not None:
+        return status
     is_terminal = sys.stdout.isatty()
     request = _request(command, args, environ, is_terminal=is_terminal)
     document = layout("xcatrequest", request).encode("utf-8", "surrogateescape")
@@ -78,6 +81,15 @@ def run(command: str, args: Sequence[str], environ: Mapping[str, str]) -> int:
         errors_on_terminal=sys.stderr.isatty(),
     )
     return Conversation(sock, printer, environ).hold(document)
+
+
+def _into_file(args: Sequence[str], environ: Mapping[str, str]) -> int | None:
+    """``tabdump -f`` writes its file here; None where the daemon is to see the command line as it is."""
+    if not any(arg.startswith("-") and "f" in arg for arg in args):
+        return None
+    from . import tablefile  # noqa: PLC0415 - start-up time
+
+    return tablefile.run(args, environ)
 
 
 def _request(

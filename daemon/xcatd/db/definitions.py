@@ -19,7 +19,7 @@ from .schema import AUTO, Table
 DIRECTORY = "schema.d"
 
 #: Settings of a table; ``types`` and ``required`` name columns, ``table_desc`` is for people.
-_SETTINGS = frozenset(("cols", "keys", "required", "types", "nodecol", "table_desc"))
+_SETTINGS = frozenset(("cols", "keys", "required", "types", "nodecol", "table_desc", "prunable"))
 
 #: A type goes into a statement as it is: words, and lengths in parentheses.
 _TYPE = re.compile(r"[A-Za-z]+(?: [A-Za-z_]+)*(?:\(\d+(?:, ?\d+)?\))?(?: [A-Za-z_]+)*")
@@ -101,7 +101,14 @@ def _table(name: str, settings: Mapping[str, str]) -> Table:
         node_column=node_column,
         types=MappingProxyType(types),
         required=frozenset(required),
+        prunable=_is_yes(settings.get("prunable", "no")),
     )
+
+
+def _is_yes(text: str) -> bool:
+    if text.lower() not in {"yes", "no"}:
+        raise ValueError(f"'prunable' is yes or no, not {text!r}")
+    return text.lower() == "yes"
 
 
 def _check_names(name: str, columns: tuple[str, ...], keys: tuple[str, ...]) -> None:

@@ -25,3 +25,7 @@ class ChangedMeanwhile(DatabaseError):  # noqa: N818 - the name is part of the p
             f"cannot write the database, it was changed meanwhile: {shown}{tail}. "
             "Nothing was written; run the command again"
         )
+
+
+class BadNameError(DatabaseError):
+    """A name of a node or group that no table takes; nothing is written."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from .schema_facts import JOURNAL_TABLES, XCAT_TABLES
+from .schema_facts import JOURNAL_TABLES, PRUNABLE_TABLES, XCAT_TABLES
 
 #: Type of an automatically numbered key; each engine spells it in its own way.
 AUTO = "AUTO"
@@ -21,13 +21,31 @@ _FLAGS = "*!@+"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+#: What nodes and groups can be called: no sign of a shell, a path or a noderange, and no option's dash in front.
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
+
+#: What stands in the node column of a table that takes noderanges there: no sign of a shell or a path, either.
+_RANGE = re.compile(r"[A-Za-z0-9_(@][A-Za-z0-9_.:,@+=~()\[\]-]*")
+_WITH_RANGES = frozenset(["statelite"])
+
+#: Letters of the longest name, as of host names.
+LONGEST_KEY = 255
+
+#: Letters of a refused name that are told.
+_SHOWN = 60
+
+#: Tables whose ``node`` is a word about a record, not the name of anything that is kept.
+_NO_KEYS = frozenset(["eventlog"])
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table.  ``types`` holds only columns that are not plain text.
 
     ``node_column`` is the column node and group lookups use; None for tables that have none.
     ``own`` tables belong to us and are not shown to users of xCAT's tables.  A ``found`` table is described
-    nowhere but in the database itself, so nothing is filled into its keys.
+    nowhere but in the database itself, so nothing is filled into its keys.  The rows of a ``prunable`` one are
+    mere records, which may all go.
     """
 
     name: str
@@ -39,6 +57,20 @@ class Table:
     indexed: tuple[str, ...] = ()
     own: bool = False
     found: bool = False
+    prunable: bool = False
+
+    @property
+    def name_column(self) -> str | None:
+        """The column with names of nodes or groups, where it may only hold what can be one."""
+        if self.own or self.name in _NO_KEYS:
+            return None
+        return "groupname" if self.name == "nodegroup" else self.node_column
+
+    def takes_name(self, text: str) -> bool:
+        """Whether the name column may hold this."""
+        if self.name in _WITH_RANGES:
+            return len(text) <= LONGEST_KEY and _RANGE.fullmatch(text) is not None
+        return is_key(text)
 
     @property
     def auto_key(self) -> str | None:
@@ -74,6 +106,7 @@ def _table(name: str, words: list[str], own: bool) -> Table:
         required=frozenset(marked_with["!"]),
         indexed=marked_with["+"],
         own=own,
+        prunable=name in PRUNABLE_TABLES,
     )
 
 
@@ -89,6 +122,20 @@ OWN_TABLES: Mapping[str, Table] = MappingProxyType(
 def is_name(text: str) -> bool:
     """Whether this can be the name of a table or column that somebody else defines."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_key(text: str) -> bool:
+    """Whether a node or group can be called so, as far as tables are concerned."""
+    return len(text) <= LONGEST_KEY and _KEY.fullmatch(text) is not None
+
+
+def refusal_of_key(table: Table, text: str) -> str:
+    """Why a name is not stored; a long one is cut."""
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return (
+        f"cannot store {shown!r} in {table.name}.{table.name_column}: names of nodes and groups have letters, "
+        f"digits and _ - . : only, begin with a letter, digit or _, and are {LONGEST_KEY} long at most"
+    )
 
 
 def table(name: str) -> Table:

@@ -106,6 +106,9 @@ zvm: *node hcp userid nodetype parent comments disable discovered status -
 zvmivp: *id ip schedule last_run type_of_run access_user orch_parms prep_parms main_ivp_parms
 """
 
+#: Tables of mere records: logs, and what monitoring and discovery note.  All their rows may go at once.
+PRUNABLE_TABLES = frozenset(["auditlog", "discoverydata", "eventlog", "performance"])
+
 #: Our own journal, beside xCAT's tables (DESIGN.md, section 2).  ``+`` marks an indexed column.  A plan's
 #: body is megabytes for thousands of nodes and stands last: SQLite reads past it to get at what follows.
 JOURNAL_TABLES = """\

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -220,10 +221,18 @@ def _parts(tables: Sequence[Table]) -> Iterator[Sequence[Table]]:
 
 
 def _create_file(path: Path) -> None:
-    """An empty file only root may read; the process-wide umask is not ours to change."""
+    """An empty file only root may read; the process-wide umask is not ours to change.
+
+    What is there already must be a file itself: behind a link, SQLite would write wherever that leads.
+    """
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(os.open(path, flags, 0o600))
+    except FileExistsError:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise DatabaseError(
+                f"cannot use {path}: it is no regular file; put the table's file itself there"
+            ) from None
     except OSError as error:
         raise DatabaseError(f"cannot create {path}: {error.strerror}") from error
 

@@ -15,7 +15,7 @@ from xcatd.rights import ALL, Rights
 
 from . import rows as keyed
 from . import schema, statements
-from .errors import ChangedMeanwhile, DatabaseError
+from .errors import BadNameError, ChangedMeanwhile, DatabaseError
 from .sheet import Cells, Row, Sheet
 
 
@@ -102,6 +102,17 @@ class Transaction:
         nodes = None if place is None or keys is None else [_name(key.get(place)) for key in keys]
         self._rights.check_rows(table, nodes)
 
+    def _check_names(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Every writer comes by here: raises BadNameError for a new name that no node or group can have."""
+        facts = self._tables[table]
+        column = facts.name_column
+        if column is None:
+            return
+        for row in rows:
+            text = row.get(column)
+            if text and not facts.takes_name(str(text)):
+                raise BadNameError(schema.refusal_of_key(facts, str(text)))
+
     def rows(self, table: str) -> list[Row]:
         """All rows, disabled ones too, in the order in which a snapshot has them.
 
@@ -132,13 +143,19 @@ class Transaction:
             limit=limit,
         )
 
-    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def insert(
+        self, table: str, rows: Sequence[Mapping[str, Any]], *, any_names: bool = False
+    ) -> None:
         """Insert rows in bulk; those with different columns go in separate statements.
 
         Primary keys without a value get an empty one, as xCAT does (specs/database.md, section 6).
+        ``any_names`` is for rows as they once were: else raises :class:`.errors.BadNameError` for a node or group
+        that cannot be called so.
         """
         target = self._target(table)
         self._permit(table, rows)
+        if not any_names:
+            self._check_names(table, rows)
         for columns, group in _by_columns(_with_keys(self._tables[table], rows)).items():
             self._connection.execute(statements.insert(target, columns), group)
 
@@ -146,6 +163,7 @@ class Transaction:
         """Update all rows with this key; the number of rows changed."""
         self._permit(table, [key, {**key, **values}])
         texts = {name: _text(value) for name, value in values.items()}
+        self._check_names(table, [texts])
         statement = statements.update_where(self._target(table), key, texts)
         return self._connection.execute(statement).rowcount
 
@@ -171,6 +189,7 @@ class Transaction:
         self._permit(
             table, (row for w in writes for row in (dict(w.key), {**dict(w.key), **w.values}))
         )
+        self._check_names(table, [write.values for write in writes])
         empty = dict.fromkeys(self._tables[table].keys, "")
         groups: dict[tuple[str, ...], list[keyed.RowWrite]] = {}
         for write in writes:
@@ -237,6 +256,7 @@ class Transaction:
         rows: dict[str, dict[str, str | None]] = {}
         for cell in cells:
             rows.setdefault(cell.key, {})[cell.column] = cell.after
+        self._check_names(table, rows.values())
         self._update_rows(
             table, key_column, {key: row for key, row in rows.items() if key in stored}
         )

@@ -71,9 +71,11 @@ class WatchedTransaction(Transaction):
     def _is_watched(self, table: str, kind: str) -> bool:
         return kind in self._watched.get(table, ())
 
-    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def insert(
+        self, table: str, rows: Sequence[Mapping[str, Any]], *, any_names: bool = False
+    ) -> None:
         """As :meth:`Transaction.insert`."""
-        super().insert(table, rows)
+        super().insert(table, rows, any_names=any_names)
         if self._is_watched(table, ADDED):
             self.changes += [Change(ADDED, table, new=_texts(row)) for row in rows]
 

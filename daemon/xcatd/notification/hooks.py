@@ -7,20 +7,18 @@ Must not: run anything.  Facts: specs/database.md, section 6 (notification hooks
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path
 
 from xcatd.db.watching import ADDED, DELETED, UPDATED, Change, Watched
+
+from . import paths
 
 _KINDS = (ADDED, UPDATED, DELETED)
 
 #: What a hook's row says when it is in force.
 _ENABLED = {None, "", "0"}
-
-#: Ends the name of a hook that is a Perl module.
-MODULE_SUFFIX = ".pm"
 
 #: Calls a Perl module as xCAT does: what changed comes as JSON.  Nothing is ever put into this text.
 MODULE_CALLER = (
@@ -33,36 +31,52 @@ MODULE_CALLER = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a hook: the file as registered, words and standard input."""
+    """One call of a hook: the file as registered, where it is, words and standard input.
+
+    ``library`` is where a Perl module finds others.
+    """
 
     filename: str
+    path: Path
     argv: tuple[str, ...]
     stdin: str
+    library: Path | None = None
 
     @property
     def is_module(self) -> bool:
         """Whether a Perl module is called."""
-        return self.filename.endswith(MODULE_SUFFIX)
+        return paths.is_module(self.filename)
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Table and kind of change to the files registered for them, in the table's order."""
+    """Table and kind of change to the files registered for them, in the table's order.
+
+    ``refused`` tells of rows that name what cannot be a hook; nothing is called for them.
+    """
 
     files: Mapping[tuple[str, str], tuple[str, ...]]
+    refused: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, str | None]]) -> Hooks:
         """Read the rows of ``notification``."""
         files: dict[tuple[str, str], dict[str, None]] = {}
+        refused: dict[str, None] = {}
         for row in rows:
-            if not row["filename"] or row.get("disable") not in _ENABLED:
+            filename = row["filename"]
+            if not filename or row.get("disable") not in _ENABLED:
+                continue
+            try:
+                paths.path_of(filename, paths.DEFAULT_ROOT)
+            except paths.BadHookError as bad:
+                refused[str(bad)] = None
                 continue
             for table in (row["tables"] or "").split(","):
                 for kind in _KINDS:
                     if kind in (row["tableops"] or ""):
-                        files.setdefault((table, kind), {})[row["filename"]] = None
-        return cls({place: tuple(names) for place, names in files.items()})
+                        files.setdefault((table, kind), {})[filename] = None
+        return cls({place: tuple(names) for place, names in files.items()}, tuple(refused))
 
     @property
     def watched(self) -> Watched:
@@ -74,33 +88,18 @@ class Hooks:
         }
 
     def calls(self, change: Change, root: str) -> Iterable[Call]:
-        """The calls for one change; ``root`` is where xCAT is installed.
-
-        Raises ValueError for a file name that is no list of words.
-        """
+        """The calls for one change; ``root`` is where xCAT is installed."""
         for filename in self.files.get((change.table, change.kind), ()):
-            if filename.endswith(MODULE_SUFFIX):
-                yield Call(filename, _module_words(filename, root), _as_json(change))
+            path = paths.path_of(filename, root)
+            if paths.is_module(filename):
+                yield _module_call(filename, path, Path(root, "lib/perl"), _as_json(change))
             else:
-                yield Call(filename, words_of(filename), as_text(change))
+                yield Call(filename, path, (str(path),), as_text(change))
 
 
-def words_of(filename: str) -> tuple[str, ...]:
-    """A registered command's words: quotes count, nothing else that a shell would see."""
-    try:
-        words = tuple(shlex.split(filename))
-    except ValueError as error:
-        raise ValueError(f"cannot call the notification command {filename!r}: {error}") from None
-    if not words:
-        raise ValueError(f"cannot call the notification command {filename!r}: it names nothing")
-    return words
-
-
-def _module_words(filename: str, root: str) -> tuple[str, ...]:
-    path = PurePosixPath(filename)
-    library = f"{root}/lib/perl"
-    place = filename if len(path.parts) > 1 else f"{library}/xCAT_monitoring/{path.name}"
-    return ("perl", "-I", library, "-e", MODULE_CALLER, place, path.stem)
+def _module_call(filename: str, path: Path, library: Path, stdin: str) -> Call:
+    argv = ("perl", "-I", str(library), "-e", MODULE_CALLER, str(path), path.stem)
+    return Call(filename, path, argv, stdin, library)
 
 
 def as_text(change: Change) -> str:

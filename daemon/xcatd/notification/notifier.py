@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from xcatd.db.errors import DatabaseError
 from xcatd.db.watching import Change, Watched
 
-from .hooks import Call, Hooks
+from . import paths
+from .hooks import Hooks
 from .runner import Runner
 
 _log = logging.getLogger(__name__)
@@ -22,8 +23,8 @@ TABLE = "notification"
 #: Seconds for which a read of the table is good, unless this daemon writes it: others write it as well.
 MEMORY = 5.0
 
-#: Where xCAT is installed unless XCATROOT says otherwise.
-DEFAULT_ROOT = "/opt/xcat"
+#: The table with the setting that turns hooks off.
+SITE = "site"
 
 _NONE = Hooks({})
 
@@ -39,13 +40,17 @@ class Notifier:
         monotonic: Callable[[], float],
         environ: Mapping[str, str],
         runner: Runner | None = None,
+        is_on: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``environ`` is the daemon's own; ``is_on`` tells whether hooks are to be called at all."""
         self._read = read
         self._monotonic = monotonic
-        self._root = environ.get("XCATROOT") or DEFAULT_ROOT
-        self._runner = runner or Runner(environ)
+        self._root = paths.root_of(environ)
+        self._runner = runner or Runner(paths.environment(environ))
+        self._is_on = is_on
         self._lock = threading.Lock()
         self._hooks = _NONE
+        self._refused: tuple[str, ...] = ()
         self._read_at: float | None = None
 
     def watched(self) -> Watched:
@@ -62,26 +67,28 @@ class Notifier:
 
     def _fresh(self) -> Hooks:
         try:
-            return Hooks.of(self._read())
+            hooks = Hooks.of(self._read())
+            if hooks.files and not self._is_on():
+                self._runner.forget()
+                return _NONE
         except DatabaseError as error:
             _log.error("the last known notification hooks are used: %s", error)
             return self._hooks
+        for text in hooks.refused:
+            if text not in self._refused:
+                _log.error("%s", text)
+        self._refused = hooks.refused
+        return hooks
 
     def committed(self, tables: Sequence[str], changes: Sequence[Change]) -> None:
         """See :class:`xcatd.db.watching.Observer`."""
         if changes:
             hooks = self._current()
-            self._runner.add([call for change in changes for call in self._calls(hooks, change)])
-        if TABLE in tables:
+            calls = [call for change in changes for call in hooks.calls(change, self._root)]
+            self._runner.add(calls)
+        if not {TABLE, SITE}.isdisjoint(tables):
             with self._lock:
                 self._read_at = None
-
-    def _calls(self, hooks: Hooks, change: Change) -> Sequence[Call]:
-        try:
-            return tuple(hooks.calls(change, self._root))
-        except ValueError as error:
-            _log.error("%s", error)
-            return ()
 
     def wait(self, timeout: float) -> bool:
         """Wait for the hooks that were called for; False when ``timeout`` seconds are not enough."""

@@ -1,7 +1,7 @@
 """The only place of the daemon that starts other programs: notification hooks, in the background.
 
-Owns processes, their number, time and queue.  Must not: decide who is called.  No shell is involved: a hook is a
-list of words, what changed is on its standard input.
+Owns processes, their number, time and queue, and how much is logged of them.  Must not: decide who is called.  No
+shell is involved: a hook is a file, what changed is on its standard input.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
+from xcatd import files
+
+from . import paths
 from .hooks import Call
 
 _log = logging.getLogger(__name__)
@@ -30,7 +35,33 @@ MOST_WAITING = 20_000
 #: Seconds a call may take.
 LONGEST_CALL = 60.0
 
+#: Seconds for which a hook that fails is not mentioned again; then with how often it did.
+SILENCE = 60.0
+
 _LAST_WORDS = 1000  # bytes of a failed hook's standard error that are logged
+_PERL = "perl"
+_MOST_NAMES = 1000  # hooks whose failures are counted
+
+
+class _Complaints:
+    """What is logged of failing hooks: a line a minute for each."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def say(self, call: Call, text: str) -> None:
+        now = self._monotonic()
+        with self._lock:
+            said, kept = self._said.get(call.filename, (None, 0))
+            if said is not None and now - said < SILENCE:
+                self._said[call.filename] = (said, kept + 1)
+                return
+            if len(self._said) >= _MOST_NAMES:
+                self._said.clear()
+            self._said[call.filename] = (now, 0)
+        _log.error("%s%s", text, f" (failed {kept} more times before)" if kept else "")
 
 
 class Runner:
@@ -42,7 +73,10 @@ class Runner:
         *,
         longest: float = LONGEST_CALL,
         most_waiting: int = MOST_WAITING,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``environ`` is all that hooks find in theirs."""
+        self._complaints = _Complaints(monotonic)
         self._environ = dict(environ)
         self._longest = longest
         self._most_waiting = most_waiting
@@ -83,6 +117,19 @@ class Runner:
             queue = self._queues[call.filename] = deque()
             self._ready.append(call.filename)
         queue.append(call)
+
+    def forget(self) -> None:
+        """Drop what waits: hooks were turned off.  What runs is left to its end."""
+        with self._condition:
+            for queue in self._queues.values():
+                self._waiting -= len(queue) - 1
+                while len(queue) > 1:
+                    queue.pop()
+            for name in self._ready:  # nobody has taken these up
+                del self._queues[name]
+                self._waiting -= 1
+            self._ready.clear()
+            self._condition.notify_all()
 
     def wait(self, timeout: float) -> bool:
         """Wait until everything was called; False when that takes longer than ``timeout`` seconds."""
@@ -139,11 +186,10 @@ class Runner:
                 return
             self._finish(call, process)
             if process.returncode > 0:
-                _log.error(
-                    "notification hook %s failed with %d: %s",
-                    call.filename,
-                    process.returncode,
-                    _last_words(errors),
+                self._complaints.say(
+                    call,
+                    f"notification hook {call.filename} failed with {process.returncode}: "
+                    f"{_last_words(errors)}",
                 )
 
     def _finish(self, call: Call, process: subprocess.Popen[bytes]) -> None:
@@ -152,12 +198,16 @@ class Runner:
         except subprocess.TimeoutExpired:
             _kill(process)
             process.wait()
-            _log.error("ended the notification hook %s after %g s", call.filename, self._longest)
+            text = f"ended the notification hook {call.filename} after {self._longest:g} s"
+            self._complaints.say(call, text)
         finally:
             with self._condition:
                 self._processes.discard(process)
 
     def _start(self, call: Call, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        paths.check(call.path)
+        if call.library is not None:
+            _check_library(call.library)
         process = subprocess.Popen(
             call.argv,
             stdin=subprocess.PIPE,
@@ -175,14 +225,21 @@ class Runner:
         return process
 
     def _say_missing(self, call: Call, error: OSError | ValueError) -> None:
-        if call.is_module and isinstance(error, FileNotFoundError):
+        if call.is_module and isinstance(error, FileNotFoundError) and error.filename == _PERL:
             self._lacks_perl = True
             _log.error(
                 "cannot call %s: notification modules are written in Perl, and there is no perl; said once",
                 call.filename,
             )
         else:
-            _log.error("cannot call the notification hook %s: %s", call.filename, error)
+            text = f"cannot call the notification hook {call.filename}: {error}"
+            self._complaints.say(call, text)
+
+
+def _check_library(path: Path) -> None:
+    """Raises :class:`xcatd.files.UnsafeError` where others could change what Perl modules load."""
+    with contextlib.suppress(FileNotFoundError), files.directory(path, trusted=True):
+        pass
 
 
 def _last_words(errors: IO[bytes]) -> str:

@@ -9,6 +9,7 @@ import ipaddress
 import re
 
 from xcatd import noderange
+from xcatd.db import schema
 from xcatd.db.snapshot import Snapshot
 
 _NODE = re.compile(r"[a-zA-Z0-9_-]+")
@@ -19,8 +20,11 @@ _NOWHERE = noderange.World(Snapshot.from_rows({}))
 def is_valid(kind: str, name: str) -> bool:
     """Whether an object of this type may have the name; types other than node and group take any.
 
-    A group's name must not mean several names, or another one, as a noderange.
+    A group's name must not mean several names, or another one, as a noderange.  Beyond xCAT's rule, no name begins
+    with a dash, which makes it an option, and groups' names have no signs of a shell or a path.
     """
+    if kind in {"node", "group"} and not schema.is_key(name):
+        return False
     match kind:
         case "node":
             return _NODE.fullmatch(name) is not None or _is_address(name)

@@ -14,6 +14,7 @@ from pathlib import Path
 from xcat_aix_proto import names
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.identity import Identity, Role
+from xcatd import files
 
 DEFAULT_DIRECTORY = Path("/etc/xcat/aix")
 _CA_DAYS, _DAYS = 3650, 825
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except (AuthorityError, AgentError) as error:
+        return _fail(str(error))
+    except files.UnsafeError as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"cannot write {error.filename}: {error.strerror}")

@@ -5,13 +5,13 @@ Owns: names, modes and the list ``issued`` (one line per certificate).  Must not
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.identity import Identity, Role
+from xcatd import files
 
 from .authority import Authority, AuthorityError, Credential
 
@@ -32,7 +32,7 @@ def create(directory: Path, name: str, now: datetime, days: int) -> Authority:
     if (directory / CA_KEY).exists() or (directory / CA).exists():
         raise AuthorityError(f"cannot make a new CA: {directory} holds one; remove it first")
     authority = Authority.create(name, now, days)
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     write(directory / CA_KEY, authority.key_pem, mode=0o600)
     write(directory / CA, authority.certificate_pem, mode=0o644)
     return authority
@@ -41,7 +41,9 @@ def create(directory: Path, name: str, now: datetime, days: int) -> Authority:
 def load(directory: Path) -> Authority:
     """The CA in ``directory``; raises :class:`AuthorityError`."""
     try:
-        certificate, key = (directory / CA).read_bytes(), (directory / CA_KEY).read_bytes()
+        certificate, key = files.read(directory / CA), files.read(directory / CA_KEY)
+    except files.UnsafeError as error:
+        raise AuthorityError(str(error)) from None
     except OSError as error:
         text = f"cannot read {error.filename}: {error.strerror}; run xcat-aix-ca init first"
         raise AuthorityError(text) from None
@@ -58,8 +60,8 @@ def default_place(directory: Path, identity: Identity) -> Path:
 def record(directory: Path, credential: Credential) -> None:
     """Add a line to the list of issued certificates."""
     expires = credential.expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with (directory / ISSUED).open("a", encoding="utf-8") as file:
-        file.write(f"{credential.serial:x} {expires} {credential.identity}\n")
+    line = f"{credential.serial:x} {expires} {credential.identity}\n"
+    files.append(directory / ISSUED, line.encode(), mode=0o644)
 
 
 def issued(directory: Path) -> tuple[Issued, ...]:
@@ -81,12 +83,8 @@ def _issued(line: str, path: Path) -> Issued:
 
 
 def write(path: Path, content: bytes, *, mode: int) -> None:
-    """Put ``content`` in ``path`` at once, never readable for others on the way."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fchmod(file.fileno(), mode)
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    """Put ``content`` in ``path`` at once, never readable for others on the way.
+
+    Raises :class:`xcatd.files.UnsafeError` where somebody else could put another file there, and OSError.
+    """
+    files.write(path, (content,), mode=mode, trusted=True)

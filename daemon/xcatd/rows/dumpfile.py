@@ -1,21 +1,25 @@
 """One CSV file of a dump: its rows, and where in the file they are.
 
-Owns reading the file and finding the lines at fault.  Must not: know what tables there are, or a database.
+Owns reading and writing the file, and finding the lines at fault.  Must not: know what tables there are, or a database.
 Facts: specs/object-commands.md, section 7; what a row is, is :mod:`.text.tablecsv`'s.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from xcatd import files
 from xcatd.text import tablecsv
 from xcatd.text.tablecsv import BadHeaderError
 
 #: What a file of a dump is called after its table.
 SUFFIX = ".csv"
+
+#: The element by which a client asks for a file's bytes, and by which it gets them, in Base64.
+EXACT = "csvbase64"
 
 #: A row: line ends inside quotes belong to it.  What is left when a quote has no end is one more.
 _ROW = re.compile(r'(?:[^"\n]++|"[^"]*+")*+\n|.+\Z', re.DOTALL)
@@ -62,6 +66,28 @@ class DumpFile:
         """What is wrong with a piece."""
         place = self.lines[min(piece, len(self.lines) - 1)]
         return DumpFileError(f"{self.path}, line {place}: {why}")
+
+
+def encoded(lines: Iterable[str]) -> bytes:
+    """Lines as they stand in a file."""
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def write(path: Path, content: bytes) -> None:
+    """Make this the file's content; it is for its owner alone, since tables hold passwords.
+
+    Never writes through a link that others could turn elsewhere, and replaces nothing but a regular file.
+    Raises :class:`xcatd.files.UnsafeError` and OSError.
+    """
+    files.write(path, (content,), mode=0o600)
+
+
+def refusal(table: str, path: str, error: Exception) -> str:
+    """Why a file could not be written: xCAT's words, and what they do not say of a place that is refused."""
+    text = f"Error on tabdump of {table} to {path}. Unable to open the file for write. "
+    if isinstance(error, files.UnsafeError):
+        return f"{text}{error}"
+    return f"{text}{error.strerror}" if isinstance(error, FileExistsError) else text
 
 
 def table_of(path: Path) -> str:

@@ -6,7 +6,7 @@ files.  Facts: specs/object-commands.md, section 7; specs/database.md, section 6
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from xcatd import tables
@@ -38,11 +38,13 @@ def restore(
     *,
     adds: bool = False,
     widened: Table | None = None,
+    odd: list[str] | None = None,
 ) -> list[Problem]:
     """Make these lines the table's rows, or add them to its rows; whatever is wrong, nothing is stored.
 
     ``lines`` start with the header.  Where the table was ``widened`` for them, columns that it still lacks are
-    empty ones and are left out.  Returns every problem, an empty list when all is stored.  Raises
+    empty ones and are left out.  Names that no node or group can have are refused unless the table has them
+    already; where ``odd`` is given they are kept, and added to it.  Returns every problem, an empty list when all is stored.  Raises
     :class:`xcatd.db.errors.DatabaseError` when the database cannot be used at all.
     """
     table = widened or tables.find(database, name)
@@ -54,7 +56,8 @@ def restore(
         return [Problem(str(bad), 1)]
     records = tablecsv.read(lines[1:], len(columns))
     with database.transaction(name) as transaction:
-        rows = _Rows(table, columns, transaction.rows(name) if adds else ())
+        stored = transaction.rows(name)
+        rows = _Rows(table, columns, stored if adds else (), _names(table, stored), odd)
         problems = rows.add_all(records)
         if not problems:
             _store(transaction, name, rows.new, adds=adds)
@@ -76,13 +79,27 @@ def _columns(table: Table | None, header: str | None) -> tuple[str, ...]:
 def _store(transaction: Transaction, name: str, rows: Sequence[_Row], *, adds: bool) -> None:
     if not adds:
         transaction.clear(name)
-    transaction.insert(name, rows)
+    transaction.insert(name, rows, any_names=True)
+
+
+def _names(table: Table, rows: Iterable[_Row]) -> frozenset[str | None]:
+    column = table.name_column
+    return frozenset() if column is None else frozenset(row.get(column) for row in rows)
 
 
 class _Rows:
     """The rows to be stored; refuses what no engine would take, with the same words for all of them."""
 
-    def __init__(self, table: Table, columns: Sequence[str], stored: Iterable[_Row]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        stored: Iterable[_Row],
+        names: Collection[str | None],
+        odd: list[str] | None,
+    ) -> None:
+        self._names = names
+        self._odd = odd
         self.new: list[_Row] = []
         self._table = table
         self._columns = columns
@@ -128,7 +145,16 @@ class _Rows:
     def _refused(self, row: _Row) -> str | None:
         if self._keys and self._key(row) in self._taken:
             return rowlimits.lacking(self._table, row) or rowlimits.taken(self._table)
-        return rowlimits.lacking(self._table, row)
+        return rowlimits.lacking(self._table, row) or self._misnamed(row)
+
+    def _misnamed(self, row: _Row) -> str | None:
+        name = row.get(self._table.name_column or "")
+        if not name or name in self._names or self._table.takes_name(name):
+            return None
+        if self._odd is None:
+            return tables.refusal_of_key(self._table, name)
+        self._odd.append(name)
+        return None
 
     def _key(self, row: _Row) -> _Cells:
         return tuple(row.get(key) or "" for key in self._keys)

@@ -21,7 +21,7 @@ from xcatd.messages import Reply, Request
 from xcatd.noderange import NoderangeError
 from xcatd.plugins import PluginHost
 from xcatd.rights import ALL, Rights, Targets
-from xcatd.site import Settings
+from xcatd.site import LastGood, Settings
 from xcatd.upstream import EMPTY, Interest, Sender, Upstream, UpstreamError, judged_tree, pass_on
 from xcatd.wire import replies
 from xcatd.wire.requests import Incoming
@@ -93,6 +93,7 @@ class Services:
     load_plugins: Callable[[], PluginHost] = PluginHost.load
     environ: Mapping[str, str] = field(default_factory=dict)
     upstream: Upstream | None = None
+    settings: LastGood = field(default_factory=LastGood)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ class Session:
 
     def _serve(self, channel: Channel, incoming: Incoming, name: str) -> bool:
         snapshot = self._services.database.read(_tables(incoming))
-        settings = Settings.of(snapshot.site)
+        settings = self._services.settings.of(snapshot.site)
         if incoming.gettoken is not None:
             self._give_token(channel, incoming, snapshot, settings)
             return False
@@ -446,7 +447,7 @@ class Session:
         return host.run(choice, request, context)
 
     def _run_upstream(self, request: Request, context: Context) -> Iterator[Reply]:
-        settings = Settings.of(self._services.database.read(["site"]).site)
+        settings = self._services.settings.of(self._services.database.read(["site"]).site)
 
         def interest() -> Interest:
             return Interest.ABORTED if context.cancelled.is_set() else Interest.WANTED

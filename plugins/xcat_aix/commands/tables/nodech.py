@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from xcat_aix.commands import options
 from xcat_aix.commands.definitions.definition_command import carry_out
 from xcat_aix.commands.options import flag
+from xcat_aix.plan.definitions.mkdef import invalid_name
 from xcat_aix.plan.definitions.orders import Planned
 from xcat_aix.plan.noderows import nodeedits, nodewords
 from xcat_aix.plan.noderows.nodewords import Words, WrongWordError
@@ -105,6 +106,9 @@ def _add(noderange: str, words: Sequence[str], context: Context) -> Iterator[Rep
     except ValueError as bad:
         yield error(str(bad))
         return
+    if wrong := _misnamed(nodes, context):
+        yield error(invalid_name(wrong))
+        return
     capitals = [node for node in nodes if any("A" <= letter <= "Z" for letter in node)]
     if capitals:
         yield warning(
@@ -114,10 +118,21 @@ def _add(noderange: str, words: Sequence[str], context: Context) -> Iterator[Rep
     yield from change(nodes, words, context)
 
 
+def _misnamed(nodes: Sequence[str], context: Context) -> list[str]:
+    """New nodes that no table takes; those that are there are changed, whatever they are called.
+
+    Unlike mkdef, and as in xCAT, this takes a domain in the name.
+    """
+    wrong = [node for node in nodes if not tables.is_key(node)]
+    snapshot = context.db.read(("nodelist",)) if wrong else None
+    return [node for node in wrong if snapshot is not None and not snapshot.has_node(node)]
+
+
 def change(nodes: Sequence[str], words: Sequence[str], context: Context) -> Iterator[Reply]:
     """Set what the words say."""
     try:
         parsed = nodewords.parse(words, finder(context))
+        nodewords.check_no_renaming(parsed)
     except WrongWordError as wrong:
         yield error(str(wrong))
         return

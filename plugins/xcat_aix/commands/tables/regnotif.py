@@ -14,7 +14,19 @@ from xcat_aix.commands import options
 from xcat_aix.commands.definitions.storing import store
 from xcat_aix.commands.options import Arguments
 from xcat_aix.plan.definitions.changes import Changes, Place
-from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, data, error
+from xcatd.api import (
+    EVERYTHING,
+    BadHookError,
+    Context,
+    DatabaseError,
+    Reply,
+    Request,
+    Targets,
+    check_registered,
+    data,
+    error,
+    root_of,
+)
 
 _OPTIONS = (options.flag("h", "help"), options.flag("v", "version"))
 _OPERATION = options.value("o", "operation")
@@ -76,6 +88,11 @@ def _write(arguments: Arguments, context: Context, *, is_new: bool) -> Iterator[
         operations = _operations(arguments)
         if not _OPERATIONS.fullmatch(operations):
             yield data(f"Invalid table operations: {operations}")
+            return
+        try:
+            check_registered(arguments.operands[0], root_of(context.environ))
+        except BadHookError as bad:
+            yield error(str(bad))
             return
         changes.set(place, "tables", arguments.operands[1])
         changes.set(place, "tableops", operations)

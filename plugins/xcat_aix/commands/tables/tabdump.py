@@ -5,6 +5,7 @@ Facts: specs/object-commands.md, section 7.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from xcat_aix.commands.options import Arguments, flag, value
 from xcatd import secrets, tables
 from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, data, error
 from xcatd.objects import descriptions
-from xcatd.rows import keeping
+from xcatd.rows import dumpfile, keeping
 from xcatd.tables import Table
 from xcatd.text import tablecsv
 
@@ -148,6 +149,8 @@ def _one_table(
         yield data(*_spaced((column, _description(table, column)) for column in table.columns))
     elif arguments.has("f"):
         yield from _to_file(table, arguments, request, context)
+    elif request.extra.get(dumpfile.EXACT):
+        yield from _exactly(table, arguments, context)
     else:
         yield from _rows(table, arguments, context)
 
@@ -225,17 +228,30 @@ def _conditions(table: Table, arguments: Arguments) -> tuple[tabdump_where.Where
     return conditions
 
 
+def _exactly(table: Table, arguments: Arguments, context: Context) -> Iterator[Reply]:
+    """The bytes of a file, for our own client to write: as ``data`` a reply holds no letter beyond ASCII."""
+    try:
+        lines = _lines(table, arguments, context)
+    except _Refused as refused:
+        yield error(str(refused))
+        return
+    for batch in batches(lines or (), LINES_PER_REPLY):
+        content = base64.b64encode(dumpfile.encoded(batch)).decode("ascii")
+        yield Reply(extra={dumpfile.EXACT: (content,)})
+
+
 def _to_file(
     table: Table, arguments: Arguments, request: Request, context: Context
 ) -> Iterator[Reply]:
+    """For clients that do not write files themselves."""
     given = arguments.value("f")
     path = given if given.startswith("/") else f"{request.cwd or ''}/{given}"
     try:
         lines = _lines(table, arguments, context)
-        with Path(path).open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines or ())
-    except OSError:
-        name = table.name
-        yield error(f"Error on tabdump of {name} to {path}. Unable to open the file for write. ")
-    except _Refused as refused:
-        yield error(str(refused))
+        dumpfile.write(Path(path), dumpfile.encoded(lines or ()))
+    except (OSError, ValueError) as failed:
+        yield error(
+            str(failed)
+            if isinstance(failed, _Refused)
+            else dumpfile.refusal(table.name, path, failed)
+        )

@@ -1,4 +1,6 @@
-"""``tabprune``: old records of the logs go, or all rows of any table.
+"""``tabprune``: old records of the logs go, or all rows of a table of mere records.
+
+Perl's empties any table so, ``site`` and ``policy`` too, without which no command is served any more.
 
 Facts: specs/object-commands.md, section 7; specs/database.md, section 6.
 """
@@ -34,7 +36,7 @@ USAGE = (
     "       tabprune {auditlog | eventlog} [-V] -p PERCENT  so many percent of the numbers",
     "       tabprune {auditlog | eventlog} [-V] -i RECID    records before RECID",
     "       tabprune {auditlog | eventlog} [-V] -d DAYS     records older than DAYS days",
-    "       tabprune table [-V] -a                          all rows, of any table",
+    "       tabprune table [-V] -a                          all rows, of a table of mere records",
     "       tabprune {-h|--help}",
     "       tabprune {-v|--version}",
 )
@@ -105,6 +107,12 @@ def _prune(arguments: Arguments, context: Context) -> Iterator[Reply]:
     if table is None:
         yield error(f"Unable to open{'  ' if arguments.has('a') else ' '}{name}", code=_UNABLE)
         status = 1
+    elif not table.prunable:
+        yield _refused(
+            f"Table {name} cannot be pruned: its rows are no mere records. Tables that can be: "
+            f"{', '.join(tables.prunable(context.db))}. To delete rows, use tabch -d or noderm."
+        )
+        return
     else:
         try:
             yield from _delete(table, arguments, context)

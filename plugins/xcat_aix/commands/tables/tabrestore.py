@@ -14,6 +14,9 @@ from xcatd.rows.keeping import Widened
 #: Tables of a program that has its own tools for them.
 _TEAL = "x_teal"
 
+#: How many odd names are told, and how much of each.
+_NAMES, _LETTERS = 10, 60
+
 
 class Tabrestore:
     """The plugin."""
@@ -27,7 +30,8 @@ class Tabrestore:
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Store the lines of the element ``data``; with an ``addrows`` beside those that are there.
 
-        With ``keepcolumns``, which our own clients send, columns that are not xCAT's are added to the table.
+        With ``keepcolumns``, which our own clients send, columns that are not xCAT's are added to the table, and
+        names that no new node could have are kept: what is put back is not to be lost.
         """
         table = next(iter(request.extra.get("table", ())), None) or ""
         if table.startswith(_TEAL):
@@ -44,17 +48,29 @@ class Tabrestore:
 def _restore(table: str, request: Request, context: Context) -> Iterator[Reply]:
     lines = request.extra.get("data", ())
     widened = keeping.widen(context.db, table, lines) if _says(request, "keepcolumns") else None
+    odd: list[str] = []
     problems = restoring.restore(
         context.db,
         table,
         lines,
         adds=_says(request, "addrows"),
         widened=widened.table if widened else None,
+        odd=odd if widened else None,
     )
     for problem in problems:
         yield error(problem.text, code=problem.code)
     if widened and not problems:
         yield from _told(widened)
+    if odd and not problems:
+        yield warning(_odd_names(table, odd))
+
+
+def _odd_names(table: str, names: list[str]) -> str:
+    shown = ", ".join(repr(name[:_LETTERS]) for name in sorted(set(names))[:_NAMES])
+    return (
+        f"table {table}: kept {len(set(names))} names that no new node or group could have: {shown}; "
+        "rename them (chdef -n) or delete them (tabch -d)"
+    )
 
 
 def _says(request: Request, name: str) -> bool:

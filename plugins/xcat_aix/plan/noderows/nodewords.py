@@ -101,6 +101,16 @@ def _assign(word: str, found: Words, find: Find) -> None:
     found.changes.setdefault(table.name, {}).setdefault(column, []).append(change)
 
 
+def check_no_renaming(words: Words) -> None:
+    """Raises WrongWordError for a new text where a table has the node's name: that would rename a row."""
+    for name, columns in words.changes.items():
+        column = words.tables[name].node_column
+        if column in columns:
+            raise WrongWordError(
+                f"cannot set {name}.{column}: it is the name of the node; chdef -n renames nodes"
+            )
+
+
 def parse_tables(words: Iterable[str], find: Find) -> Words:
     """Read the names of tables whose rows are to be deleted."""
     found = Words()
