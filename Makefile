@@ -34,14 +34,13 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 suite: $(STAMP)
-	tools/mariadb
 	$(BIN)/python -m pytest -n auto -q
 
 # The agent and proto on the oldest Python they promise, where this machine has one.
 suite39: $(STAMP)
 	tools/suite39 $(VENV)39
 
-# What takes longer than a change can wait for: tests with the marker "servers".
+# What takes longer than a change can wait for: PostgreSQL and MariaDB, and hostile input (the marker "servers").
 test-servers: $(STAMP)
 	tools/mariadb
 	$(BIN)/python -m pytest -m servers -q
