@@ -1,16 +1,18 @@
-# make demo: the main job from nothing.  make test: everything CI runs.  make bench: the figures.
+# make demo: the main job from nothing.  make test: what must hold at every change.  make test-servers: the long rest of CI.  make attack: hostile input.  make bench: the figures.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := proto agent daemon plugins lab tests bench
+SEED := 1
+COUNT := 10000
 
-.PHONY: help demo test lint types layers suite suite39 bench clean
+.PHONY: help demo test test-servers lint types layers suite suite39 attack bench clean lock
 
 help:
 	@sed -n 1p Makefile
 	@echo "parts of test: lint types layers suite suite39"
+	@echo "make attack SEED=1 COUNT=10000 tries other inputs with another seed; make lock renews the locked releases"
 
-$(STAMP): setup.cfg proto/setup.cfg agent/setup.cfg tools/venv
+$(STAMP): setup.cfg proto/setup.cfg agent/setup.cfg tools/venv tools/locked tools/requirements.lock
 	tools/venv $(VENV)
 	@touch $(STAMP)
 
@@ -32,12 +34,22 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 suite: $(STAMP)
-	tools/mariadb
 	$(BIN)/python -m pytest -n auto -q
 
 # The agent and proto on the oldest Python they promise, where this machine has one.
 suite39: $(STAMP)
 	tools/suite39 $(VENV)39
+
+# What takes longer than a change can wait for: PostgreSQL and MariaDB, and hostile input (the marker "servers").
+test-servers: $(STAMP)
+	tools/mariadb
+	$(BIN)/python -m pytest -m servers -q
+
+attack: $(STAMP)
+	$(BIN)/python -m tests.attack --seed $(SEED) --count $(COUNT)
+
+lock:
+	tools/lock
 
 bench: $(STAMP)
 	$(BIN)/python -m bench

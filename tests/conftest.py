@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,20 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
+
+
+#: Places of a database that need no server.
+_WITHOUT = frozenset(["sqlite", "memory"])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Iterable[Any]) -> None:
+    """What starts a database server has the marker ``servers``; the share of the others has not."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        places = set() if parameters is None else set(map(str, parameters.params.values()))
+        if "servers" in getattr(item, "fixturenames", ()) and not places & _WITHOUT:
+            item.add_marker(pytest.mark.servers)
 
 
 @pytest.fixture(autouse=True)

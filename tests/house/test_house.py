@@ -181,7 +181,7 @@ def test_manual_pages_name_every_option(page, words):
 
 
 def test_documents_name_no_file_that_is_not_there():
-    for document in ("README.md", "ARCHITECTURE.md"):
+    for document in ("README.md", "ARCHITECTURE.md", "SECURITY.md"):
         text = (TOP / document).read_text()
         for path in re.findall(r"\]\(([\w./-]+)\)", text):
             assert (TOP / path).exists(), f"{document} links to {path}"
