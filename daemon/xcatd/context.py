@@ -87,11 +87,18 @@ class Context:
     ) -> Expansion:
         """Expand a noderange; reads the tables it needs once unless a snapshot is given.
 
-        Raises :class:`xcatd.noderange.NoderangeError`.
+        No file is read for who sent no certificate.  Raises :class:`xcatd.noderange.NoderangeError`.
         """
         from .nodes import expand  # noqa: PLC0415 - the database layers load with the first use
 
-        return expand(self.db, text, verify=verify, snapshot=snapshot, environ=self.environ)
+        return expand(
+            self.db,
+            text,
+            verify=verify,
+            snapshot=snapshot,
+            environ=self.environ,
+            with_files=self.request is None or self.request.user is not None,
+        )
 
     def resolver(self, snapshot: Snapshot) -> Resolver:
         """Names to addresses, by the hosts table of ``snapshot`` first."""

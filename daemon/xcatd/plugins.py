@@ -14,8 +14,12 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Protocol
 
+from xcatd.noderange import NoderangeError
+from xcatd.text import perlre
+
 from . import messages
 from .context import Context
+from .db.errors import DatabaseError
 from .messages import NodeReply, Reply, Request
 
 GROUP = "xcatd.plugins"
@@ -132,6 +136,9 @@ class PluginHost:
 def _guarded(handler: Handler, request: Request, context: Context) -> Iterator[Reply]:
     try:
         yield from handler.plugin.handle(request, context)
+    except (DatabaseError, NoderangeError, perlre.TooCostly) as failed:  # in words for users
+        _log.error("%s: %s", request.command, failed)
+        yield messages.error(str(failed))
     except Exception as error:  # noqa: BLE001 - outer boundary: a plugin's crash is a reply
         _log.exception("plugin %s crashed in %s", handler.name, request.command)
         where = f" [nodes: {','.join(request.nodes)}]" if request.nodes else ""

@@ -1,7 +1,7 @@
 """Values that are expressions over the node's name (specs/database.md, section 5).
 
-``/pattern/text/`` and ``|pattern|expression|``; anything else is literal.  Pure, bounded, and never raises:
-an expression that cannot be worked out gives nothing, as it does in xCAT.
+``/pattern/text/`` and ``|pattern|expression|``; anything else is literal.  Pure and bounded.  An expression that
+cannot be worked out gives nothing, as it does in xCAT; one that takes too long raises, for then the value is unknown.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from xcatd.text import brackets, perlre
 
 from . import arithmetic, functions
 
-#: Longer names and results are not worked on.
+#: Longer names, values and results are not worked on, in characters.
 LONGEST_NAME = 255
+LONGEST_VALUE = 2 * perlre.LONGEST
 LONGEST_RESULT = 4096
 
 #: One value has at most so many parenthesised parts, counting those that results bring in.
@@ -30,18 +31,23 @@ def is_expression(text: str) -> bool:
 
 
 def expand(value: str, node: str) -> str | None:
-    """The value for this node; None when there is none, or it cannot be worked out."""
+    """The value for this node; None when there is none, or it cannot be worked out.
+
+    Raises :class:`xcatd.text.perlre.TooCostly`.
+    """
     if not is_expression(value):
         return value or None
     try:
         return _expand(value, node) or None
+    except perlre.TooCostly:
+        raise
     except (perlre.BadPattern, arithmetic.CannotEvaluate):
         return None
 
 
 def _expand(value: str, node: str) -> str:
-    if len(node) > LONGEST_NAME:
-        raise arithmetic.CannotEvaluate("the name is too long")
+    if len(node) > LONGEST_NAME or len(value) > LONGEST_VALUE:
+        raise arithmetic.CannotEvaluate("the name or the value is too long")
     if value[0] == "/":
         match = _SLASHES.fullmatch(value)
         return _replaced(node, match[1], match[2]) if match else value
@@ -58,7 +64,7 @@ def _pattern_for(node: str) -> str:
     return r"[\D0]*(\d+)" * len(_NUMBERS.findall(node)) + ".*$"
 
 
-def _match(pattern: str, node: str) -> re.Match[str] | None:
+def _match(pattern: str, node: str) -> perlre.Match | None:
     """To Perl an empty pattern is the one that matched last: the form of the value, which fits no name."""
     return perlre.compile_pattern(pattern).search(node) if pattern else None
 
@@ -97,6 +103,7 @@ def _all_parts(expression: str, captures: arithmetic.Captures) -> str | None:
         return None
     literals, parts = prepared
     done = [literals[0]]
+    size = sum(map(len, literals))
     for literal, part in zip(literals[1:], parts, strict=True):
         try:
             value = functions.text(part(captures))
@@ -104,6 +111,9 @@ def _all_parts(expression: str, captures: arithmetic.Captures) -> str | None:
             value = ""
         if "(" in value or ")" in value:
             return None
+        size += len(value)
+        if size > LONGEST_RESULT:
+            raise arithmetic.CannotEvaluate("the value gets too long")
         done += (value, literal)
     return "".join(done)
 

@@ -18,9 +18,10 @@ from xcatd.context import Agents, Clock, Context
 from xcatd.db.errors import DatabaseError
 from xcatd.logs import request_id
 from xcatd.messages import Reply, Request
-from xcatd.noderange import NoderangeError
+from xcatd.noderange import NoderangeError, TooLarge
 from xcatd.plugins import PluginHost
 from xcatd.site import Settings
+from xcatd.text import perlre
 from xcatd.upstream import Interest, Sender, Upstream, UpstreamError, pass_on
 from xcatd.wire import replies
 from xcatd.wire.requests import Incoming
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from xcatd.db.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
+
+#: Seconds of computing that the regular expressions of one request may take, by who asks.
+_KNOWN_SECONDS = 10.0
+_ANONYMOUS_SECONDS = 1.0
 
 
 class Caller(Protocol):
@@ -126,7 +131,8 @@ class Session:
         clock = self._services.clock
         started = clock.monotonic()
         name = _new_id()
-        with request_id(name):
+        seconds = _KNOWN_SECONDS if channel.connection.user else _ANONYMOUS_SECONDS
+        with request_id(name), perlre.budget(seconds):
             try:
                 return self._guarded(channel, incoming, name)
             finally:
@@ -139,7 +145,7 @@ class Session:
         except Refusal as refusal:
             channel.end(replies.encode_last(refusal.reply, incoming.transid))
             return refusal.keeps
-        except DatabaseError as error:
+        except (DatabaseError, TooLarge) as error:
             _log.error("%s: %s", incoming.command, error)
             channel.end(replies.encode_last(messages.error(str(error)), incoming.transid))
             return True

@@ -1,93 +1,286 @@
-r"""Perl's regular expressions in Python's: what table values and noderanges are written in.
+"""Perl's regular expressions: the one place that reads them and lets them run.
 
-The two agree on nearly everything administrators write.  Translated are ``\z``, ``\Z``, ``\h``,
-``(?<name>``, POSIX classes and a literal ``[`` inside a class; not supported are ``\K``, ``\R``, ``\Q…\E``,
-recursion and embedded code, which raise :class:`BadPattern`.
+Noderanges, ``-w``, group values, dynamic groups and ``policy.parameters`` all come here.  An expression may need any
+time, and nothing that can be seen in it tells how much: so it is given a time, alone and with all others of a request
+(:func:`budget`), in seconds of computing, and what needs longer raises :class:`TooCostly`.  No other thread waits
+meanwhile: after a moment (``_QUIET``) the interpreter lock is given up.
+
+What an expression means is :mod:`.perlsyntax`'s; the matching is done by the library ``regex``.
 """
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeAlias
 
-from .costly import is_costly
+import regex
 
-#: Longer patterns are refused.
-LONGEST = 4096
+from .perlsyntax import LONGEST, BadPattern, translate
 
-_POSIX = {
-    "alpha": "a-zA-Z",
-    "digit": "0-9",
-    "alnum": "a-zA-Z0-9",
-    "upper": "A-Z",
-    "lower": "a-z",
-    "space": r"\s",
-    "blank": r" \t",
-    "punct": r"!-/:-@\[-`{-~",
-    "word": r"\w",
-    "xdigit": "0-9a-fA-F",
-}
+__all__ = ["LONGEST", "BadPattern", "Budget", "Expression", "TooCostly", "budget", "compile_pattern"]
 
-_OUTSIDE = {
-    "^": "(?:^)",  # as a group, Python takes a quantifier after it, too
-    "$": r"(?=\n?\Z)",
-    "(?<": "(?P<",
-    r"\H": r"[^ \t]",
-    r"\N": r"[^\n]",
-    r"\Z": r"(?=\n?\Z)",
-    r"\h": r"[ \t]",
-    r"\z": r"\Z",
-}
+Match: TypeAlias = regex.Match[str]
 
-_TOKEN = re.compile(r"\\.|\(\?<(?![=!])|\[:\^?[a-z]+:\]|.", re.DOTALL)
+#: Seconds that the expressions of one request may take where nobody said otherwise.
+USUAL = 10.0
 
+#: Seconds that one of them may take, as a part of all, and at most.
+_PART = 0.5
+_MOST_ALONE = 2.0
 
-class BadPattern(ValueError):  # noqa: N818 - reads as what it is
-    """The text is no regular expression, or one Python cannot do."""
+#: Seconds for which no other thread may run: giving up the lock costs more than nearly every expression takes.
+_QUIET = 0.005
+
+#: How much compiled expressions are kept, in their items (about 1 KB each).
+_MOST_KEPT = 65_536
+
+#: How many texts are kept that were too much for an expression, and how long they are at most.
+_MOST_REMEMBERED = 256
+_LONGEST_REMEMBERED = 4096
+
+#: Longer texts, in characters, are not searched: in the worst case a search takes about 2 KB for each of them.
+LONGEST_TEXT = 1 << 16
+
+_SHOWN = 80
 
 
-@lru_cache(maxsize=512)
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The pattern with Perl's meaning for plain ASCII names; raises BadPattern."""
-    if len(pattern) > LONGEST:
-        raise BadPattern(f"the pattern is longer than {LONGEST} characters")
-    translated = _translate(pattern)
-    try:
-        compiled = re.compile(translated, re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise BadPattern(f"{pattern!r} is not a usable regular expression: {error}") from error
-    if is_costly(translated):
-        raise BadPattern(
-            f"{pattern!r} repeats something that can be read in several ways, and might never end"
+class TooCostly(BadPattern):
+    """The time is over; the text says which expression, and what to do."""
+
+
+class Expression:
+    """A pattern ready for use; its meaning for plain ASCII names is Perl's."""
+
+    __slots__ = ("_compiled", "pattern")
+
+    def __init__(self, pattern: str, compiled: regex.Pattern[str]) -> None:
+        self.pattern = pattern
+        self._compiled = compiled
+
+    def search(self, text: str) -> Match | None:
+        """The first match; raises :class:`TooCostly`."""
+        return _current().search(self, text)
+
+    def quick(self, text: str) -> Match | None:
+        """As :meth:`search`, for a moment in which nothing else runs; raises TimeoutError."""
+        return self._compiled.search(text, timeout=_QUIET, concurrent=False)
+
+    def patient(self, text: str, seconds: float) -> Match | None:
+        """As :meth:`search`, beside other threads; raises TimeoutError."""
+        return self._compiled.search(text, timeout=seconds, concurrent=True)
+
+
+class Budget:
+    """The time that the expressions of one request have: ``seconds`` in all, ``alone`` for each of them.
+
+    ``clock`` gives seconds of computing.  One thread's; not to be shared.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.thread_time) -> None:
+        self.seconds = seconds
+        self.alone = min(seconds * _PART, _MOST_ALONE)
+        self.used = 0.0
+        self._clock = clock
+        self._spent: dict[str, float] = {}
+
+    def search(self, expression: Expression, text: str) -> Match | None:
+        """The first match, on this budget's account; raises :class:`TooCostly`."""
+        pattern = expression.pattern
+        spent = self._spent.get(pattern, 0.0)
+        self._check(pattern, spent)
+        if len(text) > LONGEST_TEXT:
+            raise TooCostly(
+                f"the expression {_shown(pattern)} meets a text of more than {LONGEST_TEXT} characters"
+            )
+        started = self._clock()
+        try:
+            try:
+                return expression.quick(text)
+            except TimeoutError:
+                return self._patient(expression, text, spent)
+        finally:
+            took = self._clock() - started
+            self.used += took
+            self._spent[pattern] = self._spent.get(pattern, 0.0) + took
+
+    def _check(self, pattern: str, spent: float) -> None:
+        if self.used >= self.seconds:
+            raise self._together(pattern)
+        if spent >= self.alone:
+            raise _too_costly(pattern, self.alone)
+
+    def _together(self, pattern: str) -> TooCostly:
+        return TooCostly(
+            f"the expressions of this request took longer than {self.seconds:g} s together (the last"
+            f" one is {_shown(pattern)}); ask for less at once, or simplify them"
         )
-    return compiled
+
+    def _patient(self, expression: Expression, text: str, spent: float) -> Match | None:
+        pattern = expression.pattern
+        alone, together = self.alone - spent, self.seconds - self.used
+        seconds = min(alone, together)
+        if not _remembered.knows(pattern, text, seconds):
+            try:
+                return expression.patient(text, seconds)
+            except TimeoutError:
+                _remembered.add(pattern, text, seconds)
+        self._spent[pattern] = self.alone
+        raise _too_costly(pattern, self.alone) if alone <= together else self._together(pattern)
+
+    def compile(self, pattern: str) -> tuple[Expression, int]:
+        """Read a pattern on this budget's account; raises BadPattern."""
+        self._check(pattern, 0.0)
+        started = self._clock()
+        try:
+            return _compile(pattern)
+        finally:
+            self.used += self._clock() - started
 
 
-def _translate(pattern: str) -> str:
-    parts: list[str] = []
-    opened = -1  # where the current class begins, -1 outside of classes
-    for match in _TOKEN.finditer(pattern):
-        piece = match.group()
-        if opened >= 0 and piece == "]" and "".join(parts[opened:]) not in ("[", "[^"):
-            opened = -1
-            parts.append(piece)
-        elif opened >= 0:
-            parts.append(_in_class(piece))
-        elif piece.startswith("["):  # "[:alpha:]" outside a class is a plain one
-            opened = len(parts)
-            parts += ["[", piece[1:]] if len(piece) > 1 else ["["]
-            opened = -1 if len(piece) > 1 else opened
-        else:
-            parts.append(_OUTSIDE.get(piece, piece))
-    return "".join(parts)
+def _shown(pattern: str) -> str:
+    return repr(pattern if len(pattern) <= _SHOWN else pattern[:_SHOWN] + "...")
 
 
-def _in_class(piece: str) -> str:
-    if piece.startswith("[:"):
-        name = piece[2:-2]
-        if name not in _POSIX:
-            raise BadPattern(f"{piece} is not supported in a class")
-        return _POSIX[name]
-    if piece == r"\h":
-        return r" \t"
-    return "\\" + piece if piece in ("[", "&", "~", "|") else piece
+def _too_costly(pattern: str, seconds: float) -> TooCostly:
+    return TooCostly(
+        f"the expression {_shown(pattern)} took longer than {seconds:g} s; simplify it: what is"
+        " repeated in it, as in .*.*.* or (a+)+, fits in too many ways"
+    )
+
+
+class _Remembered:
+    """Texts that were too much for an expression, so that nobody waits for them again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seconds: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def knows(self, pattern: str, text: str, seconds: float) -> bool:
+        """Whether as much time as this was not enough."""
+        return self._seconds.get((pattern, text), 0.0) >= seconds
+
+    def add(self, pattern: str, text: str, seconds: float) -> None:
+        if len(text) > _LONGEST_REMEMBERED:
+            return
+        with self._lock:
+            self._seconds[pattern, text] = seconds
+            self._seconds.move_to_end((pattern, text))
+            if len(self._seconds) > _MOST_REMEMBERED:
+                self._seconds.popitem(last=False)
+
+
+class _Kept:
+    """Compiled patterns and refused ones, the latest used, by how much they are made of."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: OrderedDict[str, tuple[Expression | str, int]] = OrderedDict()
+        self._items = 0
+
+    def get(self, pattern: str) -> Expression | str | None:
+        """The expression, why there is none, or None when neither is known."""
+        with self._lock:
+            found = self._found.get(pattern)
+            if found is None:
+                return None
+            self._found.move_to_end(pattern)
+            return found[0]
+
+    def put(self, pattern: str, found: Expression | str, items: int) -> None:
+        with self._lock:
+            old = self._found.pop(pattern, None)
+            self._found[pattern] = (found, items)
+            self._items += items - (old[1] if old else 0)
+            while self._items > _MOST_KEPT:
+                _, (_, freed) = self._found.popitem(last=False)
+                self._items -= freed
+
+
+_remembered = _Remembered()
+_kept = _Kept()
+_budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
+_own = threading.local()
+
+
+@contextmanager
+def budget(seconds: float, clock: Callable[[], float] = time.thread_time) -> Iterator[Budget]:
+    """Within it, this thread's expressions have so many seconds of computing in all."""
+    token = _budget.set(Budget(seconds, clock))
+    try:
+        yield _current()
+    finally:
+        _budget.reset(token)
+
+
+#: A thread without a budget gets a new one of :data:`USUAL` seconds after so many of computing.
+_PERIOD = 60.0
+
+
+def _current() -> Budget:
+    """The request's budget; outside of requests the thread's own, which is filled up now and then."""
+    found = _budget.get()
+    if found is not None:
+        return found
+    now = time.monotonic()
+    usual: Budget | None = getattr(_own, "budget", None)
+    if usual is None or now >= _own.until:
+        usual = _own.budget = Budget(USUAL)
+        _own.until = now + _PERIOD
+    return usual
+
+
+def compile_pattern(pattern: str) -> Expression:
+    """The pattern with Perl's meaning for plain ASCII names; raises BadPattern."""
+    found = _kept.get(pattern)
+    if found is None:
+        try:
+            found, items = _current().compile(pattern)
+        except TooCostly:
+            raise
+        except BadPattern as bad:
+            found, items = str(bad), 1 + len(pattern) // 16
+        _kept.put(pattern, found, items)
+    if isinstance(found, str):
+        raise BadPattern(found)
+    return found
+
+
+def _compile(pattern: str) -> tuple[Expression, int]:
+    try:
+        text, items = translate(pattern)
+        compiled = regex.compile(text, regex.ASCII | regex.VERSION0, cache_pattern=False)
+    except BadPattern as bad:
+        raise BadPattern(f"{_shown(pattern)} is not a usable regular expression: {bad}") from None
+    except (regex.error, OverflowError, RecursionError) as bad:
+        why = bad.msg if isinstance(bad, regex.error) else bad
+        raise BadPattern(f"{_shown(pattern)} is not a usable regular expression: {why}") from None
+    finally:
+        regex.purge()  # the library keeps a note of every pattern it ever read
+    return Expression(pattern, compiled), items
+
+
+def like(pattern: str) -> Expression:
+    """SQL's LIKE, as an expression that tries no way twice: ``%`` is any text, ``_`` any character; raises BadPattern.
+
+    Letters match in either case.
+    """
+    if len(pattern) > _LONGEST_LIKE:
+        raise BadPattern(f"{_shown(pattern)} is longer than {_LONGEST_LIKE} characters")
+    first, *others = map(_fixed, pattern.split("%"))
+    middle = "".join(f"(?>(?s:.)*?{part})" for part in others[:-1] if part)
+    last = f"(?s:.*){others[-1]}" if others else ""
+    return compile_pattern(rf"(?i)\A{first}{middle}{last}\z")
+
+
+#: Texts of LIKE in characters; as expressions they are several times as long.
+_LONGEST_LIKE = 400
+
+
+def _fixed(text: str) -> str:
+    """A text of LIKE without ``%``."""
+    return "".join("(?s:.)" if char == "_" else f"\\x{{{ord(char):x}}}" for char in text)
