@@ -54,7 +54,10 @@ def test_the_lines_take_the_files_place(text: str, sent: str) -> None:
 )
 def test_the_daemon_finds_what_it_would_have_read(text: str, tmp_path: Path) -> None:
     groups = {"n1": "all,g1", "n2": "all", "n3": "all,g1", "n9": "all"}
-    rows = [{"node": node, "groups": groups.get(node, "all")} for node in map("n{}".format, range(1, 10))]
+    rows = [
+        {"node": node, "groups": groups.get(node, "all")}
+        for node in map("n{}".format, range(1, 10))
+    ]
     snapshot = Snapshot.from_rows({"nodelist": rows})
     files = {path.name: path.read_text() for path in tmp_path.iterdir()}
     read_there = noderange.expand(text, noderange.World(snapshot, read_file=files.get))

@@ -86,7 +86,10 @@ class TestCost:
     """Work, time and memory are bounded by what they cost."""
 
     def test_a_costly_expression_is_an_error_and_no_missed_name(self):
-        with perlre.budget(0.05), pytest.raises(noderange.TooLarge, match="took longer than 0.025 s"):
+        with (
+            perlre.budget(0.6),
+            pytest.raises(noderange.TooLarge, match=r"took longer than 0\.3 s"),
+        ):
             nodes(COSTLY, with_long_name(WORLD))
 
     def test_a_dynamic_group_that_takes_too_long_is_named(self):
@@ -95,14 +98,16 @@ class TestCost:
         where = f"node=~{COSTLY}"
         rows["nodegroup"] = [{"groupname": "dyn", "grouptype": "dynamic", "wherevals": where}]
         world = noderange.World(Snapshot.from_rows(rows), lambda node, name: node)
-        with perlre.budget(0.05):
-            with pytest.raises(noderange.TooLarge, match="row dyn of the table nodegroup, column wherevals: "):
+        with perlre.budget(0.6):
+            with pytest.raises(
+                noderange.TooLarge, match="row dyn of the table nodegroup, column wherevals: "
+            ):
                 nodes("dyn", world)
             assert nodes("rack1", world) == {"node1", "node2"}
 
     def test_excluded_nodes_that_take_too_long_are_named(self):
         where = with_long_name(world(excludenodes=COSTLY))
-        with perlre.budget(0.05), pytest.raises(noderange.TooLarge, match="site.excludenodes"):
+        with perlre.budget(0.6), pytest.raises(noderange.TooLarge, match=r"site\.excludenodes"):
             nodes("node1", where)
 
     @pytest.mark.parametrize(
@@ -137,7 +142,14 @@ class TestCost:
 
     @pytest.mark.parametrize(
         "text",
-        ["n" * 256, "é" * 128, "1" * 256, "n" * 256 + "1-" + "n" * 256 + "3", "n" * 250 + "[1-3]" + "x" * 9, "n" * 256 + "+3"],
+        [
+            "n" * 256,
+            "é" * 128,
+            "1" * 256,
+            "n" * 256 + "1-" + "n" * 256 + "3",
+            "n" * 250 + "[1-3]" + "x" * 9,
+            "n" * 256 + "+3",
+        ],
     )
     @pytest.mark.parametrize("verify", [True, False])
     def test_names_of_more_than_255_bytes_are_missed(self, text, verify):
@@ -159,14 +171,19 @@ class TestCost:
         long = missed("z" * 30_000)
         assert long == ("z" * 255 + "...",)
 
-    @pytest.mark.parametrize("text", ["all," * 60_000, "all@" * 60_000, "/.*," * 60_000, "mgt==x," * 60_000, "(all)," * 60_000])
+    @pytest.mark.parametrize(
+        "text",
+        ["all," * 60_000, "all@" * 60_000, "/.*," * 60_000, "mgt==x," * 60_000, "(all)," * 60_000],
+    )
     def test_looks_are_counted(self, text, monkeypatch):
         monkeypatch.setattr(noderange, "MOST_LOOKS", 20_000)
         with pytest.raises(noderange.TooLarge, match="again and again"):
             nodes(text)
 
     @pytest.mark.parametrize("digits", [4_400, 400_000])
-    @pytest.mark.parametrize("text", ["n{0}-n{1}", "n{0}+3", "n1+{0}", "n[{0}-{1}]", "{0}-{1}", "{0}"])
+    @pytest.mark.parametrize(
+        "text", ["n{0}-n{1}", "n{0}+3", "n1+{0}", "n[{0}-{1}]", "{0}-{1}", "{0}"]
+    )
     def test_numbers_of_any_length(self, text, digits):
         text = text.format("1" * digits, "1" * (digits - 1) + "2")
         with suppress(noderange.TooLarge):
@@ -196,7 +213,29 @@ class TestCost:
 
 
 PARTS = st.sampled_from(
-    ["n", "1", "001", "-", ":", "+", "[", "]", "(", ")", ",", "@", "^/f", "/", "=~", "all", "[1-9]", "0" * 50, "n[1-99]", "+99", ".*"]
+    [
+        "n",
+        "1",
+        "001",
+        "-",
+        ":",
+        "+",
+        "[",
+        "]",
+        "(",
+        ")",
+        ",",
+        "@",
+        "^/f",
+        "/",
+        "=~",
+        "all",
+        "[1-9]",
+        "0" * 50,
+        "n[1-99]",
+        "+99",
+        ".*",
+    ]
 )
 
 
@@ -244,7 +283,9 @@ class TestFiles:
         where = world(files={"/s": text})
         found = noderange.expand("^/s", where)
         assert found.nodes == ("node1",)
-        assert found.missed == tuple(f"line {number} of /s is no node" for number in (4, 5, 6, 7, 8, 9))
+        assert found.missed == tuple(
+            f"line {number} of /s is no node" for number in (4, 5, 6, 7, 8, 9)
+        )
 
     def test_names_that_are_taken_as_they_are_do_not_come_from_files(self):
         with pytest.raises(noderange.NoSuchNodes) as caught:
@@ -254,7 +295,7 @@ class TestFiles:
 
     def test_a_costly_line_is_not_repeated_either(self):
         where = world(files={"/f": "node1\n/" + ".*" * 900 + "[XY]\n"})
-        with perlre.budget(0.05), pytest.raises(noderange.TooLarge) as caught:
+        with perlre.budget(0.6), pytest.raises(noderange.TooLarge) as caught:
             nodes("^/f", with_long_name(where))
         assert str(caught.value) == "line 2 of /f: its expression takes too long"
 

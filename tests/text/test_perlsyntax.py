@@ -85,7 +85,20 @@ def test_repetitions_that_would_be_written_out_are_bounded(pattern):
 
 
 SIGNS = st.sampled_from(
-    [*"ab1.*+?|()[]{}^$\\-:<>=!#,&~ \n", "(?", "(?:", "(?i)", "(?x", "[:alpha:]", "{2,3}", r"\d", r"\b", r"\K", r"\N", "é"]
+    [
+        *"ab1.*+?|()[]{}^$\\-:<>=!#,&~ \n",
+        "(?",
+        "(?:",
+        "(?i)",
+        "(?x",
+        "[:alpha:]",
+        "{2,3}",
+        r"\d",
+        r"\b",
+        r"\K",
+        r"\N",
+        "é",
+    ]
 )
 
 
@@ -103,7 +116,9 @@ PLAIN = st.recursive(
         st.tuples(inner, inner).map("".join),
         st.tuples(inner, inner).map(lambda pair: f"(?:{pair[0]}|{pair[1]})"),
         inner.map(lambda one: f"({one})"),
-        st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "{1,2}"])).map(lambda pair: f"(?:{pair[0]}){pair[1]}"),
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "{1,2}"])).map(
+            lambda pair: f"(?:{pair[0]}){pair[1]}"
+        ),
     ),
     max_leaves=8,
 )

@@ -72,6 +72,7 @@ class Reader:
         columns: Iterable[str],
         groups: Mapping[str, Groups],
         rules: lookup.Rules,
+        *,
         broken: MutableSequence[str] | None = None,
     ) -> None:
         self._table = table.name
@@ -176,7 +177,8 @@ class Reader:
             try:
                 text = values.expand(found.text, node)
             except perlre.TooCostly as costly:
-                text = self._give_up(",".join(found.groups) or node, column, costly)
+                text = None
+                self._give_up(",".join(found.groups) or node, column, costly)
         return Value(text, found.groups, found.text) if text else None
 
     def _give_up(self, row: str, column: str, why: perlre.TooCostly) -> None:
@@ -198,7 +200,9 @@ class Reader:
         found = lookup.all_rows(node, self._columns, self._fields(node), groups, self._rules)
         rows = []
         for result in found:
-            evaluated = {column: self._evaluated(node, column, item) for column, item in result.items()}
+            evaluated = {
+                column: self._evaluated(node, column, item) for column, item in result.items()
+            }
             rows.append({column: value for column, value in evaluated.items() if value})
         return rows
 

@@ -179,8 +179,8 @@ class Snapshot:
             raise LookupError(f"table {table} has no node column")
         sheet, broken = self._sheet(table), self._broken
         if table == "nodelist":  # never inherits
-            return Reader(sheet, facts, columns, {}, lookup.NO_RULES, broken)
-        return Reader(sheet, facts, columns, self._groups, self._rules, broken)
+            return Reader(sheet, facts, columns, {}, lookup.NO_RULES, broken=broken)
+        return Reader(sheet, facts, columns, self._groups, self._rules, broken=broken)
 
     def own(self, table: str, node: str) -> Row | None:
         """The node's own live row as stored (the first by primary key where it has several)."""

@@ -37,12 +37,16 @@ def expand(value: str, node: str) -> str | None:
     """
     if not is_expression(value):
         return value or None
+    budget = perlre.current()
+    begun = budget.begin(value)
     try:
         return _expand(value, node) or None
     except perlre.TooCostly:
         raise
     except (perlre.BadPattern, arithmetic.CannotEvaluate):
         return None
+    finally:
+        budget.end(value, begun)
 
 
 def _expand(value: str, node: str) -> str:

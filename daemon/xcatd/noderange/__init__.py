@@ -317,11 +317,12 @@ class _Evaluation:
         missed, self.missed = self.missed, _Missed()
         try:
             nodes = self.nodes(text, _Mode(verify=True))
-            return None if self.missed.count else nodes
+            is_right = not self.missed.count
         except UnbalancedParentheses:
             return None
         finally:
             self.missed = missed
+        return nodes if is_right else None
 
     def _atom(self, atom: str, mode: _Mode) -> Iterable[str]:
         """One atom; the first of the kinds that applies, in this order."""

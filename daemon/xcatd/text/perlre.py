@@ -22,7 +22,16 @@ import regex
 
 from .perlsyntax import LONGEST, BadPattern, translate
 
-__all__ = ["LONGEST", "BadPattern", "Budget", "Expression", "TooCostly", "budget", "compile_pattern"]
+__all__ = [
+    "LONGEST",
+    "BadPattern",
+    "Budget",
+    "Expression",
+    "TooCostly",
+    "budget",
+    "compile_pattern",
+    "current",
+]
 
 Match: TypeAlias = regex.Match[str]
 
@@ -64,7 +73,7 @@ class Expression:
 
     def search(self, text: str) -> Match | None:
         """The first match; raises :class:`TooCostly`."""
-        return _current().search(self, text)
+        return current().search(self, text)
 
     def quick(self, text: str) -> Match | None:
         """As :meth:`search`, for a moment in which nothing else runs; raises TimeoutError."""
@@ -107,6 +116,18 @@ class Budget:
             took = self._clock() - started
             self.used += took
             self._spent[pattern] = self._spent.get(pattern, 0.0) + took
+
+    def begin(self, text: str) -> tuple[float, float]:
+        """What is worked out for ``text`` counts from here to :meth:`end`, beside its expressions; raises TooCostly."""
+        self._check(text, self._spent.get(text, 0.0))
+        return self._clock(), self.used
+
+    def end(self, text: str, mark: tuple[float, float]) -> None:
+        """The end of what :meth:`begin` began."""
+        started, used = mark
+        took = self._clock() - started - (self.used - used)
+        self.used += took
+        self._spent[text] = self._spent.get(text, 0.0) + took
 
     def _check(self, pattern: str, spent: float) -> None:
         if self.used >= self.seconds:
@@ -212,7 +233,7 @@ def budget(seconds: float, clock: Callable[[], float] = time.thread_time) -> Ite
     """Within it, this thread's expressions have so many seconds of computing in all."""
     token = _budget.set(Budget(seconds, clock))
     try:
-        yield _current()
+        yield current()
     finally:
         _budget.reset(token)
 
@@ -221,7 +242,7 @@ def budget(seconds: float, clock: Callable[[], float] = time.thread_time) -> Ite
 _PERIOD = 60.0
 
 
-def _current() -> Budget:
+def current() -> Budget:
     """The request's budget; outside of requests the thread's own, which is filled up now and then."""
     found = _budget.get()
     if found is not None:
@@ -239,7 +260,7 @@ def compile_pattern(pattern: str) -> Expression:
     found = _kept.get(pattern)
     if found is None:
         try:
-            found, items = _current().compile(pattern)
+            found, items = current().compile(pattern)
         except TooCostly:
             raise
         except BadPattern as bad:
@@ -257,7 +278,7 @@ def _compile(pattern: str) -> tuple[Expression, int]:
     except BadPattern as bad:
         raise BadPattern(f"{_shown(pattern)} is not a usable regular expression: {bad}") from None
     except (regex.error, OverflowError, RecursionError) as bad:
-        why = bad.msg if isinstance(bad, regex.error) else bad
+        why = str(bad).partition(" at position ")[0]  # a place in what it was made into
         raise BadPattern(f"{_shown(pattern)} is not a usable regular expression: {why}") from None
     finally:
         regex.purge()  # the library keeps a note of every pattern it ever read

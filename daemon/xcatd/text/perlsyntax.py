@@ -186,7 +186,9 @@ class _Translator:
         group.last = items
         group.items += items
         if group.items > MOST_ITEMS:
-            raise BadPattern(f"with its repetitions written out it has more than {MOST_ITEMS} parts")
+            raise BadPattern(
+                f"with its repetitions written out it has more than {MOST_ITEMS} parts"
+            )
 
     def _match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """What stands here, if it is this; it is passed."""
