@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from xcatd.db.database import Database
+from xcatd.db.location import Location
 from xcatd.process import PidFile, parse_options
 
 XCATD = [sys.executable, "-m", "xcatd.main"]
@@ -127,10 +129,10 @@ LONG = "n" * 60
 
 
 def _insert(prepared: Path, table: str, **row: str) -> None:
-    names, marks = ",".join(row), ",".join("?" * len(row))
-    with sqlite3.connect(prepared / "db" / f"{table}.sqlite") as connection:
-        connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
-    connection.close()
+    database = Database.open(Location("SQLite", prepared / "db"))
+    with database.transaction(table) as transaction:
+        transaction.insert(table, [row])
+    database.close()
 
 
 def _is_busy(pid: int) -> bool:
