@@ -200,9 +200,7 @@ def test_what_is_kept_is_bounded(monkeypatch):
             perlre.compile_pattern("(" * 90 + str(number))
     assert kept._items <= perlre._MOST_KEPT
     assert len(kept._found) < 250
-    import regex._main
-
-    assert len(regex._main._locale_sensitive) < 10
+    assert len(regex.compile.__globals__["_locale_sensitive"]) < 10
 
 
 def test_a_bad_pattern_is_read_once(monkeypatch):

@@ -253,7 +253,7 @@ def budget(seconds: float, clocks: Clocks = Clocks()) -> Iterator[Budget]:  # no
         _budget.reset(token)
 
 
-#: A thread without a budget gets a new one of :data:`USUAL` seconds after so many of computing.
+#: A thread without a budget has :data:`USUAL` seconds, and again as many after so many seconds of the day.
 _PERIOD = 60.0
 
 
