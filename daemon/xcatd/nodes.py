@@ -6,6 +6,7 @@ Facts: specs/noderange.md; specs/wire-protocol.md, section 6.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import stat
@@ -21,27 +22,103 @@ if TYPE_CHECKING:
     from .db.database import Database
     from .db.snapshot import Snapshot
 
-_FILE_SIZE = 16 << 20
+_log = logging.getLogger(__name__)
+
+#: Bytes that the files of one noderange may have together.
+_FILE_SIZE = 4 << 20
 
 __all__ = ["Expansion", "Route", "expand", "in_plugin_order"]
 
+#: Files that one noderange may name.
+_MOST_FILES = 100
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class _UnreadError(OSError):
+    """The file is not for everybody."""
+
 
 def read_file(path: str) -> str | None:
-    """A noderange file; None for what is no regular file, or larger than anybody's list of nodes."""
+    """A noderange file; None, and a line in the log, for what is not for everybody to read.
+
+    The daemon may read more than whoever asks: so the file must be readable, and every directory above it
+    searchable, for others; none of them a link; the file a regular one, and not larger than anybody's list of nodes.
+    """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
+        data = _read(path)
+    except (OSError, ValueError) as error:
+        _log.warning("the noderange file %r is not read: %s", path[:255], error)
         return None
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _read(path: str) -> bytes:
+    """Raises OSError, and ValueError for a NUL in the path."""
+    *directories, name = filter(None, path.split("/")) if path.startswith("/") else [""]
+    if not name or {".", ".."} & {*directories, name}:
+        raise _UnreadError("its path is not plain and absolute")
+    fd = os.open("/", _DIRECTORY)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        with open(fd, "rb", closefd=False) as file:
-            data = file.read(_FILE_SIZE + 1)
-    except OSError:
-        return None
+        for directory in directories:
+            fd = _entered(fd, directory)
+        return _contents(fd, name)
     finally:
         os.close(fd)
-    return None if len(data) > _FILE_SIZE else data.decode("utf-8", "surrogateescape")
+
+
+def _entered(above: int, name: str) -> int:
+    """The directory in the other's place, which is closed unless there is an error."""
+    _demand(os.fstat(above).st_mode, stat.S_IXOTH, "a directory above it cannot be searched")
+    fd = os.open(name, _DIRECTORY, dir_fd=above)
+    os.close(above)
+    return fd
+
+
+def _contents(directory: int, name: str) -> bytes:
+    _demand(os.fstat(directory).st_mode, stat.S_IXOTH, "its directory cannot be searched")
+    # What is no regular file is not even opened: a device might take that for an order.
+    _check(os.stat(name, dir_fd=directory, follow_symlinks=False))
+    fd = os.open(name, _FILE, dir_fd=directory)
+    with open(fd, "rb") as file:
+        _check(os.fstat(fd))
+        data = file.read(_FILE_SIZE + 1)
+    if len(data) > _FILE_SIZE:
+        raise _UnreadError(f"it is larger than {_FILE_SIZE >> 20} MB")
+    return data
+
+
+def _check(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise _UnreadError("it is no regular file")
+    _demand(found.st_mode, stat.S_IROTH, "it cannot be read")
+
+
+def _demand(mode: int, bit: int, complaint: str) -> None:
+    if not mode & bit:
+        raise _UnreadError(f"{complaint} by others")
+
+
+class _Files:
+    """The files of one noderange: each is read once, and all together are bounded."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str | None] = {}
+        self._left = _FILE_SIZE
+
+    def __call__(self, path: str) -> str | None:
+        if path not in self._texts:
+            if len(self._texts) == _MOST_FILES:
+                raise noderange.TooLarge(f"a noderange can name {_MOST_FILES} files at most")
+            text = read_file(path)
+            self._left -= len(text or "")
+            if self._left < 0:
+                raise noderange.TooLarge(
+                    f"cannot expand the noderange: its files have more than {_FILE_SIZE >> 20} MB"
+                )
+            self._texts[path] = text
+        return self._texts[path]
 
 
 def expand(
@@ -55,14 +132,17 @@ def expand(
 ) -> Expansion:
     """Expand a noderange; reads the tables it needs once, unless a snapshot holds them all.
 
-    ``environ`` has the node prefix and suffix; ``rights`` say whether ``^file`` is read and secrets may be selected
-    by, and which nodes may be named.  Raises :class:`xcatd.noderange.NoderangeError`.
+    ``environ`` has the node prefix and suffix; ``rights`` say whether ``^file`` in ``text`` is read (in
+    ``site.excludenodes`` it always is) and secrets may be selected by, and which nodes may be named.  Raises
+    :class:`xcatd.noderange.NoderangeError`, and :class:`xcatd.db.errors.DatabaseError`, also for a value that takes
+    too long to work out.
     """
     needed = noderange.tables_needed(text)
     if snapshot is None or not _holds(snapshot, needed):
         snapshot = database.read(needed)
-    files = read_file if rights.reads_files else None
-    needed |= noderange.tables_needed(text, snapshot, noderange.World(snapshot, read_file=files))
+    files = _Files()
+    looked_at = noderange.World(snapshot, read_file=files, with_files=rights.reads_files)
+    needed |= noderange.tables_needed(text, snapshot, looked_at)
     if asked := noderange.dynamic_attributes(snapshot):
         needed |= mapping.tables(("node",), asked)
     if not _holds(snapshot, needed):
@@ -74,6 +154,7 @@ def expand(
         read_file=files,
         prefix=variables.get("XCAT_NODE_PREFIX", "node"),
         suffix=variables.get("XCAT_NODE_SUFFIX", ""),
+        with_files=rights.reads_files,
         with_secrets=rights.is_unrestricted,
     )
     expansion = noderange.expand(text, world, verify=verify)

@@ -16,8 +16,12 @@ from importlib import metadata
 from operator import or_
 from typing import Protocol
 
+from xcatd.noderange import NoderangeError
+from xcatd.text import perlre
+
 from . import messages
 from .context import Context
+from .db.errors import DatabaseError
 from .messages import NodeReply, Reply, Request
 from .rights import EVERYTHING, NOTHING, Targets
 
@@ -171,6 +175,9 @@ def _guarded(
 ) -> Iterator[Reply]:
     try:
         yield from handler.plugin.handle(request, context)
+    except (DatabaseError, NoderangeError, perlre.TooCostly) as failed:  # in words for users
+        _log.error("%s: %s", request.command, failed)
+        yield messages.error(str(failed))
     except Exception as error:  # noqa: BLE001 - outer boundary: a plugin's crash is a reply
         _log.exception("plugin %s crashed in %s", handler.name, request.command)
         where = f" [nodes: {','.join(request.nodes)}]" if request.nodes else ""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xcatd.client.commands import (
     Kind,
-    absolute_files,
     build,
     kind_of,
     object_operand,
@@ -59,11 +56,6 @@ def test_the_first_argument_without_dash_is_the_noderange(
 def test_lslite_with_an_image_sends_no_noderange() -> None:
     assert split_noderange("lslite", ["-i", "image"]) == ([], None, ["-i", "image"])
     assert split_noderange("lslite", ["n1"]) == ([], "n1", [])
-
-
-def test_noderange_files_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert absolute_files("n1,^list,^/etc/x") == f"n1,^{tmp_path}/list,^/etc/x"
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from xcatd.api import Reply, Request
+from xcatd.api import DatabaseError, Reply, Request
 from xcatd.db.location import Location
+from xcatd.text import perlre
 
 from . import replay
 from .replay import FixedDatabase
@@ -89,6 +90,70 @@ def test_bad_input_is_a_clear_error(
     printed = replay.run(argv, replay.context_for(database))
     assert printed.stderr[0].startswith(f"Error: {text}")
     assert printed.exit == 1
+
+
+#: Takes longer than anybody waits with sixty times the same letter.
+COSTLY = ".*" * 900 + "[XY]"
+LONG = "n" * 60
+
+
+@pytest.fixture
+def costly() -> Iterator[FixedDatabase]:
+    """Short times, and a value and a dynamic group that need longer ones."""
+    tables = {
+        **TABLES,
+        "nodelist": [
+            {"node": "n001", "groups": "all", "comments": LONG},
+            {"node": LONG, "groups": "bad"},
+        ],
+        "nodehm": [{"node": "all", "mgt": "hmc"}, {"node": "bad", "mgt": f"|{COSTLY}|a|"}],
+        "nodegroup": [{"groupname": "dyn", "grouptype": "dynamic", "wherevals": f"node=~{COSTLY}"}],
+    }
+    with perlre.budget(0.6):
+        yield FixedDatabase(tables)
+
+
+PLACE = "no value for table nodehm, row bad, column mgt: the expression "
+
+
+@pytest.mark.parametrize(
+    ("argv", "out", "text"),
+    [
+        (("lsdef", "-i", "mgt"), "    mgt=hmc", PLACE),
+        (("lsdef", "-w", "mgt==hmc"), "n001  (node)", PLACE),
+        (("nodels", "all,bad", "nodehm.mgt"), "n001: hmc", PLACE),
+        (("nodels", "all,bad", "nodehm.mgt==hmc"), "n001", PLACE),
+        (("lsdef", "-w", f"usercomment=~{COSTLY}"), None, "the expression "),
+        (("nodels", "all,bad", f"nodelist.node=~{COSTLY}"), None, "cannot use the criterion: "),
+        (("lsdef", "-t", "group", "-o", "dyn"), "    grouptype=dynamic", "cannot list the members of group dyn: "),
+    ],
+)  # fmt: skip
+def test_what_takes_too_long_is_named_and_the_others_are_shown(
+    costly: FixedDatabase, argv: tuple[str, ...], out: str | None, text: str
+) -> None:
+    printed = replay.run(argv, replay.context_for(costly))
+    assert out is None or out in printed.stdout
+    assert printed.stderr[0].startswith(f"Error: {text}")
+    assert "took longer than" in printed.stderr[0]
+    assert printed.exit == 1
+
+
+def test_a_command_that_writes_does_not_go_on_without_the_value(costly: FixedDatabase) -> None:
+    context = replay.context_for(costly)
+    with pytest.raises(DatabaseError, match="row bad, column mgt"):
+        list(replay.replies(("nodech", "all,bad", "nodehm.mgt==hmc", "nodehm.power=x"), context))
+
+
+def test_tabdumps_patterns_have_one_way() -> None:
+    rows = [{"key": "a", "value": "a" * 3000}, {"key": "b", "value": "xAbc"}]
+    context = replay.context_for(FixedDatabase({"site": rows}))
+    with perlre.budget(1.0):
+        printed = replay.run(("tabdump", "-w", "value=~" + "%a" * 100 + "%X", "site"), context)
+        assert len(printed.stdout) == 1
+        printed = replay.run(("tabdump", "-w", "value=~%a_c", "site"), context)
+        assert printed.stdout[1:] == ['"b","xAbc",,']
+    printed = replay.run(("tabdump", "-w", "value=~" + "%" * 500, "site"), context)
+    assert printed.stderr[0].startswith("Error: cannot use the text of -w: ")
 
 
 def test_an_object_of_two_types_is_listed_as_both(database: FixedDatabase) -> None:

@@ -7,6 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from xcatd.db import arithmetic, values
+from xcatd.db.errors import BrokenValue
+from xcatd.db.snapshot import Snapshot
+from xcatd.text import perlre
 
 
 @pytest.mark.parametrize(
@@ -77,6 +80,80 @@ def test_results_are_bounded():
     assert values.expand(twenty_times, "n" + "1" * 250) == "x"
     assert values.expand("|x($1)|", "n" * 300) is None
     assert values.expand("|" + "($1)" * 65 + "|", "n1") is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "|.*|" + '("a"x4000)' * 64 + "|",
+        "|.*|" + "a" * 9000 + "|",
+        "|.*|(9**9**9)|",
+        "|.*|(2**64)|",
+        "|.*|(1" + "0" * 900 + ")|",
+        "|.*|" + "(" * 60 + "1" + ")" * 60 + "|",
+        "|.*|(" + "-" * 900 + "1)|",
+        "|.*|(sprintf('" + "%s" * 200 + "'," + ",".join(["'x' x 4000"] * 60) + "))|",
+        "|.*|(ipadd('a' x 4000,'b' x 4000,1,2,3,0,0))|",
+    ],
+)
+def test_what_grows_is_nothing(value):
+    assert values.expand(value, "n1") is None
+
+
+def test_numbers_stay_numbers():
+    factors = ",".join(["999999999999999999"] * 50)
+    assert abs(int(values.expand(f"|.*|(dim2idx({factors}))|", "n1"))) < 2**63
+
+
+COSTLY = "|<" + ".*" * 900 + "[XY]|a|"
+LONG = "n" * 60
+
+
+def _snapshot():
+    return Snapshot.from_rows(
+        {
+            "nodelist": [{"node": "n1", "groups": "plain"}, {"node": "<" + LONG, "groups": "bad"}],
+            "nodehm": [
+                {"node": "plain", "mgt": "hmc"},
+                {"node": "bad", "mgt": COSTLY, "power": "ipmi"},
+            ],
+        }
+    )
+
+
+def test_a_value_that_takes_too_long_is_known_by_its_place():
+    with perlre.budget(0.6):
+        with pytest.raises(BrokenValue) as caught:
+            _snapshot().values("nodehm", ("mgt",))
+        assert str(caught.value).startswith(
+            "no value for table nodehm, row bad, column mgt: the expression "
+        )
+        assert _snapshot().values("nodehm", ("mgt",), ("n1",))["n1"]["mgt"].text == "hmc"
+        assert _snapshot().values("nodehm", ("power",))["<" + LONG]["power"].text == "ipmi"
+
+
+def test_who_shows_what_there_is_gets_the_others():
+    broken = []
+    with perlre.budget(0.6):
+        snapshot = _snapshot().with_gaps(broken)
+        assert snapshot.texts("nodehm", ("mgt", "power")) == {
+            "n1": {"mgt": "hmc"},
+            "<" + LONG: {"power": "ipmi"},
+        }
+        assert [len(rows) for rows in snapshot.values_all("nodehm", ("mgt",)).values()] == [1, 0]
+    assert len(broken) == 1
+    assert "table nodehm, row bad, column mgt" in broken[0]
+
+
+def test_working_out_counts_like_matching():
+    value = "|.*|" + "(" + "+".join(["1"] * 400) + ")|"
+    with perlre.budget(0.02), pytest.raises(perlre.TooCostly, match="took longer than"):
+        _expand_often(value)
+
+
+def _expand_often(value):
+    for number in range(10_000):
+        values.expand(value, f"n{number}")
 
 
 @example("|(.)|", "node5")

@@ -21,7 +21,13 @@ def _check(case):
             _answer(case)
         return
     found = _answer(case)
-    assert (list(found.nodes), list(found.missed)) == (case["nodes"], case["missed"])
+    assert (list(found.nodes), list(found.missed)) == (case["nodes"], _kept(case["missed"]))
+
+
+def _kept(missed):
+    """xCAT repeats every missed name, we the first ones."""
+    more = len(missed) - noderange.MOST_MISSED
+    return [*missed[: noderange.MOST_MISSED], f"and {more} more"] if more > 0 else missed
 
 
 @pytest.mark.parametrize("case", cases("examples.json"), ids=lambda case: case["text"])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+from contextlib import suppress
+
 import pytest
-from hypothesis import given
+from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from xcatd import noderange
@@ -69,6 +73,182 @@ def test_nesting_is_bounded():
         nodes("(" * 500 + "node1" + ")" * 500)
 
 
+def with_long_name(where):
+    rows = where.snapshot.to_rows()
+    rows["nodelist"].append({"node": "n" * 60, "groups": "all"})
+    return noderange.World(Snapshot.from_rows(rows), where.attribute, where.read_file)
+
+
+COSTLY = "/" + ".*" * 900 + "[XY]"
+
+
+class TestCost:
+    """Work, time and memory are bounded by what they cost."""
+
+    def test_a_costly_expression_is_an_error_and_no_missed_name(self):
+        with (
+            perlre.budget(0.6),
+            pytest.raises(noderange.TooLarge, match=r"took longer than 0\.3 s"),
+        ):
+            nodes(COSTLY, with_long_name(WORLD))
+
+    def test_a_dynamic_group_that_takes_too_long_is_named(self):
+        rows = WORLD.snapshot.to_rows()
+        rows["nodelist"].append({"node": "n" * 60})
+        where = f"node=~{COSTLY}"
+        rows["nodegroup"] = [{"groupname": "dyn", "grouptype": "dynamic", "wherevals": where}]
+        world = noderange.World(Snapshot.from_rows(rows), lambda node, name: node)
+        with perlre.budget(0.6):
+            with pytest.raises(
+                noderange.TooLarge, match="row dyn of the table nodegroup, column wherevals: "
+            ):
+                nodes("dyn", world)
+            assert nodes("rack1", world) == {"node1", "node2"}
+
+    def test_excluded_nodes_that_take_too_long_are_named(self):
+        where = with_long_name(world(excludenodes=COSTLY))
+        with perlre.budget(0.6), pytest.raises(noderange.TooLarge, match=r"site\.excludenodes"):
+            nodes("node1", where)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "n" * 39_000 + "[1-10000]",
+            "n" * 200 + "[1-199999]",
+            "n[1-10000]" + "x" * 30_000,
+            "n[1-1000][" + "1," * 19_000 + "1]",
+            "a[" + "1," * 15_000 + "1]" + "b" * 200 + "[1-2]",
+            "n" + "0" * 240 + "1-n" + "9" * 241,
+            "n" + "0" * 240 + "1+199999",
+            ",".join(f"{'n' * 200}{letter}[1-9999]" for letter in "abcdefghijkl"),
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("verify", [True, False])
+    def test_bytes_are_counted(self, text, verify, monkeypatch):
+        monkeypatch.setattr(noderange, "MOST_NAMES", 20_000)
+        monkeypatch.setattr(noderange, "MOST_BYTES", 1 << 20)
+        tracemalloc.start()
+        try:
+            with suppress(noderange.TooLarge):
+                nodes(text, verify=verify)
+            assert tracemalloc.get_traced_memory()[1] < 20 << 20
+        finally:
+            tracemalloc.stop()
+
+    def test_too_many_bytes_are_an_error(self, monkeypatch):
+        monkeypatch.setattr(noderange, "MOST_BYTES", 1 << 20)
+        with pytest.raises(noderange.TooLarge, match="make names of more than 1 MB"):
+            nodes("n" * 200 + "[1-9999]")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "n" * 256,
+            "é" * 128,
+            "1" * 256,
+            "n" * 256 + "1-" + "n" * 256 + "3",
+            "n" * 250 + "[1-3]" + "x" * 9,
+            "n" * 256 + "+3",
+        ],
+    )
+    @pytest.mark.parametrize("verify", [True, False])
+    def test_names_of_more_than_255_bytes_are_missed(self, text, verify):
+        found = noderange.expand(text, WORLD, verify=verify)
+        assert found.nodes == ()
+        assert len(found.missed) == 1
+
+    def test_a_name_of_255_bytes_is_one(self):
+        name = "n" * 255
+        assert nodes(name, verify=False) == {name}
+        assert missed(name) == (name,)
+
+    def test_few_missed_names_are_kept_and_not_all_of_them(self):
+        names = [f"x{number}" for number in range(20)]
+        assert missed(",".join(names)) == tuple(names)
+        assert missed(",".join([*names, "y", "z"])) == (*names, "and 2 more")
+        assert missed("x[1-5000]")[-1] == "and 4980 more"
+        assert missed("=" + "x" * 10) == ()
+        long = missed("z" * 30_000)
+        assert long == ("z" * 255 + "...",)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["all," * 60_000, "all@" * 60_000, "/.*," * 60_000, "mgt==x," * 60_000, "(all)," * 60_000],
+    )
+    def test_looks_are_counted(self, text, monkeypatch):
+        monkeypatch.setattr(noderange, "MOST_LOOKS", 20_000)
+        with pytest.raises(noderange.TooLarge, match="again and again"):
+            nodes(text)
+
+    @pytest.mark.parametrize("digits", [4_400, 400_000])
+    @pytest.mark.parametrize(
+        "text", ["n{0}-n{1}", "n{0}+3", "n1+{0}", "n[{0}-{1}]", "{0}-{1}", "{0}"]
+    )
+    def test_numbers_of_any_length(self, text, digits):
+        text = text.format("1" * digits, "1" * (digits - 1) + "2")
+        with suppress(noderange.TooLarge):
+            assert nodes(text) == set()
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 300_000, "n[" * 150_000, "n[" + "-" * 300_000 + "]", "n[" + ":,-" * 100_000 + "]", "@" * 300_000,
+            "node1@" * 60_000, "a@b," * 60_000, ")" * 300_000, "(" * 300_000, "(),"* 100_000, "n+" * 150_000,
+            "-" * 300_000, "a-" * 150_000, ":" * 300_000, "(a)" * 100_000, "(" * 50 + "a," * 100_000 + ")" * 50,
+            "[" * 100_000 + "]" * 100_000, "n[1]" * 70_000, "^" * 300_000, "^/x," * 70_000, "=~" * 150_000,
+            "\\(" * 100_000,
+        ],
+        ids=lambda text: text[:8],
+    )  # fmt: skip
+    def test_time_grows_with_the_text(self, text):
+        started = time.thread_time()
+        with suppress(noderange.NoderangeError):
+            nodes(text, world(files={}))
+        assert time.thread_time() - started < 10
+
+    def test_too_much_text_in_parentheses(self, monkeypatch):
+        monkeypatch.setattr(noderange, "MOST_TEXT", 10_000)
+        with pytest.raises(noderange.TooLarge, match="too much to read"):
+            nodes("(" * 20 + "a," * 1000 + ")" * 20)
+
+
+PARTS = st.sampled_from(
+    [
+        "n",
+        "1",
+        "001",
+        "-",
+        ":",
+        "+",
+        "[",
+        "]",
+        "(",
+        ")",
+        ",",
+        "@",
+        "^/f",
+        "/",
+        "=~",
+        "all",
+        "[1-9]",
+        "0" * 50,
+        "n[1-99]",
+        "+99",
+        ".*",
+    ]
+)
+
+
+@seed(7)
+@given(st.lists(PARTS, max_size=30).map("".join), st.integers(1, 300), st.booleans())
+def test_any_noderange_many_times_over_is_bounded(text, times, verify):
+    started = time.thread_time()
+    with suppress(noderange.NoderangeError), perlre.budget(2.0):
+        found = noderange.expand(text * times, world(files={"/f": "node1\nx\n"}), verify=verify)
+        assert len(found.missed) <= noderange.MOST_MISSED + 1
+    assert time.thread_time() - started < 15
+
+
 def test_an_atom_with_an_intersection_that_cannot_be_split_is_missed():
     assert missed("x,node1@y)") == ("x,node1@y)",)
 
@@ -97,8 +277,41 @@ def test_prefix_and_suffix_of_plain_numbers():
 class TestFiles:
     where = world(files={"/f": "rack1\nnosuch\n", "/e": ""})
 
-    def test_missed_names_of_every_line_are_kept(self):
-        assert missed("zzz,^/f", self.where) == ("zzz", "nosuch")
+    def test_lines_are_counted_and_never_repeated(self):
+        assert missed("zzz,^/f", self.where) == ("zzz", "line 2 of /f is no node")
+        text = "#\n\nnode1\n/(x\nnode1-node12\n(secret\nnode3@hidden\n/[\nmgt=~[\n"
+        where = world(files={"/s": text})
+        found = noderange.expand("^/s", where)
+        assert found.nodes == ("node1",)
+        assert found.missed == tuple(
+            f"line {number} of /s is no node" for number in (4, 5, 6, 7, 8, 9)
+        )
+
+    def test_names_that_are_taken_as_they_are_do_not_come_from_files(self):
+        with pytest.raises(noderange.NoSuchNodes) as caught:
+            nodes("new,^/f", self.where, verify=False)
+        assert str(caught.value) == "line 2 of /f is no node"
+        assert nodes("new,^/e", self.where, verify=False) == {"new"}
+
+    def test_a_costly_line_is_not_repeated_either(self):
+        where = world(files={"/f": "node1\n/" + ".*" * 900 + "[XY]\n"})
+        with perlre.budget(0.6), pytest.raises(noderange.TooLarge) as caught:
+            nodes("^/f", with_long_name(where))
+        assert str(caught.value) == "line 2 of /f: its expression takes too long"
+
+    def test_without_the_right_only_excluded_nodes_come_from_files(self):
+        asked = []
+        site = {"site": [{"key": "excludenodes", "value": "^/out"}]}
+        rows = {"nodelist": [{"node": "n1"}, {"node": "n2"}], **site}
+
+        def read(path):
+            asked.append(path)
+            return "n2"
+
+        where = noderange.World(Snapshot.from_rows(rows), read_file=read, with_files=False)
+        noderange.tables_needed("^/mine,n1,n2", where.snapshot, where)
+        assert nodes("^/mine,n1,n2", where) == {"n1"}
+        assert set(asked) == {"/out"}
 
     def test_excluding_a_file_subtracts_its_nodes(self):
         assert nodes("compute,-^/f", self.where) == {"node3", "node4"}
@@ -228,12 +441,6 @@ def test_a_wrong_pattern_is_missed():
 )
 def test_perl_patterns(pattern, text, matches):
     assert (perlre.compile_pattern(pattern).search(text) is not None) == matches
-
-
-@pytest.mark.parametrize("pattern", ["(", "[", "*", r"(?{1})", "[[:nope:]]", "x" * 5000])
-def test_unusable_patterns(pattern):
-    with pytest.raises(perlre.BadPattern):
-        perlre.compile_pattern(pattern)
 
 
 @given(st.text("a,@()[]", max_size=30))

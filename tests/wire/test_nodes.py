@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,6 +18,7 @@ from xcatd.api import Context, SystemClock
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.db.snapshot import Snapshot
+from xcatd.noderange import NoderangeError
 from xcatd.rights import Rights
 
 
@@ -45,25 +48,122 @@ def database(filled: Path) -> Any:
     found.close()
 
 
-def test_files_are_read_for_known_users_only(database: Database, tmp_path: Path) -> None:
-    (tmp_path / "list").write_text("n1\n# comment\nn2,secret\n")
-    known = nodes.expand(database, f"^{tmp_path}/list")
-    assert (known.nodes, known.missed) == (("n1", "n2"), ("secret",))
-    nobody = nodes.expand(database, f"^{tmp_path}/list", rights=Rights(reads_files=False))
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A directory that everybody may look into; pytest's own are private."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory
+
+
+def _write(path: Path, text: str = "n1\n", mode: int = 0o644) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_files_are_read_for_known_users_only(database: Database, public: Path) -> None:
+    path = _write(public / "list", "n1\n# comment\nn2,secret\n")
+    known = nodes.expand(database, f"^{path}")
+    assert (known.nodes, known.missed) == (("n1",), (f"line 3 of {path} is no node",))
+    nobody = nodes.expand(database, f"^{path}", rights=Rights(reads_files=False))
     assert (nobody.nodes, nobody.missed) == ((), ())
 
 
+@pytest.mark.parametrize(("user", "found"), [("alice", ("n1",)), (None, ())])
+def test_plugins_read_files_for_known_users_only(
+    database: Database, public: Path, user: str | None, found: tuple[str, ...]
+) -> None:
+    path = _write(public / "list")
+    no_agents: Any = None
+    rights = Rights(reads_files=user is not None)
+    context = Context(database, SystemClock(), no_agents, Event(), "", True, "mn", rights=rights)
+    assert context.expand(f"^{path}").nodes == found
+
+
 def test_only_regular_files_of_sane_size_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    public: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nodes, "_FILE_SIZE", 10)
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "large").write_text("x" * 11)
-    (tmp_path / "small").write_text("x" * 10)
-    for name in ("fifo", "large", "missing", ".", "a\0b"):
-        assert nodes.read_file(f"{tmp_path}/{name}") is None
-    assert nodes.read_file("/dev/zero") is None
-    assert nodes.read_file(f"{tmp_path}/small") == "x" * 10
+    os.mkfifo(public / "fifo", 0o644)
+    (public / "fifo").chmod(0o644)
+    _write(public / "large", "x" * 11)
+    _write(public / "small", "x" * 10)
+    for name in ("fifo", "large", "missing", ".", "", "a\0b", "../x", "small/x"):
+        assert nodes.read_file(f"{public}/{name}") is None
+    for path in (
+        "/dev/zero",
+        "/",
+        "",
+        "small",
+        "relative/small",
+        f"{public}/../{public.name}/small",
+    ):
+        assert nodes.read_file(path) is None
+    assert nodes.read_file(f"{public}/small") == "x" * 10
+    assert nodes.read_file(f"//{public}//small") == "x" * 10
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o000, 0o611])
+def test_what_others_may_not_read_is_not_read(public: Path, mode: int) -> None:
+    assert nodes.read_file(str(_write(public / "list", mode=mode))) is None
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o754, 0o744])
+def test_nor_what_is_in_a_directory_that_others_may_not_search(public: Path, mode: int) -> None:
+    below = public / "private" / "open"
+    below.mkdir(parents=True)
+    path = str(_write(below / "list"))
+    assert nodes.read_file(path) == "n1\n"
+    for directory in (below, below.parent):
+        directory.chmod(mode)
+        assert nodes.read_file(path) is None
+        directory.chmod(0o755)
+
+
+def test_links_are_not_followed(public: Path) -> None:
+    (public / "real").mkdir(0o755)
+    _write(public / "real" / "list")
+    (public / "directory").symlink_to(public / "real")
+    (public / "file").symlink_to(public / "real" / "list")
+    assert nodes.read_file(f"{public}/real/list") == "n1\n"
+    assert nodes.read_file(f"{public}/directory/list") is None
+    assert nodes.read_file(f"{public}/file") is None
+
+
+def test_a_link_put_there_after_the_look_is_not_followed(
+    public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = _write(public / "secret", "secret\n", 0o600)
+    path = _write(public / "list")
+    check = nodes._check
+
+    def swapped(found: os.stat_result) -> None:
+        check(found)
+        if path.exists() and not path.is_symlink():
+            path.unlink()
+            path.symlink_to(secret)
+
+    monkeypatch.setattr(nodes, "_check", swapped)
+    assert nodes.read_file(str(path)) is None
+
+
+def test_files_of_one_noderange_are_bounded_and_read_once(
+    database: Database, public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    read = nodes.read_file
+    monkeypatch.setattr(nodes, "read_file", lambda path: (reads.append(path), read(path))[1])
+    path = _write(public / "list", "n1\nn2\n")
+    assert nodes.expand(database, f"^{path},n3,-^{path}").nodes == ("n3",)
+    assert reads == [str(path)]
+    other = _write(public / "other", "n4\nn5\n")
+    monkeypatch.setattr(nodes, "_FILE_SIZE", 10)
+    with pytest.raises(NoderangeError, match="its files have more than"):
+        nodes.expand(database, f"^{path},^{other}")
+    with pytest.raises(NoderangeError, match="100 files at most"):
+        nodes.expand(database, ",".join(f"^/{number}" for number in range(101)))
 
 
 def test_conditions_read_the_tables_they_need(database: Database) -> None:

@@ -19,6 +19,10 @@ from xcatd.serving.policy import (
     perl_number,
     trusts,
 )
+from xcatd.text import perlre
+
+#: Takes longer than anybody waits with sixty times the same letter.
+COSTLY = ".*" * 900 + "[XY]"
 
 GROUPS = {"a": {"n1", "n2"}, "b": {"n3"}, "all": {"n1", "n2", "n3"}, "none": set()}
 REFUSED = Decision(is_allowed=False, priority=None)
@@ -120,6 +124,12 @@ def test_the_rule_decides(rule: str | None, allowed: bool) -> None:
         ({"parameters": "^b"}, {"args": ("a", "b")}, False),
         ({"parameters": "b$"}, {"args": ("a", "b")}, True),
         ({"parameters": "x"}, {}, False),
+        ({"parameters": "^[[:alpha:]]+$"}, {"args": ("ab",)}, True),
+        ({"parameters": "^[[:alpha:]]+$"}, {"args": ("a1",)}, False),
+        ({"parameters": r"-f\Z"}, {"args": ("x", "-f\n")}, True),
+        ({"parameters": r"-f\z"}, {"args": ("x", "-f\n")}, False),
+        ({"parameters": r"\bdel(?i)ete"}, {"args": ("x", "delETE")}, True),
+        ({"parameters": r"^\w+$"}, {"args": ("é",)}, False),
         ({"parameters": "^$"}, {}, True),
         ({"parameters": "*"}, {"args": ("z",)}, True),
         ({"time": "Monday"}, {}, True),
@@ -141,6 +151,23 @@ def test_every_column_must_match(
 def test_an_expression_that_cannot_be_read_opens_nothing() -> None:
     assert not _ask(_row(parameters="(")).is_allowed
     assert not _ask(_row("deny", parameters="("), _row(priority="2")).is_allowed
+
+
+@pytest.mark.parametrize("parameters", ["(", "(?{1})", "(?R)", "[[:nope:]]", "x" * 5000, COSTLY])
+def test_one_that_cannot_be_judged_refuses_wherever_it_stands(parameters: str) -> None:
+    args = ("n" * 60,)
+    with perlre.budget(0.6):
+        assert not _ask(_row(parameters=parameters), args=args).is_allowed
+        denying = _row("deny", parameters=parameters)
+        assert not _ask(denying, _row(priority="2"), args=args).is_allowed
+        assert _ask(_row(parameters=parameters), _row(priority="2"), args=args).is_allowed
+
+
+def test_nor_one_after_the_time_is_over() -> None:
+    with perlre.budget(0.0):
+        assert not _ask(_row(parameters="a"), args=("a",)).is_allowed
+        assert not _ask(_row("deny", parameters="b"), _row(priority="2"), args=("a",)).is_allowed
+    assert _ask(_row(parameters="a"), args=("a",)).is_allowed
 
 
 def test_the_lowest_number_decides() -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from xcatd.db.database import Database
+from xcatd.db.location import Location
 from xcatd.process import PidFile, parse_options
 
 XCATD = [sys.executable, "-m", "xcatd.main"]
@@ -119,6 +121,62 @@ def test_it_serves(launch: Callable[..., Started], prepared: Path, authority: An
         )
         assert b"<node>n1</node>" in sock.recv(65536)
     assert daemon.end() == 0
+
+
+#: An expression, and a name with which it takes longer than anybody waits.
+COSTLY = ".*" * 900 + "[XY]"
+LONG = "n" * 60
+
+
+def _insert(prepared: Path, table: str, **row: str) -> None:
+    database = Database.open(Location("SQLite", prepared / "db"))
+    with database.transaction(table) as transaction:
+        transaction.insert(table, [row])
+    database.close()
+
+
+def _is_busy(pid: int) -> bool:
+    """Waits until the process computes."""
+
+    def ticks() -> int:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    before, deadline = ticks(), time.monotonic() + 20
+    while ticks() - before < 30 and time.monotonic() < deadline:
+        select.select([], [], [], 0.02)
+    return ticks() - before >= 30
+
+
+@pytest.mark.parametrize("noderange", [f"/{COSTLY}", "nodehm.mgt==a"], ids=["asked", "stored"])
+def test_sigterm_ends_it_while_an_expression_runs(
+    launch: Callable[..., Started], prepared: Path, authority: Any, noderange: str
+) -> None:
+    import ssl
+
+    _insert(prepared, "nodelist", node=LONG, groups="all")
+    _insert(prepared, "nodehm", node="all", mgt=f"|{COSTLY}|a|")
+    directory = authority.client_directory(prepared / "user", "root")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(directory / "ca.pem")
+    context.load_cert_chain(directory / "client-cred.pem")
+    request = (
+        f"<xcatrequest><command>noderange</command><noderange>{noderange}</noderange></xcatrequest>"
+    )
+    for _ in range(2):  # what is stored is there after a restart, too
+        daemon = launch("-p", str(prepared / "pid"))
+        socks = [socket.create_connection(("127.0.0.1", daemon.port), 20) for _ in range(4)]
+        asking = [context.wrap_socket(sock) for sock in socks]
+        for sock in asking:
+            sock.sendall(request.encode())
+        assert _is_busy(daemon.process.pid)
+        asked = time.monotonic()
+        assert daemon.end() == 0
+        assert time.monotonic() - asked < 18
+        for sock in asking:
+            assert b"took longer than 2 s" in sock.recv(65536)
+            sock.close()
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,16 @@
 """What a command line becomes on the wire: which arguments are the noderange, what else is sent.
 
-Pure, but for the two look-ups handed in.  Facts: specs/wire-protocol.md, section 2.4.
+Pure, but for the files that a noderange names (:mod:`.nodefiles`).  Facts: specs/wire-protocol.md, section 2.4.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from xcatd.wire.tree import Tree
+
+from . import nodefiles
 
 
 class Kind(Enum):
@@ -39,6 +40,8 @@ _OBJECTS = frozenset(
 )
 #: Object commands whose first plain operand is sent as noderange too.
 _WITH_OPERAND = frozenset(["nimnodeset", "mkdsklsnode", "rmdsklsnode", "xcat2nim", "nimnodecust"])
+#: Commands with plain arguments of which one is a noderange.
+_PLAIN_WITH_NODERANGE = frozenset(["nodeadd", "snmove"])
 _TAKING_VALUES = "ismot"
 
 
@@ -49,22 +52,13 @@ def kind_of(command: str) -> Kind:
     return Kind.OBJECTS if command in _OBJECTS else Kind.PLAIN
 
 
-def absolute_files(noderange: str) -> str:
-    """``^file`` parts with an absolute path: the server does not know our directory."""
-    parts = []
-    for part in noderange.rstrip(",").split(","):
-        is_relative = part.startswith("^") and not part.startswith("^/")
-        parts.append("^" + os.path.realpath(part[1:]) if is_relative else part)
-    return ",".join(parts)
-
-
 def split_noderange(command: str, args: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
     """Arguments before the noderange, the noderange itself (None: not to be sent), and those after."""
     if command == "lslite" and "-i" in ",".join(args):
         return [], None, list(args)
     for index, arg in enumerate(args):
         if not arg.startswith("-"):
-            return list(args[:index]), absolute_files(arg), list(args[index + 1 :])
+            return list(args[:index]), arg.rstrip(","), list(args[index + 1 :])
     return list(args), "", []
 
 
@@ -86,8 +80,9 @@ def object_operand(args: Sequence[str]) -> str | None:
     return next(operands, None)
 
 
-def _object_args(args: Sequence[str]) -> list[str]:
-    return [arg if "=" in arg or arg.startswith("-") else absolute_files(arg) for arg in args]
+def _with_files(args: Sequence[str]) -> list[str]:
+    """The arguments, those that may be noderanges with their files' contents."""
+    return [arg if "=" in arg or arg.startswith("-") else nodefiles.put_in(arg) for arg in args]
 
 
 def build(
@@ -98,7 +93,10 @@ def build(
     stdin: Sequence[str | None],
     environ: Mapping[str, str],
 ) -> Tree:
-    """The request's tree.  ``stdin`` is empty when none is to be sent, else its one text."""
+    """The request's tree.  ``stdin`` is empty when none is to be sent, else its one text.
+
+    Raises :class:`.nodefiles.FileError`.
+    """
     tree: Tree = {"command": [command], "clienttype": ["cli"], "cwd": [cwd]}
     kind = kind_of(command)
     sent = list(args)
@@ -106,10 +104,13 @@ def build(
     match kind:
         case Kind.NODERANGE:
             before, noderange, after = split_noderange(command, args)
+            noderange = nodefiles.put_in(noderange) if noderange else noderange
             sent = before + after
         case Kind.OBJECTS:
-            sent = _object_args(args)
+            sent = _with_files(args)
             noderange = object_operand(sent) if command in _WITH_OPERAND else None
+        case Kind.PLAIN if command in _PLAIN_WITH_NODERANGE:
+            sent = _with_files(args)
         case Kind.PLAIN:
             pass
     if noderange is not None:

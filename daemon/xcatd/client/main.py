@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from xcatd.wire.stream import ResponseReader
 from xcatd.wire.tree import MalformedError, Tree, layout
 
-from . import commands, connect
+from . import commands, connect, nodefiles
 from .printer import Printer, encode, harmless
 
 if TYPE_CHECKING:
@@ -64,7 +64,11 @@ def run(command: str, args: Sequence[str], environ: Mapping[str, str]) -> int:
     if command == _DUMPS and (status := _into_file(args, environ)) is not None:
         return status
     is_terminal = sys.stdout.isatty()
-    request = _request(command, args, environ, is_terminal=is_terminal)
+    try:
+        request = _request(command, args, environ, is_terminal=is_terminal)
+    except nodefiles.FileError as error:
+        print(f"{_PROGRAM}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     document = layout("xcatrequest", request).encode("utf-8", "surrogateescape")
     try:
         sock = open_connection(environ)

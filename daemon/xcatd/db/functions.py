@@ -149,8 +149,8 @@ def _dim2idx(arguments: Sequence[Operand]) -> int:
     for place, argument in enumerate(arguments):
         if argument is None:
             break
-        index = index * number(argument) if place % 2 else index + number(argument) - 1
-    return index + 1
+        index = wrapped(index * number(argument) if place % 2 else index + number(argument) - 1)
+    return wrapped(index + 1)
 
 
 def _skip(arguments: Sequence[Operand]) -> Operand:
@@ -175,7 +175,7 @@ def _ipadd(arguments: Sequence[Operand]) -> str:
     places = max(b4 - low, 0) + add
     last = remainder(places, usable) + low
     head = f"{text(_at(arguments, 0))}.{text(_at(arguments, 1))}"
-    return f"{head}.{wrapped(b3 + divided(places, usable))}.{last}"
+    return bounded(f"{head}.{wrapped(b3 + divided(places, usable))}.{last}")
 
 
 def _substr(arguments: Sequence[Operand]) -> str:
@@ -188,6 +188,9 @@ def _substr(arguments: Sequence[Operand]) -> str:
 
 def _sprintf(arguments: Sequence[Operand]) -> str:
     rest = iter(arguments[1:])
+    pattern = text(_at(arguments, 0))
+    if sum(len(text(argument)) for argument in arguments) > LONGEST_TEXT:
+        raise CannotEvaluate("the text gets too long")
 
     def put(match: re.Match[str]) -> str:
         if match["kind"] == "%":
@@ -197,9 +200,7 @@ def _sprintf(arguments: Sequence[Operand]) -> str:
         kind = match["kind"]
         return f"%{flags}{kind}" % (text(value) if kind == "s" else number(value))
 
-    return bounded(
-        re.sub(r"%(?P<flags>-?0?\d{0,2})(?P<kind>[dsxXo%])", put, text(_at(arguments, 0)))
-    )
+    return bounded(re.sub(r"%(?P<flags>-?0?\d{0,2})(?P<kind>[dsxXo%])", put, pattern))
 
 
 _FUNCTIONS: dict[str, Callable[[Sequence[Operand]], Operand]] = {

@@ -6,10 +6,13 @@ Joins the stored rows (:mod:`.sheet`), the inheritance rules (:mod:`.lookup`) an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
 from typing import NamedTuple, TypeVar
 
+from xcatd.text import perlre
+
 from . import lookup, values
+from .errors import BrokenValue
 from .schema import Table
 from .sheet import Cells, Sheet
 
@@ -27,15 +30,6 @@ class Value(NamedTuple):
     text: str
     groups: Groups
     raw: str
-
-
-def _evaluated(node: str, found: lookup.Found | None) -> Value | None:
-    if found is None:
-        return None
-    text: str | None = found.text
-    if values.is_expression(found.text):
-        text = values.expand(found.text, node)
-    return Value(text, found.groups, found.text) if text else None
 
 
 class _Inherited(NamedTuple):
@@ -67,7 +61,8 @@ class Reader:
     """Reads chosen columns of one sheet for any number of nodes.
 
     ``groups`` has the nodes' groups in order; it is empty for a table that never inherits.
-    Raises LookupError for columns the sheet does not have.
+    Raises LookupError for columns the sheet does not have.  A value that takes too long to work out goes to ``broken``
+    and counts as none; without that place for it, reading it raises BrokenValue.
     """
 
     def __init__(
@@ -77,7 +72,11 @@ class Reader:
         columns: Iterable[str],
         groups: Mapping[str, Groups],
         rules: lookup.Rules,
+        *,
+        broken: MutableSequence[str] | None = None,
     ) -> None:
+        self._table = table.name
+        self._broken = broken
         self._columns = tuple(columns)
         missing = [column for column in self._columns if column not in sheet.index]
         if missing:
@@ -101,7 +100,7 @@ class Reader:
             return {column: value.text for column, value in self.first(node).items()}
         row = inherited.texts.copy()
         for column, shared in inherited.expressions:
-            _put(row, column, _text_of(_evaluated(node, shared)))
+            _put(row, column, _text_of(self._evaluated(node, column, shared)))
         if own:
             joined = self._rules.joined
             for column, place in self._places:
@@ -127,7 +126,7 @@ class Reader:
             return None
         row = inherited.plain.copy()
         for column, shared in inherited.expressions:
-            _put(row, column, _evaluated(node, shared))
+            _put(row, column, self._evaluated(node, column, shared))
         if own:
             self._put_own(row, node, own[0])
         return row
@@ -167,7 +166,27 @@ class Reader:
     def _special(self, node: str, column: str, own: str, place: int) -> Value | None:
         """The value of an own text that may be an expression, or continued by groups."""
         chain = self._chain(self._groups.get(node, ()), place)
-        return _evaluated(node, lookup.column_value(node, column, own, chain, self._rules))
+        found = lookup.column_value(node, column, own, chain, self._rules)
+        return self._evaluated(node, column, found)
+
+    def _evaluated(self, node: str, column: str, found: lookup.Found | None) -> Value | None:
+        if found is None:
+            return None
+        text: str | None = found.text
+        if values.is_expression(found.text):
+            try:
+                text = values.expand(found.text, node)
+            except perlre.TooCostly as costly:
+                text = None
+                self._give_up(",".join(found.groups) or node, column, costly)
+        return Value(text, found.groups, found.text) if text else None
+
+    def _give_up(self, row: str, column: str, why: perlre.TooCostly) -> None:
+        error = BrokenValue(self._table, row, column, why)
+        if self._broken is None:
+            raise error from None
+        if str(error) not in self._broken:
+            self._broken.append(str(error))
 
     def _chain(self, groups: Groups, place: int) -> Iterator[tuple[str, str]]:
         for group in groups:
@@ -181,7 +200,9 @@ class Reader:
         found = lookup.all_rows(node, self._columns, self._fields(node), groups, self._rules)
         rows = []
         for result in found:
-            evaluated = {column: _evaluated(node, item) for column, item in result.items()}
+            evaluated = {
+                column: self._evaluated(node, column, item) for column, item in result.items()
+            }
             rows.append({column: value for column, value in evaluated.items() if value})
         return rows
 

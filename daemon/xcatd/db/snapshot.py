@@ -6,7 +6,7 @@ values are computed for all nodes at once, and nodes with the same groups share 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -25,9 +25,24 @@ class Snapshot:
     an empty answer would be a wrong one.
     """
 
-    def __init__(self, sheets: Mapping[str, Sheet], *, complete: bool = False) -> None:
+    def __init__(
+        self,
+        sheets: Mapping[str, Sheet],
+        *,
+        complete: bool = False,
+        broken: MutableSequence[str] | None = None,
+    ) -> None:
         self._sheets = dict(sheets)
         self._complete = complete
+        self._broken = broken
+
+    def with_gaps(self, broken: MutableSequence[str]) -> Snapshot:
+        """The same, for who shows what there is: a stored expression that takes too long counts as no value.
+
+        What is missing so is added to ``broken``, in words for users.  Others get :class:`.errors.BrokenValue` raised
+        where they ask for such a value.
+        """
+        return Snapshot(self._sheets, complete=self._complete, broken=broken)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self._sheets, self._complete)
@@ -162,9 +177,10 @@ class Snapshot:
         facts = schema.table(table)
         if facts.node_column is None:
             raise LookupError(f"table {table} has no node column")
+        sheet, broken = self._sheet(table), self._broken
         if table == "nodelist":  # never inherits
-            return Reader(self._sheet(table), facts, columns, {}, lookup.NO_RULES)
-        return Reader(self._sheet(table), facts, columns, self._groups, self._rules)
+            return Reader(sheet, facts, columns, {}, lookup.NO_RULES, broken=broken)
+        return Reader(sheet, facts, columns, self._groups, self._rules, broken=broken)
 
     def own(self, table: str, node: str) -> Row | None:
         """The node's own live row as stored (the first by primary key where it has several)."""

@@ -1,24 +1,30 @@
 """Values that are expressions over the node's name (specs/database.md, section 5).
 
-``/pattern/text/`` and ``|pattern|expression|``; anything else is literal.  Pure, bounded, and never raises:
-an expression that cannot be worked out gives nothing, as it does in xCAT.
+``/pattern/text/`` and ``|pattern|expression|``; anything else is literal.  Pure and bounded.  An expression that
+cannot be worked out gives nothing, as it does in xCAT; one that takes too long raises, for then the value is unknown.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeAlias
 
 from xcatd.text import brackets, perlre
 
 from . import arithmetic, functions
 
-#: Longer names and results are not worked on.
+#: Longer names, values and results are not worked on, in characters.
 LONGEST_NAME = 255
+LONGEST_VALUE = 2 * perlre.LONGEST
 LONGEST_RESULT = 4096
 
 #: One value has at most so many parenthesised parts, counting those that results bring in.
 MOST_PARTS = 64
+
+#: Finds a pattern in the node's name.
+Search: TypeAlias = Callable[[str], perlre.Match | None]
 
 _NUMBERS = re.compile(r"[\D0]*(\d+)", re.ASCII)
 _SLASHES = re.compile(r"/([^/]*)/([^/]*)/", re.DOTALL)
@@ -30,27 +36,42 @@ def is_expression(text: str) -> bool:
 
 
 def expand(value: str, node: str) -> str | None:
-    """The value for this node; None when there is none, or it cannot be worked out."""
+    """The value for this node; None when there is none, or it cannot be worked out.
+
+    Raises :class:`xcatd.text.perlre.TooCostly`.
+    """
     if not is_expression(value):
         return value or None
+    budget = perlre.current()
+
+    def search(pattern: str) -> perlre.Match | None:
+        """To Perl an empty pattern is the one that matched last: the form of the value, which fits no name."""
+        return budget.match(perlre.compile_pattern(pattern), node, value) if pattern else None
+
+    begun = budget.begin(value)
     try:
-        return _expand(value, node) or None
+        return _expand(value, node, search) or None
+    except perlre.TooCostly:
+        raise
     except (perlre.BadPattern, arithmetic.CannotEvaluate):
         return None
+    finally:
+        budget.end(value, begun)
 
 
-def _expand(value: str, node: str) -> str:
-    if len(node) > LONGEST_NAME:
-        raise arithmetic.CannotEvaluate("the name is too long")
+def _expand(value: str, node: str, search: Search) -> str:
+    if len(node) > LONGEST_NAME or len(value) > LONGEST_VALUE:
+        raise arithmetic.CannotEvaluate("the name or the value is too long")
     if value[0] == "/":
-        match = _SLASHES.fullmatch(value)
-        return _replaced(node, match[1], match[2]) if match else value
+        found = _SLASHES.fullmatch(value)
+        return _replaced(node, search(found[1]), found[2]) if found else value
     if "\n" in value:
         return value
     pattern, bar, expression = value[1:-1].partition("|")
     if not bar:
         pattern, expression = _pattern_for(node), pattern
-    return _worked_out(node, pattern, expression)
+    match = search(pattern)
+    return node if match is None else _worked_out(node, match, expression)
 
 
 def _pattern_for(node: str) -> str:
@@ -58,20 +79,11 @@ def _pattern_for(node: str) -> str:
     return r"[\D0]*(\d+)" * len(_NUMBERS.findall(node)) + ".*$"
 
 
-def _match(pattern: str, node: str) -> re.Match[str] | None:
-    """To Perl an empty pattern is the one that matched last: the form of the value, which fits no name."""
-    return perlre.compile_pattern(pattern).search(node) if pattern else None
-
-
-def _replaced(node: str, pattern: str, text: str) -> str:
-    match = _match(pattern, node)
+def _replaced(node: str, match: perlre.Match | None, text: str) -> str:
     return node if match is None else node[: match.start()] + text + node[match.end() :]
 
 
-def _worked_out(node: str, pattern: str, expression: str) -> str:
-    match = _match(pattern, node)
-    if match is None:
-        return node
+def _worked_out(node: str, match: perlre.Match, expression: str) -> str:
     before, after = node[: match.start()], node[match.end() :]
     if not before and not after:
         quick = _all_parts(expression, match.groups())
@@ -97,6 +109,7 @@ def _all_parts(expression: str, captures: arithmetic.Captures) -> str | None:
         return None
     literals, parts = prepared
     done = [literals[0]]
+    size = sum(map(len, literals))
     for literal, part in zip(literals[1:], parts, strict=True):
         try:
             value = functions.text(part(captures))
@@ -104,6 +117,9 @@ def _all_parts(expression: str, captures: arithmetic.Captures) -> str | None:
             value = ""
         if "(" in value or ")" in value:
             return None
+        size += len(value)
+        if size > LONGEST_RESULT:
+            raise arithmetic.CannotEvaluate("the value gets too long")
         done += (value, literal)
     return "".join(done)
 

@@ -2,12 +2,13 @@
 
 Pure: everything known about the world comes in a :class:`World`.  Where this differs from xCAT, on
 purpose: names that do not exist are always reported (xCAT forgets some when a file or
-``site.excludenodes`` is involved), ``-^file`` subtracts and ``@^file`` intersects, and sizes are bounded.
+``site.excludenodes`` is involved), ``-^file`` subtracts and ``@^file`` intersects, nothing that stands in a file
+is repeated, and work, time and memory are bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,8 +21,22 @@ from . import ranges, selection
 if TYPE_CHECKING:
     from xcatd.db.snapshot import Snapshot
 
-#: Ranges of one noderange never make more names than this.
+#: Ranges of one noderange never make more names than this, nor names of more bytes in all.
 MOST_NAMES = 200_000
+MOST_BYTES = 16 << 20
+
+#: How much text is read for one noderange, in characters; what stands in parentheses counts at every depth.
+MOST_TEXT = 4 << 20
+
+#: How many nodes are looked at for one noderange; a node counts again for every group, selection and expression.
+MOST_LOOKS = 5_000_000
+
+#: What a selection costs for each node, beside a look at a group's member.
+_SELECTION = 4
+
+#: So many missed names are kept, and so much of each, in characters.
+MOST_MISSED = 20
+_MOST_SHOWN = 255
 
 #: Parentheses, groups and ranges in one another never go deeper than this.
 DEEPEST = 60
@@ -39,12 +54,19 @@ class UnbalancedParentheses(NoderangeError):  # noqa: N818 - the name is part of
 
 
 class TooLarge(NoderangeError):  # noqa: N818 - reads as what it is
-    """More names or deeper nesting than anybody means."""
+    """More names, work or time, or deeper nesting, than anybody means."""
+
+
+class NoSuchNodes(NoderangeError):  # noqa: N818 - reads as what it is
+    """A file holds something else than nodes, and names are taken as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """``nodes`` sorted byte by byte, each once; ``missed`` names as they were met."""
+    """``nodes`` sorted byte by byte, each once; ``missed`` names as they were met.
+
+    At most :data:`MOST_MISSED` of them; one text more says how many others there are.
+    """
 
     nodes: tuple[str, ...]
     missed: tuple[str, ...] = ()
@@ -55,9 +77,10 @@ class World:
     """What a noderange is evaluated in.
 
     ``attribute(node, name)`` gives a node's object attribute and is asked for dynamic groups only; without it
-    they have no members.  ``read_file(path)`` gives a file's text, None when it cannot be read.  ``prefix`` and
-    ``suffix`` go around plain numbers: the daemon's XCAT_NODE_PREFIX and XCAT_NODE_SUFFIX.  ``with_secrets``: nodes
-    may be chosen by passwords and the like.
+    they have no members.  ``read_file(path)`` gives a file's text, None when it cannot be read; ``with_files``
+    False: only for what the database says, not for the noderange itself.  ``prefix`` and ``suffix`` go around plain
+    numbers: the daemon's XCAT_NODE_PREFIX and XCAT_NODE_SUFFIX.  ``with_secrets``: nodes may be chosen by passwords
+    and the like.
     """
 
     snapshot: Snapshot
@@ -65,6 +88,7 @@ class World:
     read_file: Callable[[str], str | None] | None = None
     prefix: str = "node"
     suffix: str = ""
+    with_files: bool = True
     with_secrets: bool = True
 
     def may_select_by(self, name: str) -> None:
@@ -89,7 +113,7 @@ class World:
     def _dynamic(self) -> dict[str, tuple[str, ...]]:
         return {}
 
-    def members(self, group: str) -> Iterable[str]:
+    def members(self, group: str) -> Sequence[str]:
         """The members of a group: a dynamic one's by its conditions, else the static ones."""
         conditions = self.group_rows.get(group)
         if conditions is None or self.attribute is None:
@@ -97,7 +121,13 @@ class World:
         if group not in self._dynamic:
             for condition in selection.group_conditions(conditions):
                 self.may_select_by(condition.left)
-            found = selection.dynamic_members(conditions, self.snapshot.nodes, self.attribute)
+            try:
+                found = selection.dynamic_members(conditions, self.snapshot.nodes, self.attribute)
+            except perlre.TooCostly as costly:
+                raise TooLarge(
+                    f"cannot tell the members of group {group}, row {group} of the table nodegroup,"
+                    f" column wherevals: {costly}"
+                ) from None
             self._dynamic[group] = tuple(found)
         return self._dynamic[group]
 
@@ -107,18 +137,27 @@ class World:
         text = self.snapshot.site.get("excludenodes", "")
         if not text:
             return frozenset()
-        return frozenset(_Evaluation(self, frozenset()).nodes(_unquoted(text), _Mode(verify=True)))
+        try:
+            nodes = _Evaluation(self, frozenset()).nodes(_unquoted(text), _Mode(verify=True))
+        except (TooLarge, perlre.TooCostly) as costly:
+            raise TooLarge(
+                f"cannot tell which nodes are left out (site.excludenodes): {costly}"
+            ) from None
+        return frozenset(nodes)
 
 
 def expand(text: str, world: World, *, verify: bool = True) -> Expansion:
     """Evaluate a noderange.
 
-    With ``verify``, names that do not exist are missed; without, they are taken as they are.  Raises
-    UnbalancedParentheses and TooLarge.
+    With ``verify``, names that do not exist are missed; without, they are taken as they are, but for those of files.
+    Raises UnbalancedParentheses, TooLarge and NoSuchNodes.
     """
-    evaluation = _Evaluation(world, world.excluded)
-    nodes = evaluation.nodes(_unquoted(text), _Mode(verify))
-    return Expansion(tuple(sorted(nodes, key=_bytes)), tuple(evaluation.missed))
+    evaluation = _Evaluation(world, world.excluded, with_files=world.with_files)
+    try:
+        nodes = evaluation.nodes(_unquoted(text), _Mode(verify))
+    except perlre.TooCostly as costly:
+        raise TooLarge(f"cannot expand the noderange: {costly}") from None
+    return Expansion(tuple(sorted(nodes, key=_bytes)), evaluation.missed.names())
 
 
 def tables_needed(
@@ -134,7 +173,9 @@ def tables_needed(
     if snapshot is not None:
         texts.append(snapshot.site.get("excludenodes", ""))
     if world is not None and world.read_file is not None:
-        texts += [world.read_file(path) or "" for path in _files(text)]
+        wanted = [text] if world.with_files else []
+        paths = [path for one in (*wanted, *texts[1:]) for path in _files(one)]
+        texts += [world.read_file(path) or "" for path in paths]
     return {"nodelist", "nodegroup", "site"}.union(*map(selection.tables_in, texts))
 
 
@@ -171,14 +212,36 @@ class _Mode(NamedTuple):
     generic: bool = False
 
 
+class _Missed:
+    """Names that are no nodes: the first ones, and how many there are."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = []
+        self.count = 0
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if len(self._first) < MOST_MISSED:
+            is_long = len(name) > _MOST_SHOWN
+            self._first.append(name[:_MOST_SHOWN] + "..." if is_long else name)
+
+    def names(self) -> tuple[str, ...]:
+        more = self.count - len(self._first)
+        return (*self._first, f"and {more} more") if more else tuple(self._first)
+
+
 @dataclass(slots=True)
 class _Evaluation:
-    """One evaluation: the missed names so far, and how much was generated."""
+    """One evaluation: the missed names so far, and how much was generated, read and looked at."""
 
     world: World
     excluded: frozenset[str]
-    missed: list[str] = field(default_factory=list)
+    with_files: bool = True
+    missed: _Missed = field(default_factory=_Missed)
     _made: int = 0
+    _bytes: int = 0
+    _read: int = 0
+    _looks: int = 0
     _depth: int = 0
 
     def nodes(self, text: str, mode: _Mode) -> set[str]:
@@ -186,12 +249,22 @@ class _Evaluation:
         self._depth += 1
         if self._depth > DEEPEST:
             raise TooLarge("cannot expand the noderange: it is nested too deeply")
+        self._read += len(text)
+        if self._read > MOST_TEXT:
+            raise TooLarge("cannot expand the noderange: there is too much to read")
         nodes: set[str] = set()
         if "(" in text:
             nodes, text = self._parenthesised(text, mode)
         nodes = self._terms(nodes, text, mode) - self.excluded
         self._depth -= 1
         return nodes
+
+    def _look_at(self, count: int) -> None:
+        self._looks += count
+        if self._looks > MOST_LOOKS:
+            raise TooLarge(
+                "cannot expand the noderange: too many nodes are named again and again in it"
+            )
 
     def _parenthesised(self, text: str, mode: _Mode) -> tuple[set[str], str]:
         """What stands before and in the first parentheses, put together, and the text after them."""
@@ -230,13 +303,38 @@ class _Evaluation:
         return nodes - removed
 
     def _from_file(self, atom: str, mode: _Mode) -> Iterable[str]:
-        read = self.world.read_file
+        """The nodes that a file's lines name, each a noderange of its own.  What stands there is not repeated."""
+        read = self.world.read_file if self.with_files else None
         text = read(atom[1:]) if read is not None else None
         nodes: set[str] = set()
-        for line in (text or "").split("\n"):
-            if not line.startswith(("#", "^")):
-                nodes |= self.nodes(_unquoted(_first_word(line)), mode)
+        for number, line in enumerate((text or "").split("\n"), 1):
+            if line.startswith(("#", "^")):
+                continue
+            self._count_name(line)
+            where = f"line {number} of {atom[1:]}"
+            try:
+                found = self._from_line(_unquoted(_first_word(line)))
+            except perlre.TooCostly:
+                raise TooLarge(f"{where}: its expression takes too long") from None
+            if found is not None:
+                nodes |= found
+            elif mode.verify:
+                self.missed.add(f"{where} is no node")
+            else:
+                raise NoSuchNodes(f"{where} is no node")
         return nodes
+
+    def _from_line(self, text: str) -> set[str] | None:
+        """The nodes that a line names; None where something in it is no node."""
+        missed, self.missed = self.missed, _Missed()
+        try:
+            nodes = self.nodes(text, _Mode(verify=True))
+            is_right = not self.missed.count
+        except UnbalancedParentheses:
+            return None
+        finally:
+            self.missed = missed
+        return nodes if is_right else None
 
     def _atom(self, atom: str, mode: _Mode) -> Iterable[str]:
         """One atom; the first of the kinds that applies, in this order."""
@@ -248,18 +346,22 @@ class _Evaluation:
             return self.nodes(atom, mode)
         try:
             return self._looked_up(atom, mode)
+        except perlre.TooCostly:
+            raise
         except perlre.BadPattern:
-            self.missed.append(atom)
+            self.missed.add(atom)
             return ()
 
     def _looked_up(self, atom: str, mode: _Mode) -> Iterable[str]:
-        members: Iterable[str] = ()
+        members: Sequence[str] = ()
         if not mode.generic:
             members = self.world.members(atom)
+            self._look_at(len(members))
             if not members and atom in self.world.group_rows:
                 return ()
         if "=" in atom or "~" in atom:
             self.world.may_select_by(selection.left_side(atom))
+            self._look_at(_SELECTION * len(self.world.snapshot.nodes))
             return selection.select(atom, self.world.snapshot)
         if atom.isdecimal() and atom.isascii():
             return self._again((self.world.prefix + atom + self.world.suffix,), mode)
@@ -278,9 +380,9 @@ class _Evaluation:
             names = self._range(atom)
         if names is not None:
             return self._again(names, mode)
-        if not mode.verify:
+        if not mode.verify and not ranges.is_too_long(atom):
             return (atom,)
-        self.missed.append(atom)
+        self.missed.add(atom)
         return ()
 
     def _range(self, atom: str) -> Iterable[str] | None:
@@ -291,14 +393,15 @@ class _Evaluation:
         return (left,) if left == right else ranges.names_between(left, right)
 
     def _matching(self, pattern: str) -> Iterable[str]:
+        self._look_at(len(self.world.snapshot.nodes))
         matches = perlre.compile_pattern(f"^{pattern}$").search
         return [node for node in self.world.snapshot.nodes if matches(node)]
 
-    def _bracket(self, names: list[str], ending: str, mode: _Mode) -> Iterable[str]:
+    def _bracket(self, names: Iterable[str], ending: str, mode: _Mode) -> Iterable[str]:
         if not ending:
             return self._again(names, mode)
         fronts = self._again(names, _Mode(verify=False, generic=True))
-        return self._again([front + ending for front in fronts], mode)
+        return self._again((front + ending for front in fronts), mode)
 
     def _again(self, names: Iterable[str], mode: _Mode) -> list[str]:
         """Names made from an atom are atoms themselves: nodes, groups, or missed one by one."""
@@ -307,14 +410,22 @@ class _Evaluation:
             raise TooLarge("cannot expand the noderange: it is nested too deeply")
         nodes: list[str] = []
         for name in names:
-            self._made += 1
-            if self._made > MOST_NAMES:
-                raise TooLarge(
-                    f"cannot expand the noderange: its ranges make more than {MOST_NAMES} names"
-                )
+            self._count_name(name)
             nodes.extend(self._atom(name, mode))
         self._depth -= 1
         return nodes
+
+    def _count_name(self, name: str) -> None:
+        self._made += 1
+        self._bytes += len(name) if name.isascii() else len(_bytes(name))
+        if self._made > MOST_NAMES:
+            raise TooLarge(
+                f"cannot expand the noderange: its ranges make more than {MOST_NAMES} names"
+            )
+        if self._bytes > MOST_BYTES:
+            raise TooLarge(
+                f"cannot expand the noderange: its ranges make names of more than {MOST_BYTES >> 20} MB"
+            )
 
 
 def _split(text: str) -> list[str]:

@@ -10,8 +10,16 @@ from collections.abc import Iterator
 
 _NUMBERS = re.compile(r"(\d+)", re.ASCII)
 _PLUS = re.compile(r"(.*?)(\d+)(\..+)?", re.ASCII)
-_INCREMENT = re.compile(r"[-+]?\d+", re.ASCII)
-_MORE_BRACKETS = re.compile(r"\[.+?\]")
+_INCREMENT = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+
+#: Longer names, in bytes, are nobody's: neither DNS nor xCAT's tables take them.
+LONGEST_NAME = 255
+
+
+def is_too_long(name: str) -> bool:
+    """Whether nothing can be called so."""
+    size = len(name) if name.isascii() else len(name.encode("utf-8", "surrogateescape"))
+    return size > LONGEST_NAME
 
 
 def counted(left: str, right: str) -> Iterator[str]:
@@ -44,7 +52,9 @@ def split_sides(atom: str) -> tuple[str, str] | None:
 
 
 def names_between(left: str, right: str) -> Iterator[str] | None:
-    """The names of a range; None when the sides differ in more than one number."""
+    """The names of a range; None when the sides differ in more than one number, or are no names."""
+    if is_too_long(left) or is_too_long(right):
+        return None
     starts, ends = _pieces(left), _pieces(right)
     differing = [
         place for place, (start, end) in enumerate(zip(starts, ends, strict=False)) if start != end
@@ -71,6 +81,8 @@ def plus_names(atom: str, prefix: str, suffix: str) -> Iterator[str] | None:
     ``prefix`` and ``suffix`` go around a ``front`` that is only a number.
     """
     front, _, increment = atom.partition("+")
+    if is_too_long(front):
+        return None
     match = _PLUS.fullmatch(front)
     if match is None:
         return None
@@ -82,23 +94,48 @@ def plus_names(atom: str, prefix: str, suffix: str) -> Iterator[str] | None:
     return (before + number + after for number in counted(start, end))
 
 
-def first_bracket(atom: str) -> tuple[list[str], str] | None:
+def first_bracket(atom: str) -> tuple[Iterator[str], str] | None:
     """The first ``[…]`` written out: names and ranges, and the text after it with more brackets.
 
     The text after the last brackets is part of the names already, and then empty here.  None when there is
-    nothing before the bracket or no bracket.
+    nothing before the bracket, no bracket, or what stands around it is too long for a name.
     """
     opened = atom.find("[", 1)
     closed = atom.find("]", opened + 2)
     if opened < 0 or closed < 0:
         return None
     start, inside, ending = atom[:opened], atom[opened + 1 : closed], atom[closed + 1 :]
-    more = _MORE_BRACKETS.search(ending) is not None
-    pieces = re.split(r"([,:-])", inside)
-    while pieces and not pieces[-1]:
+    more = _has_brackets(ending)
+    after = "" if more else ending
+    if is_too_long(start + after):
+        return None
+    return _written_out(start, inside, after), ending if more else ""
+
+
+def _has_brackets(text: str) -> bool:
+    """Whether a ``[`` and a ``]`` stand in ``text`` with something between them."""
+    opened = text.find("[")
+    return opened >= 0 and text.find("]", opened + 2) >= 0
+
+
+def _written_out(start: str, inside: str, ending: str) -> Iterator[str]:
+    """The names and ranges that a bracket stands for, one by one: all together may be far longer than the text."""
+    *items, last = inside.split(",")
+    for item in items:
+        yield _around(start, _sides(item), ending)
+    pieces = _sides(last)
+    if not pieces[-1]:
         pieces.pop()
-    written = "".join(
-        piece if place % 2 else start + piece + ("" if more else ending)
-        for place, piece in enumerate(pieces)
+    if pieces:
+        yield _around(start, pieces, ending)
+
+
+def _sides(item: str) -> list[str]:
+    """An item's texts with the signs between them; one too long for a range is left whole."""
+    return [item] if len(item) > 2 * LONGEST_NAME + 1 else re.split("([:-])", item)
+
+
+def _around(start: str, pieces: list[str], ending: str) -> str:
+    return "".join(
+        piece if place % 2 else start + piece + ending for place, piece in enumerate(pieces)
     )
-    return written.removesuffix(",").split(","), ending if more else ""

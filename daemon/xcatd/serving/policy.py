@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from xcatd.rights import NOTHING, Targets
+from xcatd.text import perlre
 
 Row = Mapping[str, str | None]
 
@@ -178,10 +179,10 @@ def _matches_command(commands: str | None, command: str) -> bool:
 
 
 def _matches_parameters(pattern: str | None, row: Row, args: Sequence[str]) -> bool:
-    """An expression that cannot be read must not open anything: it matches where the row refuses."""
+    """An expression that cannot be judged must not open anything: it matches where the row refuses."""
     if pattern is None:
         return True
     try:
-        return re.search(pattern, " ".join(args)) is not None
-    except re.error:
+        return perlre.compile_pattern(pattern).search(" ".join(args)) is not None
+    except perlre.BadPattern:
         return not _permits(row)

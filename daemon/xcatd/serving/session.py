@@ -18,10 +18,11 @@ from xcatd.context import Agents, Clock, Context
 from xcatd.db.errors import DatabaseError
 from xcatd.logs import request_id
 from xcatd.messages import Reply, Request
-from xcatd.noderange import NoderangeError
+from xcatd.noderange import NoderangeError, TooLarge
 from xcatd.plugins import PluginHost
 from xcatd.rights import ALL, Rights, Targets
 from xcatd.site import LastGood, Settings
+from xcatd.text import perlre
 from xcatd.upstream import EMPTY, Interest, Sender, Upstream, UpstreamError, judged_tree, pass_on
 from xcatd.wire import replies
 from xcatd.wire.requests import Incoming
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from xcatd.db.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
+
+#: Seconds of computing that the regular expressions of one request may take, by who asks.
+_KNOWN_SECONDS = 10.0
+_ANONYMOUS_SECONDS = 1.0
 
 
 class Caller(Protocol):
@@ -164,7 +169,8 @@ class Session:
         clock = self._services.clock
         started = clock.monotonic()
         name = _new_id()
-        with request_id(name):
+        seconds = _KNOWN_SECONDS if channel.connection.user else _ANONYMOUS_SECONDS
+        with request_id(name), perlre.budget(seconds):
             try:
                 return self._guarded(channel, incoming, name)
             finally:
@@ -177,7 +183,7 @@ class Session:
         except Refusal as refusal:
             channel.end(replies.encode_last(refusal.reply, incoming.transid))
             return refusal.keeps
-        except DatabaseError as error:
+        except (DatabaseError, TooLarge) as error:
             _log.error("%s: %s", incoming.command, error)
             told = messages.error(_told(channel.connection, error))
             channel.end(replies.encode_last(told, incoming.transid))

@@ -135,12 +135,22 @@ class _Listing:
         self._question = question
         self._templates = templates if question.names is None else {}
         self._left_out = mapping.LOG_TYPES if question.is_all else frozenset[str]()
-        self._snapshot = context.db.read(_tables(question, self._left_out))
+        self._broken: list[str] = []
+        snapshot = context.db.read(_tables(question, self._left_out))
+        self._snapshot = snapshot.with_gaps(self._broken)
         self._reader = ObjectReader(self._snapshot)
         self._context = context
         self._places: dict[str, Places] = {}
 
     def replies(self) -> Iterator[Reply]:
+        """What there is to show, then what could not be told."""
+        try:
+            yield from self._shown()
+        except perlre.TooCostly as costly:  # a condition, or an adapter's value
+            yield error(str(costly))
+        yield from map(error, self._broken)
+
+    def _shown(self) -> Iterator[Reply]:
         question = self._question
         names = {kind: self._names(kind) for kind in question.types}
         found = {kind: self._objects(kind, kind_names) for kind, kind_names in names.items()}

@@ -103,7 +103,8 @@ def _columns(nodes: Sequence[str], arguments: Arguments, context: Context) -> It
     request = _Columns.read(arguments)
     for text in request.errors:
         yield error(text)
-    snapshot = context.db.read({"nodelist", *request.by_table})
+    broken: list[str] = []
+    snapshot = context.db.read({"nodelist", *request.by_table}).with_gaps(broken)
     shown = sorted(_visible(snapshot, nodes, arguments))
     if not arguments.operands:
         answers: Iterable[NodeReply] = (NodeReply(node) for node in shown)
@@ -118,6 +119,7 @@ def _columns(nodes: Sequence[str], arguments: Arguments, context: Context) -> It
             return
     for batch in batches(answers, NODES_PER_REPLY):
         yield Reply(nodes=batch)
+    yield from map(error, broken)
 
 
 class _TwoCriteria(ValueError):  # noqa: N818 - reads as what it is

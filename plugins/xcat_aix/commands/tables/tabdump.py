@@ -17,7 +17,7 @@ from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, data, error
 from xcatd.objects import descriptions
 from xcatd.rows import dumpfile, keeping
 from xcatd.tables import Table
-from xcatd.text import tablecsv
+from xcatd.text import perlre, tablecsv
 
 from . import tabdump_where
 
@@ -222,6 +222,8 @@ def _conditions(table: Table, arguments: Arguments) -> tuple[tabdump_where.Where
         conditions = tabdump_where.parse(arguments.values("w"))
     except tabdump_where.BadWhere as bad:
         raise _Refused(f"Unsupported operator:{bad} on -w flag input") from None
+    except perlre.BadPattern as bad:
+        raise _Refused(f"cannot use the text of -w: {bad}") from None
     for condition in conditions:
         if condition.column not in table.columns:
             raise _Refused(f'No column "{condition.column}" in table "{table.name}"')

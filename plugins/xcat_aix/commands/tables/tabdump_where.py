@@ -5,10 +5,10 @@ Pure.  Facts: specs/database.md, section 6 (where-strings).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+
+from xcatd.text import perlre
 
 #: Operators in the order they are looked for.  The first five must stand before any other equals sign.
 _OPERATORS = ("==", "=~", "!=", "!~", "<=", "<", ">=", ">")
@@ -23,41 +23,42 @@ class BadWhere(ValueError):  # noqa: N818 - reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """One condition.  For ``=~`` and ``!~`` the text is a LIKE pattern: ``%`` any text, ``_`` one character."""
+    """One condition.  For ``=~`` and ``!~`` there is a LIKE pattern: ``%`` any text, ``_`` one character."""
 
     column: str
     operator: str
     text: str
+    like: perlre.Expression | None = None
 
     def holds(self, row: Mapping[str, str | None], numbers: str | None = None) -> bool:
-        """Whether a row passes; NULL never does.  ``numbers`` is the column that holds numbers."""
+        """Whether a row passes; NULL never does.  ``numbers`` is the column that holds numbers.
+
+        Raises :class:`xcatd.text.perlre.TooCostly`.
+        """
         value = row.get(self.column)
         if value is None:
             return False
-        if self.operator.endswith("~"):
-            return (_like(self.text).fullmatch(value) is not None) is (self.operator == "=~")
+        if self.like is not None:
+            return (self.like.search(value) is not None) is (self.operator == "=~")
         return self._compared(value, is_number=self.column == numbers) in _ACCEPTED[self.operator]
 
     def _compared(self, value: str, *, is_number: bool) -> int:
-        if is_number and value.isdigit() and self.text.isdigit():
+        if is_number and _is_number(value) and _is_number(self.text):
             return _sign(int(value) - int(self.text))
         ours, theirs = value.encode(), self.text.encode()
         return (ours > theirs) - (ours < theirs)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
 
 
 def _sign(difference: int) -> int:
     return (difference > 0) - (difference < 0)
 
 
-@lru_cache(maxsize=64)
-def _like(pattern: str) -> re.Pattern[str]:
-    parts = {"%": ".*", "_": "."}
-    text = "".join(parts.get(char, re.escape(char)) for char in pattern)
-    return re.compile(text, re.DOTALL | re.IGNORECASE | re.ASCII)
-
-
 def parse(texts: Iterable[str]) -> tuple[Where, ...]:
-    """Read conditions; raises BadWhere with the text at fault."""
+    """Read conditions; raises BadWhere with the text at fault, and :class:`xcatd.text.perlre.BadPattern`."""
     return tuple(_parse(text) for text in texts)
 
 
@@ -77,5 +78,6 @@ def _parse(text: str) -> Where:
             continue
         if sign.endswith("~"):
             value = value.removeprefix("/").removesuffix("/")
+            return Where(column, sign, value, perlre.like(value))
         return Where(column, sign, value)
     raise BadWhere(text)
