@@ -37,6 +37,7 @@ class Daemon(Target):
 
     bounds = Bounds(seconds=_PATIENCE + 10.0, memory=160 * MIB)
     longest = 200 << 10
+    spoilt = 0.4
     tokens = requests.Requests.tokens
     seeds = tuple(
         letter + document for letter in (b"A", b"U") for document in requests.Requests.seeds
