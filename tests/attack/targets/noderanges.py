@@ -12,8 +12,8 @@ from tests.noderange import clusters
 
 from xcatd import noderange
 
-#: Names that do not exist are told, but not all of them.
-MOST_MISSED = 20
+#: Names that do not exist are told, but not all of them: twenty, and a word about the rest.
+MOST_MISSED = 21
 
 #: Characters that a node's name may have.
 LONGEST_NAME = 255
@@ -22,7 +22,7 @@ _FILES = {"/names": "node1\nn[01-04]\n#c\n^x\nnode2:x\n/n.*\n" + "nosuch\n" * 50
 
 
 class Noderanges(Target):
-    """``noderange.expand`` with and without the names having to exist."""
+    """``noderange.expand``; whether the names have to exist follows from the input."""
 
     allowed = (noderange.NoderangeError,)
     tokens = (
@@ -48,8 +48,8 @@ class Noderanges(Target):
     def run(self, data: bytes) -> None:
         text = data.decode("utf-8", "replace")
         noderange.tables_needed(text, self._world.snapshot, self._world)
-        for verify in (True, False):
-            _check(noderange.expand(text, self._world, verify=verify), len(text))
+        found = noderange.expand(text, self._world, verify=sum(data) % 3 > 0)
+        _check(found, len(text))
 
 
 def _check(found: noderange.Expansion, size: int) -> None:
