@@ -27,7 +27,7 @@ _START = 90.0
 _END = 120.0
 
 #: Seconds that one input may take: for a part of the product, and where a program is started anew.
-_PART = 15.0
+_PART = 30.0
 _PROGRAM = 60.0
 
 #: Findings of one piece of work after which the rest of it is left.

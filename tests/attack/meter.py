@@ -1,4 +1,7 @@
-"""What one input may cost, and how that is measured: seconds by the clock, bytes by the system's own count."""
+"""What one input may cost, and how that is measured: seconds of processor time, bytes by the system's own count.
+
+Whoever waits instead of working is found by the clock of :mod:`.campaign`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ class Complaint(Exception):  # noqa: N818 - a finding, not an error of the harne
 class Bounds:
     """``seconds`` and ``memory`` (bytes above what was used before) for one input.
 
-    Generous: a machine that does other work meanwhile must not matter, an exponent must.
+    Seconds are of processor time in this process, and by the clock for a program.  Generous: a machine that does
+    other work meanwhile must not matter, an exponent must.
     """
 
     seconds: float = 5.0
@@ -67,9 +71,10 @@ def measured(bounds: Bounds, process: int | str = "self") -> Iterator[Cost]:
     cost = Cost()
     forget_peak(process)
     before = resident(process)
-    begin = time.perf_counter()
+    clock = time.process_time if process == "self" else time.perf_counter
+    begin = clock()
     yield cost
-    cost.seconds = time.perf_counter() - begin
+    cost.seconds = clock() - begin
     cost.memory = max(0, peak(process) - before)
     if cost.seconds > bounds.seconds:
         raise Complaint(f"took {cost.seconds:.1f} s; {bounds.seconds} are allowed")

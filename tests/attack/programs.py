@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.attack.meter import Complaint
 
 _START = 60.0
+_KEPT = ("PATH", "PYTHONPATH")
 #: What a log may grow by one input.
 _LOG = 64 << 10
 #: What no log and no peer may show.
@@ -29,7 +30,7 @@ class Program:
             self._process = subprocess.Popen(
                 [sys.executable, *args],
                 cwd=directory,
-                env={"PATH": os.environ["PATH"], **env},
+                env={**{name: os.environ[name] for name in _KEPT if name in os.environ}, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -79,6 +79,7 @@ def control(tmp_path: Path, *words: str) -> Report:
         ("grow", "MiB of memory; 32 are allowed"),
         ("slow", "s; 0.5 are allowed"),
         ("hang", "does not end: File "),
+        ("wait", "does not end: File "),
         ("die", "the process ended by itself"),
     ],
 )
@@ -87,7 +88,7 @@ def test_each_kind_of_accident_is_found_and_the_rest_is_tried(tmp_path, word, te
     (finding,) = report.findings
     assert finding.index == 1
     assert text in finding.text
-    assert report.tried == (3 if word in ("hang", "die") else 4)
+    assert report.tried == (3 if word in ("hang", "wait", "die") else 4)
 
 
 def test_what_is_fine_or_declared_is_no_finding(tmp_path):

@@ -59,6 +59,7 @@ class Agent(Target):
 
     bounds = Bounds(seconds=15.0, memory=64 * MIB)
     longest = 128 << 10
+    spoilt = 0.4
     tokens = (
         *(b"PYRO", b"\x01\xf6", b'"method"', b'"hello"', b'"submit"', b'"__class__"', b'"params"', b"[[[[[[[["),
         *(_HELLO, frame(b"{}"), frame(b"", kind=1), frame(b"x", flags=2), frame(b"", size=2**31)),
@@ -115,8 +116,9 @@ class Agent(Target):
         return Program(args, place, {})
 
     def generate(self, rng: random.Random) -> bytes:
-        come = rng.choice("PAFNGGGGGR").encode()
-        return come + b"".join(_message(rng) for _ in range(rng.randint(1, 4)))
+        come = rng.choice("PAFNGGGGGGGR")
+        message = _relay_line if come == "R" else _message
+        return come.encode() + b"".join(message(rng) for _ in range(rng.randint(1, 4)))
 
     def run(self, data: bytes) -> None:
         come = data[0] if data and data[0] in b"PAFNGR" else b"PAFNGR"[sum(data[:4]) % 6]
@@ -174,26 +176,26 @@ class Agent(Target):
 
 
 def _message(rng: random.Random) -> bytes:
-    kind = rng.randrange(10)
+    kind = rng.randrange(16)
     if kind == 0:
         return frame(grammars.dumped(grammars.value(rng)))
     if kind == 1:
         fields = rng.choice(("version", "kind", "serializer", "flags", "size", "notes", "seq"))
         return frame(_call(rng), **{fields: rng.choice((0, 1, 2, 6, 8, 32, 255))})
-    if kind == 2:
-        return (
-            b'{"node": "n1", "address": "127.0.0.1", "port": '
-            + str(rng.choice((1, 0, 70000))).encode()
-            + b"}\n"
-        )
     return frame(_call(rng))
+
+
+def _relay_line(rng: random.Random) -> bytes:
+    line = {"node": "n1", "address": "127.0.0.1", "port": rng.choice((1, 0, 70000, -1))}
+    return grammars.dumped(grammars.mutated(rng, line)) + rng.choice((b"\n", b"", b"\n\n"))
 
 
 def _call(rng: random.Random) -> bytes:
     operation = json.loads(rng.choice(Operations.seeds).partition(b" ")[2])
     if rng.random() < 0.7:
         operation = grammars.mutated(rng, operation)
-    method = rng.choice((*messages.METHODS, "__init__", "_answer", "x"))
+    methods = messages.METHODS if rng.random() < 0.95 else ("__init__", "_answer", "x")
+    method = rng.choice(methods)
     params: list[Any] = {
         "hello": [{"protocols": [1], "version": "x"}],
         "query": [operation],
@@ -203,8 +205,8 @@ def _call(rng: random.Random) -> bytes:
     }.get(method, ["j1"] if method in ("acknowledge", "cancel") else [])
     if rng.random() < 0.2:
         params = [grammars.value(rng) for _ in range(rng.randint(0, 4))]
-    call = {"object": "xcat-aix.agent", "method": method, "params": params, "kwargs": {}}
-    return grammars.dumped(grammars.mutated(rng, call) if rng.random() < 0.2 else call)
+    call: Any = {"object": "xcat-aix.agent", "method": method, "params": params, "kwargs": {}}
+    return grammars.dumped(grammars.mutated(rng, call) if rng.random() < 0.1 else call)
 
 
 def _read(sock: socket.socket) -> bytes:

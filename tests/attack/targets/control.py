@@ -34,11 +34,13 @@ class Control(Target):
             case b"grow":
                 bytearray(b"x" * (64 * MIB))
             case b"slow":
-                limit = time.perf_counter() + 0.6
-                while time.perf_counter() < limit:
+                limit = time.process_time() + 0.6
+                while time.process_time() < limit:
                     pass
             case b"hang":  # in C code, with the interpreter's lock held
                 re.match("(a+)+$", "a" * 64 + "!")
+            case b"wait":
+                time.sleep(60)
             case b"die":
                 os.abort()
 

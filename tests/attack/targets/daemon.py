@@ -29,6 +29,11 @@ _COMMANDS = (
     *("noderm", "nodegrpch", "tabrestore", "lsxcatd", "snmove", "snbalance"),
 )  # fmt: skip
 
+#: What is in a table; who may read tables at all sees it, who comes without a certificate never.
+_SECRET = "tell-nobody-this"
+#: What is in files that the daemon can read and nobody sees through it.
+_HIDDEN = (b"root:x:", b"daemon,bin")
+
 _HONEST = b"<xcatrequest><command>tabdump</command><arg>site</arg></xcatrequest>\n"
 
 
@@ -37,7 +42,8 @@ class Daemon(Target):
 
     bounds = Bounds(seconds=_PATIENCE + 10.0, memory=160 * MIB)
     longest = 200 << 10
-    tokens = requests.Requests.tokens
+    spoilt = 0.4
+    tokens = (*requests.Requests.tokens, b"^/etc/passwd", b"ipmi.password=~.", b"passwd.password")
     seeds = tuple(
         letter + document for letter in (b"A", b"U") for document in requests.Requests.seeds
     )
@@ -74,6 +80,8 @@ class Daemon(Target):
             {"priority": "2", "name": "tester", "commands": ",".join(_COMMANDS), "rule": "allow"},
             {"priority": "3", "commands": "lsxcatd", "rule": "allow"},
         ]
+        tables["passwd"] = [{"key": "ipmi", "username": "u", "password": _SECRET}]
+        tables["ipmi"] = [{"node": "compute", "username": "u", "password": _SECRET}]
         replay.open_database(self.directory / "db", tables).close()
 
     def _start(self) -> Program:
@@ -116,6 +124,9 @@ class Daemon(Target):
         except (ssl.SSLError, ConnectionError):
             return
         check_text(answer)
+        hidden = (*_HIDDEN, _SECRET.encode()) if user == b"A" else _HIDDEN
+        if any(text in answer for text in hidden):
+            raise Complaint(f"what nobody may see is told: {answer[:2000]!r}")
         if not is_over and self._daemon.cpu() - used > _CPU:
             raise Complaint(
                 f"no answer for {time.monotonic() - begin:.1f} s, and the daemon works on it"

@@ -6,14 +6,14 @@ import random
 from pathlib import Path
 
 from tests.attack import grammars
-from tests.attack.meter import Complaint
+from tests.attack.meter import Bounds, Complaint
 from tests.attack.targets import Target
 from tests.noderange import clusters
 
 from xcatd import noderange
 
-#: Names that do not exist are told, but not all of them.
-MOST_MISSED = 20
+#: Names that do not exist are told, but not all of them: twenty, and a word about the rest.
+MOST_MISSED = 21
 
 #: Characters that a node's name may have.
 LONGEST_NAME = 255
@@ -22,9 +22,11 @@ _FILES = {"/names": "node1\nn[01-04]\n#c\n^x\nnode2:x\n/n.*\n" + "nosuch\n" * 50
 
 
 class Noderanges(Target):
-    """``noderange.expand`` with and without the names having to exist."""
+    """``noderange.expand``; whether the names have to exist follows from the input."""
 
     allowed = (noderange.NoderangeError,)
+    # Python's own calls take several times as long where they cross the end of a piece of its stack.
+    bounds = Bounds(seconds=12.0)
     tokens = (
         *(b",", b",-", b"@", b"(", b")", b"[", b"]", b"-", b":", b"+", b"/", b"^", b"=~", b"!=", b"==", b"=", b"~"),
         *(b"n[1-99]", b"[1-199999]", b"/^(a+)+$", b"^/names", b"all", b"compute", b"mgt=~", b"((((((((((", b"@@"),
@@ -48,8 +50,8 @@ class Noderanges(Target):
     def run(self, data: bytes) -> None:
         text = data.decode("utf-8", "replace")
         noderange.tables_needed(text, self._world.snapshot, self._world)
-        for verify in (True, False):
-            _check(noderange.expand(text, self._world, verify=verify), len(text))
+        found = noderange.expand(text, self._world, verify=sum(data) % 3 > 0)
+        _check(found, len(text))
 
 
 def _check(found: noderange.Expansion, size: int) -> None:
