@@ -5,6 +5,7 @@ Every test begins and ends with every node served by its first service node.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -106,7 +107,8 @@ def test_a_hanging_node_holds_nobody_up(cluster: Cluster) -> None:
     cluster.lab.fault("n01", ["hang", "niminit"])
     done = cluster.run("snmove", "-s", "sn1", "--timeout", "6", status=1)
     assert "n01: " in done.err
-    assert "within 6 seconds" in done.err
+    # A busy machine leaves niminit less than all of the 6 seconds, or the agent no time to tell.
+    assert re.search(r"did not end within [1-6] seconds|no result within the time limit", done.err)
     assert cluster.masters()["n02"] == "sn2"
     assert cluster.node_state("n01")[0] == registration
 

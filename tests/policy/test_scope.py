@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.policy.conftest import TABLES as SAMPLE
 from tests.policy.conftest import fill, start
-from tests.wire.conftest import Authority, Cluster, _prepare, request
+from tests.wire.conftest import Authority, Cluster, _prepare, read_answer, request
 
 from xcatd.db.database import Database
 from xcatd.db.schema import TABLES
@@ -98,11 +98,19 @@ def cluster(tmp_path_factory, authority: Authority, filled):
     found.stop()
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
-@given(st.lists(_requests(), min_size=6, max_size=6))
-def test_only_rows_of_judged_nodes_are_written(cluster: Cluster, documents: list[str]) -> None:
-    before = _others(cluster)
-    for document in documents:
-        said = cluster.ask(document, user="few")
-        assert "Traceback" not in said
+@pytest.fixture(scope="module")
+def before(cluster: Cluster) -> dict[str, list[tuple[str | None, ...]]]:
+    return _others(cluster)
+
+
+@pytest.mark.timeout(180)
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@given(st.lists(_requests(), min_size=8, max_size=8))
+def test_only_rows_of_judged_nodes_are_written(
+    cluster: Cluster, before: dict[str, list[tuple[str | None, ...]]], documents: list[str]
+) -> None:
+    with cluster.tls("few") as sock:
+        for document in documents:
+            sock.sendall(document.encode())
+            assert "Traceback" not in read_answer(sock)
     assert _others(cluster) == before

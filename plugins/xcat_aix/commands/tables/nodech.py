@@ -102,10 +102,15 @@ class Nodeadd:
 
 def _add(noderange: str, words: Sequence[str], context: Context) -> Iterator[Reply]:
     try:
-        nodes = context.expand(noderange, verify=False).nodes
+        expansion = context.expand(noderange, verify=False)
     except ValueError as bad:
         yield error(str(bad))
         return
+    if expansion.missed:
+        names = ",".join(expansion.missed)
+        yield error(f"cannot add {names}: no node can be called so; nothing was changed")
+        return
+    nodes = expansion.nodes
     if wrong := _misnamed(nodes, context):
         yield error(invalid_name(wrong))
         return
