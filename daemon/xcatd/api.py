@@ -19,11 +19,12 @@ from .messages import (
 )
 from .notification.paths import BadHookError, check_registered, root_of
 from .plugins import Plugin
-from .rights import EVERYTHING, NOTHING, NotPermittedError, Targets
+from .rights import EVERYTHING, NOTHING, SECRET_TABLES, NotPermittedError, Targets
 
 __all__ = [
     "EVERYTHING",
     "NOTHING",
+    "SECRET_TABLES",
     "Agents",
     "BadHookError",
     "ChangedMeanwhile",

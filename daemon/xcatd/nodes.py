@@ -41,16 +41,21 @@ class _UnreadError(OSError):
 
 
 def read_file(path: str) -> str | None:
-    """A noderange file; None, and a line in the log, for what is not for everybody to read.
+    """A noderange file; None for what is not there.
 
     The daemon may read more than whoever asks: so the file must be readable, and every directory above it
     searchable, for others; none of them a link; the file a regular one, and not larger than anybody's list of nodes.
+    Raises :class:`xcatd.noderange.NotAllowed` for any other.
     """
     try:
         data = _read(path)
-    except (OSError, ValueError) as error:
-        _log.warning("the noderange file %r is not read: %s", path[:255], error)
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise noderange.NotAllowed(
+            f"cannot read {path[:255]}: {reason}; it must be a file that everybody may read, and no link"
+        ) from None
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -141,7 +146,7 @@ def expand(
     if snapshot is None or not _holds(snapshot, needed):
         snapshot = database.read(needed)
     files = _Files()
-    looked_at = noderange.World(snapshot, read_file=files, with_files=rights.reads_files)
+    looked_at = noderange.World(snapshot, read_file=files, with_files=rights.is_known)
     needed |= noderange.tables_needed(text, snapshot, looked_at)
     if asked := noderange.dynamic_attributes(snapshot):
         needed |= mapping.tables(("node",), asked)
@@ -154,12 +159,14 @@ def expand(
         read_file=files,
         prefix=variables.get("XCAT_NODE_PREFIX", "node"),
         suffix=variables.get("XCAT_NODE_SUFFIX", ""),
-        with_files=rights.reads_files,
+        with_files=rights.is_known,
         with_secrets=rights.is_unrestricted,
+        with_selections=rights.selects,
+        effort=noderange.MOST if rights.is_known else noderange.LITTLE,
     )
     expansion = noderange.expand(text, world, verify=verify)
     if (refusal := rights.refusal(expansion.nodes)) is not None:
-        raise noderange.NoderangeError(refusal)
+        raise noderange.NotAllowed(refusal)
     return expansion
 
 
@@ -174,9 +181,13 @@ def _holds(snapshot: Snapshot, tables: set[str]) -> bool:
     return True
 
 
+#: Digits that count: Python makes no number of thousands of them.
+_LONGEST_NUMBER = 300
+
+
 def _first_number(name: str) -> int:
     match = re.search(r"[0-9]+", name)
-    return int(match.group()) if match else -1
+    return int(match.group()[:_LONGEST_NUMBER]) if match else -1
 
 
 def in_plugin_order(names: Iterable[str]) -> tuple[str, ...]:

@@ -12,10 +12,16 @@ from dataclasses import dataclass
 from .db.errors import DatabaseError
 
 #: Who writes these can have anything done as root: settings with paths, who may do what, commands that are run,
-#: tokens and passwords that make somebody else of a peer.
+#: tokens and passwords that make somebody else of a peer.  The logs tell who did it.
 ROOT_TABLES = frozenset(
-    ["site", "policy", "notification", "token", "passwd", "postscripts", "prescripts"]
+    [
+        *("site", "policy", "notification", "token", "passwd", "postscripts", "prescripts"),
+        *("auditlog", "eventlog"),
+    ]
 )
+
+#: Who reads these can be somebody else.
+SECRET_TABLES = frozenset(["token", "passwd"])
 
 
 class NotPermittedError(DatabaseError):
@@ -47,13 +53,15 @@ class Rights:
     """What the policy leaves to one request.
 
     ``nodes``: only these, None for all and everything that is no node.  ``is_unrestricted``: the row that
-    allows it says nothing but who: only then the root-equivalent is allowed.  ``reads_files``: its noderanges may
-    name files.
+    allows it says nothing but who: only then the root-equivalent is allowed.  ``is_known``: it comes
+    from a known user, whose noderanges may name files and cost something.  ``selects``: they may choose nodes by what tables say of them; where only some nodes are allowed,
+    being refused or not would tell what is said of the others.
     """
 
     nodes: frozenset[str] | None = None
     is_unrestricted: bool = True
-    reads_files: bool = True
+    is_known: bool = True
+    selects: bool = True
 
     def refusal(self, names: Iterable[str]) -> str | None:
         """Why these nodes are not to be touched; None if they may be."""

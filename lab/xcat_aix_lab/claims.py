@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import socket
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -74,7 +75,13 @@ def _candidates(lab: Path) -> Iterator[int]:
 def _registry() -> Iterator[Path]:
     place = Path(tempfile.gettempdir()) / f"xcat-aix-lab-{os.getuid()}"
     place.mkdir(mode=0o700, exist_ok=True)
-    with (place / "lock").open("w", encoding="ascii") as lock:
+    found = place.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermissionError(
+            f"cannot use {place}: it must be a directory that only you can change"
+        )
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(place / "lock", flags, 0o600), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield place
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xcatd.db.errors import DatabaseError
 from xcatd.db.lookup import Rules
 from xcatd.db.schema import TABLES
 from xcatd.db.snapshot import Snapshot, Value
@@ -193,6 +194,22 @@ def test_rows_and_snapshots_travel():
 )
 def test_the_site_setting_of_hierarchical_columns(setting, joined):
     assert Rules.from_site(setting).joined == joined
+
+
+@pytest.mark.parametrize("groups", [4, 40])
+def test_groups_that_multiply_rows_are_bounded(groups):
+    """Seven groups with ten rows each would make ten million of one node."""
+    names = [f"g{number}" for number in range(groups)]
+    switch = [
+        {"node": name, "switch": f"s{row}", "port": str(row), "vlan": "x+=NEXTRECORD"}
+        for name in names
+        for row in range(10)
+    ]
+    rows = {"nodelist": [{"node": "n1", "groups": ",".join(names)}, {"node": "n2", "groups": "g0"}]}
+    snapshot = Snapshot.from_rows({**rows, "switch": switch})
+    with pytest.raises(DatabaseError, match="groups multiply its rows too often"):
+        snapshot.values_all("switch", ("vlan",), ["n1"])
+    assert len(snapshot.values_all("switch", ("vlan",), ["n2"])["n2"]) == 10
 
 
 cell = st.one_of(st.none(), st.sampled_from(["", "x", "y,z", "q+=NEXTRECORD"]))

@@ -100,6 +100,21 @@ def test_text_that_is_not_utf8(database, tmp_path):
     assert database.read(["site"]).site == {"l": "é", "u": "é"}
 
 
+def test_a_cell_of_bytes_is_a_text(database, tmp_path):
+    """Whatever a program has stored: no row of it may stop the others."""
+    database.create_missing_tables(["nodelist", "policy"])
+    _sql(
+        tmp_path,
+        "nodelist",
+        "INSERT INTO nodelist (node, groups) VALUES (x'6e31', x'616c6c'), ('n2', 'all'), (x'ff00', 'all')",
+    )
+    _sql(tmp_path, "policy", "INSERT INTO policy (priority, rule) VALUES (x'31', x'ff00'), (2, 7)")
+    snapshot = database.read(["nodelist", "policy"])
+    assert snapshot.members["all"] == ("n1", "n2", "\xff\x00")
+    assert [row["rule"] for row in snapshot.rows("policy")] == ["\xff\x00", "7"]
+    assert [row["priority"] for row in snapshot.rows("policy")] == ["1", "2"]
+
+
 def test_new_columns_are_added_and_nothing_else_changes(database, tmp_path):
     _sql(
         tmp_path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, seed
@@ -23,6 +24,11 @@ ALL = set(WORLD.snapshot.nodes)
 
 def nodes(text, where=WORLD, **options):
     return set(noderange.expand(text, where, **options).nodes)
+
+
+def costing(**most):
+    """The same world for noderanges that may cost no more."""
+    return replace(WORLD, effort=noderange.Effort(**most))
 
 
 def missed(text, where=WORLD):
@@ -62,10 +68,9 @@ def test_unbalanced_parentheses_have_xcats_words():
 @pytest.mark.parametrize(
     "text", ["n1-n99999999", "n[1-9999][1-9999]", "n000000009-n000000001", "n1+999999999"]
 )
-def test_ranges_are_bounded(text, monkeypatch):
-    monkeypatch.setattr(noderange, "MOST_NAMES", 500)
+def test_ranges_are_bounded(text):
     with pytest.raises(noderange.TooLarge, match="more than"):
-        nodes(text, verify=False)
+        nodes(text, costing(names=500), verify=False)
 
 
 def test_nesting_is_bounded():
@@ -124,21 +129,18 @@ class TestCost:
         ],
     )  # fmt: skip
     @pytest.mark.parametrize("verify", [True, False])
-    def test_bytes_are_counted(self, text, verify, monkeypatch):
-        monkeypatch.setattr(noderange, "MOST_NAMES", 20_000)
-        monkeypatch.setattr(noderange, "MOST_BYTES", 1 << 20)
+    def test_bytes_are_counted(self, text, verify):
         tracemalloc.start()
         try:
             with suppress(noderange.TooLarge):
-                nodes(text, verify=verify)
+                nodes(text, costing(names=20_000, size=1 << 20), verify=verify)
             assert tracemalloc.get_traced_memory()[1] < 20 << 20
         finally:
             tracemalloc.stop()
 
-    def test_too_many_bytes_are_an_error(self, monkeypatch):
-        monkeypatch.setattr(noderange, "MOST_BYTES", 1 << 20)
-        with pytest.raises(noderange.TooLarge, match="make names of more than 1 MB"):
-            nodes("n" * 200 + "[1-9999]")
+    def test_too_many_bytes_are_an_error(self):
+        with pytest.raises(noderange.TooLarge, match="make names of more than 1024 KB"):
+            nodes("n" * 200 + "[1-9999]", costing(size=1 << 20))
 
     @pytest.mark.parametrize(
         "text",
@@ -175,10 +177,9 @@ class TestCost:
         "text",
         ["all," * 60_000, "all@" * 60_000, "/.*," * 60_000, "mgt==x," * 60_000, "(all)," * 60_000],
     )
-    def test_looks_are_counted(self, text, monkeypatch):
-        monkeypatch.setattr(noderange, "MOST_LOOKS", 20_000)
+    def test_looks_are_counted(self, text):
         with pytest.raises(noderange.TooLarge, match="again and again"):
-            nodes(text)
+            nodes(text, costing(looks=20_000))
 
     @pytest.mark.parametrize("digits", [4_400, 400_000])
     @pytest.mark.parametrize(
@@ -206,10 +207,9 @@ class TestCost:
             nodes(text, world(files={}))
         assert time.thread_time() - started < 10
 
-    def test_too_much_text_in_parentheses(self, monkeypatch):
-        monkeypatch.setattr(noderange, "MOST_TEXT", 10_000)
+    def test_too_much_text_in_parentheses(self):
         with pytest.raises(noderange.TooLarge, match="too much to read"):
-            nodes("(" * 20 + "a," * 1000 + ")" * 20)
+            nodes("(" * 20 + "a," * 1000 + ")" * 20, costing(text=10_000))
 
 
 PARTS = st.sampled_from(
@@ -310,7 +310,9 @@ class TestFiles:
 
         where = noderange.World(Snapshot.from_rows(rows), read_file=read, with_files=False)
         noderange.tables_needed("^/mine,n1,n2", where.snapshot, where)
-        assert nodes("^/mine,n1,n2", where) == {"n1"}
+        assert nodes("n1,n2", where) == {"n1"}
+        with pytest.raises(noderange.NotAllowed, match="cannot read /mine"):
+            nodes("^/mine,n1,n2", where)
         assert set(asked) == {"/out"}
 
     def test_excluding_a_file_subtracts_its_nodes(self):

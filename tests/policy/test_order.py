@@ -11,6 +11,7 @@ from tests.wire.conftest import Cluster
 
 from xcatd.plugins import PluginHost
 from xcatd.serving import builtin
+from xcatd.text import perlre
 
 DENIED = "<error>Permission denied for request</error>"
 COMMANDS = sorted({*PluginHost.load().commands, *builtin.NAMES, "rpower", "nosuch", "foreign"})
@@ -42,6 +43,19 @@ def test_nothing_is_looked_at_for_whom_no_row_allows_anything(
     assert set(watch.tables) <= {"site", "policy"}
     assert not watch.noderanges
     assert not watch.files
+
+
+@pytest.mark.parametrize("user", [None, "stranger"])
+def test_no_expression_is_looked_at_either(
+    standing: Cluster, monkeypatch: pytest.MonkeyPatch, user: str | None
+) -> None:
+    looked = []
+    for name in ("like", "compile_pattern"):
+        monkeypatch.setattr(perlre, name, looked.append)
+    for command in ("tabdump", "lsdef", "nodels", "chdef", "mkdef", "nodech"):
+        args = ("-w", "a=~x", "-w", "mgt=~(y)", "ipmi.bmc=~z", "site")
+        assert DENIED in ask(standing, user, command, *args)
+    assert looked == []
 
 
 def test_a_guess_of_a_password_reads_its_own_table_alone(standing: Cluster, watch: Watch) -> None:
@@ -143,6 +157,18 @@ def test_a_refusing_row_is_not_gone_around_by_arguments(
     standing: Cluster, command: str, args: tuple[str, ...], refused: bool
 ) -> None:
     assert (DENIED in ask(standing, "most", command, *args)) is refused
+
+
+@pytest.mark.parametrize("user", ["few", "most"])
+@pytest.mark.parametrize("guess", ["^i", "^q"])
+def test_being_refused_tells_nothing_of_others_nodes(
+    standing: Cluster, user: str, guess: str
+) -> None:
+    """Whether the policy refuses a node range must not depend on what tables say of nodes outside of the row."""
+    for text in (f"n1,nodehm.mgt=~{guess}", f"n1,-ipmi.bmc=~{guess}", f"n1@mgt=~{guess}"):
+        said = ask(standing, user, "nodels", noderange=text)
+        assert "needs a policy row without noderange" in said
+        assert DENIED not in said
 
 
 # -- who may say what ------------------------------------------------------------------------------

@@ -32,6 +32,15 @@ FORBIDDEN = "Permission denied"
         ("writer", "mkdef", ("-t", "node", "n9", "groups=all", "prescripts-begin=x")),
         ("writer", "mkdef", ("-t", "notification", "/x", "tables=site")),
         ("writer", "rmdef", ("-t", "policy", "1")),
+        ("writer", "tabch", ("-d", "userid=root", "auditlog")),
+        ("writer", "tabch", ("recid=4242", "auditlog.userid=root", "auditlog.status=allowed")),
+        ("writer", "tabch", ("-d", "eventtype=x", "eventlog")),
+        ("reader", "tabdump", ("token",)),
+        ("reader", "tabdump", ("passwd",)),
+        ("reader", "gettab", ("username=root", "token.tokenid")),
+        ("reader", "gettab", ("key=xcat", "passwd.username")),
+        ("writer", "chdef", ("-m", "n1", "bmcpassword=wrong")),
+        ("writer", "chdef", ("-m", "n1", "bmcpassword=s3cret-one")),
     ],
 )
 def test_a_restricted_row_does_not_make_root(
@@ -45,14 +54,30 @@ def test_a_restricted_row_does_not_make_root(
     assert [standing.rows(name) for name in (*tables, "ipmi", "nodelist")] == before
 
 
-@pytest.mark.parametrize("table", ["site", "policy", "passwd", "token"])
+@pytest.mark.parametrize("table", ["site", "policy", "passwd", "token", "auditlog"])
 def test_restoring_such_a_table_is_refused(standing: Cluster, table: str) -> None:
     before = standing.rows(table)
-    header = {"site": "#key,value", "policy": "#priority,name,rule"}.get(table, "#tokenid,username")
-    header = "#key,username,password" if table == "passwd" else header
+    headers = {
+        "site": "#key,value",
+        "policy": "#priority,name,rule",
+        "passwd": "#key,username,password",
+        "token": "#tokenid,username",
+        "auditlog": "#recid,userid",
+    }
+    header = headers[table]
     data = f'<table>{table}</table><data>{header}</data><data>"a","b"</data>'
     assert FORBIDDEN in standing.command("tabrestore", more=data, user="writer")
+    kept = "<keepcolumns>1</keepcolumns>"
+    assert FORBIDDEN in standing.command("tabrestore", more=data + kept, user="writer")
     assert standing.rows(table) == before
+
+
+def test_keeping_what_is_not_xcats_is_powerful(standing: Cluster) -> None:
+    """It makes tables and columns, and keeps names that no node can have."""
+    data = '<table>nodelist</table><data>#node,groups</data><data>"$(id)","all"</data>'
+    more = f"{data}<addrows>1</addrows><keepcolumns>1</keepcolumns>"
+    assert FORBIDDEN in standing.command("tabrestore", more=more, user="writer")
+    assert "$(id)" not in {row["node"] for row in standing.rows("nodelist")}
 
 
 def test_a_stanza_is_no_way_around(standing: Cluster) -> None:

@@ -18,7 +18,7 @@ from xcatd.api import Context, SystemClock
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.db.snapshot import Snapshot
-from xcatd.noderange import NoderangeError
+from xcatd.noderange import NoderangeError, NotAllowed
 from xcatd.rights import Rights
 
 
@@ -67,19 +67,41 @@ def test_files_are_read_for_known_users_only(database: Database, public: Path) -
     path = _write(public / "list", "n1\n# comment\nn2,secret\n")
     known = nodes.expand(database, f"^{path}")
     assert (known.nodes, known.missed) == (("n1",), (f"line 3 of {path} is no node",))
-    nobody = nodes.expand(database, f"^{path}", rights=Rights(reads_files=False))
-    assert (nobody.nodes, nobody.missed) == ((), ())
+    for text in (f"^{path}", f"n1,-^{path}"):
+        with pytest.raises(NotAllowed, match="files are read for known users only"):
+            nodes.expand(database, text, rights=Rights(is_known=False))
 
 
-@pytest.mark.parametrize(("user", "found"), [("alice", ("n1",)), (None, ())])
+@pytest.mark.parametrize("is_known", [True, False])
 def test_plugins_read_files_for_known_users_only(
-    database: Database, public: Path, user: str | None, found: tuple[str, ...]
+    database: Database, public: Path, is_known: bool
 ) -> None:
     path = _write(public / "list")
     no_agents: Any = None
-    rights = Rights(reads_files=user is not None)
+    rights = Rights(is_known=is_known)
     context = Context(database, SystemClock(), no_agents, Event(), "", True, "mn", rights=rights)
-    assert context.expand(f"^{path}").nodes == found
+    if is_known:
+        assert context.expand(f"^{path}").nodes == ("n1",)
+    else:
+        with pytest.raises(NotAllowed):
+            context.expand(f"^{path}")
+
+
+def test_a_file_that_must_not_be_read_excludes_nobody_by_silence(
+    database: Database, public: Path
+) -> None:
+    path = _write(public / "list", mode=0o600)
+    with pytest.raises(NotAllowed, match=f"cannot read {path}: it cannot be read by others"):
+        nodes.expand(database, f"n1,n2,-^{path}")
+    assert nodes.expand(database, f"n1,n2,-^{public}/missing").nodes == ("n1", "n2")
+
+
+def _is_refused(path: str) -> bool:
+    try:
+        nodes.read_file(path)
+    except NotAllowed:
+        return True
+    return False
 
 
 def test_only_regular_files_of_sane_size_are_read(
@@ -90,8 +112,9 @@ def test_only_regular_files_of_sane_size_are_read(
     (public / "fifo").chmod(0o644)
     _write(public / "large", "x" * 11)
     _write(public / "small", "x" * 10)
-    for name in ("fifo", "large", "missing", ".", "", "a\0b", "../x", "small/x"):
-        assert nodes.read_file(f"{public}/{name}") is None
+    assert nodes.read_file(f"{public}/missing") is None
+    for name in ("fifo", "large", ".", "", "a\0b", "../x", "small/x"):
+        assert _is_refused(f"{public}/{name}")
     for path in (
         "/dev/zero",
         "/",
@@ -100,14 +123,14 @@ def test_only_regular_files_of_sane_size_are_read(
         "relative/small",
         f"{public}/../{public.name}/small",
     ):
-        assert nodes.read_file(path) is None
+        assert _is_refused(path)
     assert nodes.read_file(f"{public}/small") == "x" * 10
     assert nodes.read_file(f"//{public}//small") == "x" * 10
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o000, 0o611])
 def test_what_others_may_not_read_is_not_read(public: Path, mode: int) -> None:
-    assert nodes.read_file(str(_write(public / "list", mode=mode))) is None
+    assert _is_refused(str(_write(public / "list", mode=mode)))
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o750, 0o754, 0o744])
@@ -118,7 +141,7 @@ def test_nor_what_is_in_a_directory_that_others_may_not_search(public: Path, mod
     assert nodes.read_file(path) == "n1\n"
     for directory in (below, below.parent):
         directory.chmod(mode)
-        assert nodes.read_file(path) is None
+        assert _is_refused(path)
         directory.chmod(0o755)
 
 
@@ -128,8 +151,8 @@ def test_links_are_not_followed(public: Path) -> None:
     (public / "directory").symlink_to(public / "real")
     (public / "file").symlink_to(public / "real" / "list")
     assert nodes.read_file(f"{public}/real/list") == "n1\n"
-    assert nodes.read_file(f"{public}/directory/list") is None
-    assert nodes.read_file(f"{public}/file") is None
+    assert _is_refused(f"{public}/directory/list")
+    assert _is_refused(f"{public}/file")
 
 
 def test_a_link_put_there_after_the_look_is_not_followed(
@@ -146,7 +169,7 @@ def test_a_link_put_there_after_the_look_is_not_followed(
             path.symlink_to(secret)
 
     monkeypatch.setattr(nodes, "_check", swapped)
-    assert nodes.read_file(str(path)) is None
+    assert _is_refused(str(path))
 
 
 def test_files_of_one_noderange_are_bounded_and_read_once(

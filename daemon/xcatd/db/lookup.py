@@ -12,6 +12,13 @@ from typing import NamedTuple
 #: A stored text ending so is continued by the next group that has a value.
 NEXT_RECORD = "+=NEXTRECORD"
 
+#: Rows that one node's own and its groups' may be multiplied to; no table means so many.
+MOST_ROWS = 1000
+
+
+class TooManyRows(Exception):  # noqa: N818 - reads as what it is
+    """Groups with several rows each multiply a node's rows beyond :data:`MOST_ROWS`."""
+
 
 class Found(NamedTuple):
     """A stored text and where it came from.
@@ -119,6 +126,8 @@ def all_rows(
     for group, stored in groups:
         rows = [_opened(row, missing, rules) for row in stored if any(map(row.get, missing))]
         if rows:
+            if len(rows) * len(results or [{}]) > MOST_ROWS:
+                raise TooManyRows(group)
             results = [
                 _completed(result, row, node, group) for row in rows for result in results or [{}]
             ]

@@ -57,6 +57,10 @@ def _text_of(value: Value | None) -> str | None:
     return None if value is None else value.text
 
 
+#: Rows that groups may multiply those of all nodes to.
+MOST_MADE = 1_000_000
+
+
 class Reader:
     """Reads chosen columns of one sheet for any number of nodes.
 
@@ -77,6 +81,7 @@ class Reader:
     ) -> None:
         self._table = table.name
         self._broken = broken
+        self._made = 0
         self._columns = tuple(columns)
         missing = [column for column in self._columns if column not in sheet.index]
         if missing:
@@ -181,7 +186,7 @@ class Reader:
                 self._give_up(",".join(found.groups) or node, column, costly)
         return Value(text, found.groups, found.text) if text else None
 
-    def _give_up(self, row: str, column: str, why: perlre.TooCostly) -> None:
+    def _give_up(self, row: str, column: str, why: object) -> None:
         error = BrokenValue(self._table, row, column, why)
         if self._broken is None:
             raise error from None
@@ -197,7 +202,13 @@ class Reader:
 
     def _several(self, node: str) -> list[dict[str, Value]]:
         groups = ((group, self._fields(group)) for group in self._groups.get(node, ()))
-        found = lookup.all_rows(node, self._columns, self._fields(node), groups, self._rules)
+        try:
+            found = lookup.all_rows(node, self._columns, self._fields(node), groups, self._rules)
+        except lookup.TooManyRows as many:
+            return self._too_many(str(many))
+        self._made += len(found)
+        if self._made > MOST_MADE:
+            return self._too_many(node)
         rows = []
         for result in found:
             evaluated = {
@@ -205,6 +216,10 @@ class Reader:
             }
             rows.append({column: value for column, value in evaluated.items() if value})
         return rows
+
+    def _too_many(self, row: str) -> list[dict[str, Value]]:
+        self._give_up(row, ",".join(self._columns), "groups multiply its rows too often")
+        return []
 
     def _fields(self, key: str) -> Sequence[lookup.Fields]:
         return [

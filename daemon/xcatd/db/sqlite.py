@@ -291,18 +291,16 @@ def _select(
     kinds = dict(on_disk)
     target = statements.target(name, kinds, namespace)
     chosen = (
-        _as_text(target, column, kinds[column]) if column in kinds else sa.null().label(column)
+        _as_text(target, column) if column in kinds else sa.null().label(column)
         for column in columns
     )
     statement = sa.select(*chosen).order_by(sa.literal_column("rowid"))
     return str(statement.compile(dialect=sqlite_dialect()))
 
 
-def _as_text(target: sa.TableClause, name: str, kind: str) -> sa.ColumnElement[str]:
-    column = statements.column(target, name)
-    if "TEXT" in kind or "CHAR" in kind:
-        return column  # SQLite's text affinity: numbers were stored as text
-    return sa.cast(column, sa.Text).label(name)
+def _as_text(target: sa.TableClause, name: str) -> sa.ColumnElement[str]:
+    """Any program may have stored a number or bytes, whatever the column's type: a cell is always read as text."""
+    return sa.cast(statements.column(target, name), sa.Text).label(name)
 
 
 def _fetch(connection: sa.Connection, statement: str) -> list[Cells]:

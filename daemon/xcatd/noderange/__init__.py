@@ -21,15 +21,25 @@ from . import ranges, selection
 if TYPE_CHECKING:
     from xcatd.db.snapshot import Snapshot
 
-#: Ranges of one noderange never make more names than this, nor names of more bytes in all.
-MOST_NAMES = 200_000
-MOST_BYTES = 16 << 20
 
-#: How much text is read for one noderange, in characters; what stands in parentheses counts at every depth.
-MOST_TEXT = 4 << 20
+class Effort(NamedTuple):
+    """What one noderange may cost.
 
-#: How many nodes are looked at for one noderange; a node counts again for every group, selection and expression.
-MOST_LOOKS = 5_000_000
+    Ranges never make more than ``names``, nor names of more than ``size`` bytes in all.  ``text`` characters are read;
+    what stands in parentheses counts at every depth.  ``looks`` are taken at nodes: a node counts again for every
+    group, selection and expression.
+    """
+
+    names: int = 200_000
+    size: int = 16 << 20
+    text: int = 4 << 20
+    looks: int = 5_000_000
+
+
+MOST = Effort()
+
+#: For those who show no certificate: they ask for a node or two.
+LITTLE = Effort(names=2_000, size=256 << 10, text=64 << 10, looks=100_000)
 
 #: What a selection costs for each node, beside a look at a group's member.
 _SELECTION = 4
@@ -57,6 +67,10 @@ class TooLarge(NoderangeError):  # noqa: N818 - reads as what it is
     """More names, work or time, or deeper nesting, than anybody means."""
 
 
+class NotAllowed(NoderangeError):  # noqa: N818 - reads as what it is
+    """Whoever asks must not name such nodes, choose by such values, or have such a file read."""
+
+
 class NoSuchNodes(NoderangeError):  # noqa: N818 - reads as what it is
     """A file holds something else than nodes, and names are taken as they are."""
 
@@ -80,7 +94,7 @@ class World:
     they have no members.  ``read_file(path)`` gives a file's text, None when it cannot be read; ``with_files``
     False: only for what the database says, not for the noderange itself.  ``prefix`` and ``suffix`` go around plain
     numbers: the daemon's XCAT_NODE_PREFIX and XCAT_NODE_SUFFIX.  ``with_secrets``: nodes may be chosen by passwords
-    and the like.
+    and the like; ``with_selections``: by anything that tables say of them.
     """
 
     snapshot: Snapshot
@@ -90,11 +104,18 @@ class World:
     suffix: str = ""
     with_files: bool = True
     with_secrets: bool = True
+    with_selections: bool = True
+    effort: Effort = MOST
 
     def may_select_by(self, name: str) -> None:
         """Raise NoderangeError where nodes must not be chosen by what ``name`` holds."""
+        if not self.with_selections:
+            raise NotAllowed(
+                f"Permission denied: choosing nodes by {name} needs a policy row without noderange, for"
+                " the answer would tell of others' nodes"
+            )
         if not self.with_secrets and secrets.is_secret_name(name):
-            raise NoderangeError(
+            raise NotAllowed(
                 f"Permission denied: choosing nodes by {name} needs a policy row without restrictions"
             )
 
@@ -250,7 +271,7 @@ class _Evaluation:
         if self._depth > DEEPEST:
             raise TooLarge("cannot expand the noderange: it is nested too deeply")
         self._read += len(text)
-        if self._read > MOST_TEXT:
+        if self._read > self.world.effort.text:
             raise TooLarge("cannot expand the noderange: there is too much to read")
         nodes: set[str] = set()
         if "(" in text:
@@ -261,7 +282,7 @@ class _Evaluation:
 
     def _look_at(self, count: int) -> None:
         self._looks += count
-        if self._looks > MOST_LOOKS:
+        if self._looks > self.world.effort.looks:
             raise TooLarge(
                 "cannot expand the noderange: too many nodes are named again and again in it"
             )
@@ -303,8 +324,13 @@ class _Evaluation:
         return nodes - removed
 
     def _from_file(self, atom: str, mode: _Mode) -> Iterable[str]:
-        """The nodes that a file's lines name, each a noderange of its own.  What stands there is not repeated."""
-        read = self.world.read_file if self.with_files else None
+        """The nodes that a file's lines name, each a noderange of its own.  What stands there is not repeated.
+
+        A file that must not be read is an error: as an empty one it would exclude nobody.
+        """
+        if not self.with_files:
+            raise NotAllowed(f"cannot read {atom[1:]}: files are read for known users only")
+        read = self.world.read_file
         text = read(atom[1:]) if read is not None else None
         nodes: set[str] = set()
         for number, line in enumerate((text or "").split("\n"), 1):
@@ -418,13 +444,14 @@ class _Evaluation:
     def _count_name(self, name: str) -> None:
         self._made += 1
         self._bytes += len(name) if name.isascii() else len(_bytes(name))
-        if self._made > MOST_NAMES:
+        most = self.world.effort
+        if self._made > most.names:
             raise TooLarge(
-                f"cannot expand the noderange: its ranges make more than {MOST_NAMES} names"
+                f"cannot expand the noderange: its ranges make more than {most.names} names"
             )
-        if self._bytes > MOST_BYTES:
+        if self._bytes > most.size:
             raise TooLarge(
-                f"cannot expand the noderange: its ranges make names of more than {MOST_BYTES >> 20} MB"
+                f"cannot expand the noderange: its ranges make names of more than {most.size >> 10} KB"
             )
 
 

@@ -123,6 +123,11 @@ def decide(candidates: Iterable[Row], view: View) -> Decision:
     return Decision(is_allowed=False, priority=None, open_nodes=left or frozenset())
 
 
+def is_for_some(row: Row) -> bool:
+    """Whether a row is about some nodes only."""
+    return _value(row, "noderange") is not None
+
+
 def allows_everything(rows: Iterable[Row], query: Query) -> bool:
     """Whether a row restricted in nothing is reached: only then the root-equivalent is allowed."""
     found = candidates(rows, replace(query, needs_everything=True))

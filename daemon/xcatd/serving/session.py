@@ -18,7 +18,7 @@ from xcatd.context import Agents, Clock, Context
 from xcatd.db.errors import DatabaseError
 from xcatd.logs import request_id
 from xcatd.messages import Reply, Request
-from xcatd.noderange import NoderangeError, TooLarge
+from xcatd.noderange import NoderangeError, NotAllowed, TooLarge
 from xcatd.plugins import PluginHost
 from xcatd.rights import ALL, Rights, Targets
 from xcatd.site import LastGood, Settings
@@ -183,7 +183,7 @@ class Session:
         except Refusal as refusal:
             channel.end(replies.encode_last(refusal.reply, incoming.transid))
             return refusal.keeps
-        except (DatabaseError, TooLarge) as error:
+        except (DatabaseError, TooLarge, NotAllowed) as error:
             _log.error("%s: %s", incoming.command, error)
             told = messages.error(_told(channel.connection, error))
             channel.end(replies.encode_last(told, incoming.transid))
@@ -269,11 +269,10 @@ class Session:
     def _judge(self, exchange: _Exchange) -> _Judged:
         """Who, from where, which command and arguments come first; nothing is expanded for those who fail."""
         rows = exchange.snapshot.rows("policy")
-        asked = self._request(exchange, ())
-        query = replace(
-            exchange.query, needs_everything=self._services.plugins.needs_everything(asked)
-        )
+        query = exchange.query
         candidates = policy.candidates(rows, query)
+        if candidates and self._services.plugins.needs_everything(self._request(exchange, ())):
+            candidates = policy.candidates(rows, replace(query, needs_everything=True))
         if not candidates:
             raise self._refused(exchange, policy.Decision(is_allowed=False, priority=None))
         if exchange.incoming.nodes and (not exchange.is_trusted or exchange.incoming.noderange):
@@ -281,7 +280,8 @@ class Session:
             raise self._refused(exchange, policy.Decision(is_allowed=False, priority=""))
         rights = Rights(
             is_unrestricted=policy.allows_everything(rows, query),
-            reads_files=exchange.user is not None,
+            is_known=exchange.user is not None,
+            selects=not any(map(policy.is_for_some, candidates)),
         )
         expansion = self._expand(exchange, rights)
         decision = policy.decide(candidates, _View(self, exchange, expansion, rights))

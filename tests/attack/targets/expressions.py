@@ -121,7 +121,7 @@ def _policy(text: str, subject: str) -> None:
     query = policy.Query("user", ("host",), "nodels", tuple(subject.split(" ")))
     try:
         for row in (allow, {**allow, "rule": "deny"}):
-            policy.decide([row], query, lambda _text: ())
+            policy.candidates([row], query)
     except Exception as error:
         raise Complaint(f"the policy raised {error!r}") from error
 

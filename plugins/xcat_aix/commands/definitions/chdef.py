@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from xcat_aix.plan.definitions import chdef, mkdef, renaming, rmdef
 from xcat_aix.plan.definitions.orders import Order
+from xcatd import secrets
 from xcatd.api import Context, Reply, Request, Targets, error
 
 from . import definition_command, object_arguments, osimage_world
@@ -26,8 +27,12 @@ class Chdef:
         return definition_command.targets(request, context)
 
     def needs_everything(self, request: Request) -> bool:
-        """Whether it chooses members by a secret."""
-        return object_arguments.selects_secrets(request.words)
+        """Whether it chooses members by a secret, or takes one away: that tells whether it was there."""
+        words, stanzas = request.words, (request.stdin or "").splitlines()
+        if object_arguments.selects_secrets(words):
+            return True
+        given = (word.partition("=")[0] for word in (*words, *stanzas) if "=" in word)
+        return object_arguments.takes_away(words) and secrets.any_selected(given)
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Change objects."""

@@ -155,6 +155,14 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(items)
 
 
+def takes_away(words: Sequence[str]) -> bool:
+    """Whether ``-m`` is among the words."""
+    try:
+        return options.parse(words, (*OPTIONS, options.optional_value("template"))).has("m")
+    except options.OptionError:
+        return False
+
+
 def selects_secrets(words: Sequence[str]) -> bool:
     """Whether any ``-w`` among the words is about a secret."""
     try:

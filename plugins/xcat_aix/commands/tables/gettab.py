@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from xcat_aix.commands import options
 from xcat_aix.commands.options import Arguments, flag
 from xcatd import secrets, tables
-from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, data, error
+from xcatd.api import EVERYTHING, SECRET_TABLES, Context, Reply, Request, Targets, data, error
 
 OPTIONS = (flag("h", "?", "help"), flag("H", "with-fieldname"))
 
@@ -34,7 +34,9 @@ class Gettab:
         return EVERYTHING
 
     def needs_everything(self, request: Request) -> bool:
-        """Whether it finds a row by a secret."""
+        """Whether it finds a row by a secret, or shows what makes one somebody else."""
+        if not SECRET_TABLES.isdisjoint(word.partition(".")[0] for word in request.words):
+            return True
         columns = (pair.split("=")[0] for word in request.words for pair in word.split(","))
         return secrets.any_selected(columns)
 

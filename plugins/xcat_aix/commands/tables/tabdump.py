@@ -13,7 +13,7 @@ from xcat_aix.commands import options
 from xcat_aix.commands.definitions.batches import batches
 from xcat_aix.commands.options import Arguments, flag, value
 from xcatd import secrets, tables
-from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, data, error
+from xcatd.api import EVERYTHING, SECRET_TABLES, Context, Reply, Request, Targets, data, error
 from xcatd.objects import descriptions
 from xcatd.rows import dumpfile, keeping
 from xcatd.tables import Table
@@ -66,14 +66,14 @@ class Tabdump:
         return EVERYTHING
 
     def needs_everything(self, request: Request) -> bool:
-        """Whether it writes a file as root, or chooses rows by a secret."""
+        """Whether it writes a file as root, chooses rows by a secret, or shows what makes one somebody else."""
         try:
             arguments = options.parse(request.words, OPTIONS, operands_end_options=True)
         except options.OptionError:
             return False
-        return arguments.has("f") or secrets.any_selected(
-            tabdump_where.columns(arguments.values("w"))
-        )
+        if arguments.has("f") or not SECRET_TABLES.isdisjoint(arguments.operands):
+            return True
+        return secrets.any_selected(tabdump_where.columns(arguments.values("w")))
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """List tables or rows."""

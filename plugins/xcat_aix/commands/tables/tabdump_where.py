@@ -63,21 +63,24 @@ def parse(texts: Iterable[str]) -> tuple[Where, ...]:
 
 
 def columns(texts: Iterable[str]) -> Iterator[str]:
-    """The columns of the conditions, as far as they can be read."""
-    for text in texts:
-        try:
-            yield _parse(text).column
-        except BadWhere:
-            continue
+    """The columns of the conditions, as far as they can be read; no expression is looked at."""
+    return (parts[0] for text in texts if (parts := _split(text)) is not None)
+
+
+def _split(text: str) -> tuple[str, str, str] | None:
+    for sign in _OPERATORS:
+        column, found, value = text.partition(sign)
+        if found and not (sign != "!~" and "=" in column):
+            return column, sign, value
+    return None
 
 
 def _parse(text: str) -> Where:
-    for sign in _OPERATORS:
-        column, found, value = text.partition(sign)
-        if not found or (sign != "!~" and "=" in column):
-            continue
-        if sign.endswith("~"):
-            value = value.removeprefix("/").removesuffix("/")
-            return Where(column, sign, value, perlre.like(value))
+    parts = _split(text)
+    if parts is None:
+        raise BadWhere(text)
+    column, sign, value = parts
+    if not sign.endswith("~"):
         return Where(column, sign, value)
-    raise BadWhere(text)
+    value = value.removeprefix("/").removesuffix("/")
+    return Where(column, sign, value, perlre.like(value))

@@ -27,6 +27,10 @@ class Tabrestore:
         """Whole tables."""
         return EVERYTHING
 
+    def needs_everything(self, request: Request) -> bool:
+        """Whether it may make tables and columns, and keep names that no node can have."""
+        return _says(request, "keepcolumns")
+
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Store the lines of the element ``data``; with an ``addrows`` beside those that are there.
 
