@@ -69,7 +69,7 @@ def test_restoring_such_a_table_is_refused(standing: Cluster, table: str) -> Non
     assert FORBIDDEN in standing.command("tabrestore", more=data, user="writer")
     kept = "<keepcolumns>1</keepcolumns>"
     assert FORBIDDEN in standing.command("tabrestore", more=data + kept, user="writer")
-    assert standing.rows(table) == before
+    assert standing.rows(table)[: len(before)] == before  # the log has a new row about this
 
 
 def test_keeping_what_is_not_xcats_is_powerful(standing: Cluster) -> None:
