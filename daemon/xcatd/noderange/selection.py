@@ -112,7 +112,8 @@ def tables_in(text: str) -> Iterator[str]:
     for name, (table, _) in SHORT_NAMES.items():
         if name in text:
             yield table
-    yield from (name for name in re.findall(r"(\w+)\.", text) if name in schema.TABLES)
+    # Begun at each word once: begun at each letter, a long word would be read as often as it has letters.
+    yield from (name for name in re.findall(r"\b(\w+)\.", text) if name in schema.TABLES)
 
 
 def group_conditions(wherevals: str) -> list[Condition]:
