@@ -457,3 +457,10 @@ def test_counting_keeps_the_width_and_order(first, last, width):
     if first <= last:
         assert counted == list(range(first, last + 1))
     assert counted == sorted(counted)
+
+
+def test_a_long_word_is_looked_through_once():
+    started = time.thread_time()
+    assert list(selection.tables_in("x" * 200_000 + "=" + "y" * 200_000)) == []
+    assert set(selection.tables_in("n1@nodehm.mgt==x,site.key=y")) >= {"nodehm", "site"}
+    assert time.thread_time() - started < 5

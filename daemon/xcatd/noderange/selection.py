@@ -105,6 +105,9 @@ def select(text: str, snapshot: Snapshot) -> list[str]:
     ]
 
 
+_LONGEST_TABLE = 64
+
+
 def tables_in(text: str) -> Iterator[str]:
     """Names of tables that a selection somewhere in ``text`` may need; maybe some more."""
     if "=" not in text and "~" not in text:
@@ -112,7 +115,10 @@ def tables_in(text: str) -> Iterator[str]:
     for name, (table, _) in SHORT_NAMES.items():
         if name in text:
             yield table
-    yield from (name for name in re.findall(r"(\w+)\.", text) if name in schema.TABLES)
+    for piece in text.split(".")[:-1]:
+        word = re.search(r"\w+\Z", piece[-_LONGEST_TABLE:])  # a longer one is no table's name
+        if word is not None and word.group() in schema.TABLES:
+            yield word.group()
 
 
 def group_conditions(wherevals: str) -> list[Condition]:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from tests.attack import grammars
-from tests.attack.meter import Bounds, Complaint
+from tests.attack.meter import MIB, Bounds, Complaint
 from tests.attack.targets import Target
 from tests.commands import replay
 
@@ -37,7 +37,8 @@ class Stanzas(Target):
     """One input is one file; the database is new for each."""
 
     longest = 32 << 10
-    bounds = Bounds(seconds=15.0)  # of four commands
+    # Four commands, of which one may name as many members as a noderange makes at most.
+    bounds = Bounds(seconds=15.0, memory=160 * MIB)
     tokens = (
         b":\n",
         b"=",
