@@ -147,6 +147,16 @@ def test_the_index_of_facts_names_every_page():
     }
 
 
+def test_every_link_between_documents_leads_to_a_file():
+    broken = [
+        f"{path.relative_to(TOP)}: {link}"
+        for path in files(".md")
+        for link in re.findall(r"\]\(([\w./-]+)\)", path.read_text("utf-8"))
+        if not (path.parent / link).exists()
+    ]
+    assert broken == []
+
+
 def test_nothing_refers_to_what_is_not_in_the_repository():
     wrong = [
         f"{path.relative_to(TOP)}:{number}: {line.strip()}"
