@@ -1,7 +1,8 @@
-"""Names to addresses: the hosts table, then /etc/hosts, then the system's resolver (specs/database.md, section 7).
+"""Names to addresses: the hosts table, then /etc/hosts, then the system's resolver.
 
 Owns one answer per name for the life of a :class:`Resolver`, that is, of one request.  What the database says
 is pure; the system's resolver is asked in a bounded number of threads and for a bounded time.
+Facts: docs/facts/database.md, Tables and their columns.
 """
 
 from __future__ import annotations

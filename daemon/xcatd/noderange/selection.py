@@ -1,6 +1,7 @@
-"""Attribute selections of a noderange and of dynamic groups (specs/noderange.md, sections 3.1 and 3.6).
+"""Attribute selections of a noderange and of dynamic groups.
 
 Pure: compares effective values of a snapshot, or texts the caller supplies.
+Facts: docs/facts/noderange.md, Attribute selections; Dynamic groups.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The plan: what a command will do, as a value that can be printed, stored and compared.
 
 A plan is written whole to the journal before its first effect and resumed as it was written
-(DESIGN, section 2).  Nothing here does anything.
+(ARCHITECTURE.md, Invariants).  Nothing here does anything.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns: the command from its arguments to its replies.  The plan is made in :mod:`xcat_aix.plan.servicenodes.snmove`, executed by
 :mod:`xcat_aix.run`; the words are in :mod:`.snmove_replies`.
-Facts: specs/snmove.md.
+Facts: docs/facts/snmove.md, Command line and messages.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns: the reading.  Each table is read once, names are resolved together, every new service node is asked once, all
 at the same time.  Must not: decide anything; that is the planner's.
-Facts: specs/snmove.md, sections 2, 3 and 6.
+Facts: docs/facts/snmove.md, Which nodes; New values; Readiness.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _nim_limit(asked: Asked) -> float:
 
 
 def require_running(back: Plan, context: Context) -> None:
-    """Raise :class:`MoveError` unless the service nodes that get AIX nodes back answer (section 6)."""
+    """Raise :class:`MoveError` unless the service nodes that get AIX nodes back answer (docs/facts/snmove.md, Undo)."""
     servers = {
         route["server"]
         for route in back.summary["routes"]

@@ -2,7 +2,7 @@
 
 Owns: which cells and node steps have a reverse, and the reverse.  Must not: look at the world; nothing is
 written unless the cells still hold what the old plan wrote.
-Facts: specs/snmove.md, section 1 (``--undo``) and section 4.
+Facts: docs/facts/snmove.md, Undo; On the nodes.
 """
 
 from __future__ import annotations
