@@ -278,7 +278,7 @@ def test_a_plan_is_not_resumed_behind_a_later_one(shelf: Shelf) -> None:
     journal.close(new, Outcome.OK)
     with pytest.raises(
         NothingToResume,
-        match=f"superseded by snmove-20261123-00a5, which has worked on n2",
+        match="superseded by snmove-20261123-00a5, which has worked on n2",
     ):
         journal.claim(old.plan_id)
 

@@ -250,7 +250,7 @@ class Journal:
         return tuple(listed)
 
     @staticmethod
-    def _in_order(source: Database | Transaction) -> list[Row]:
+    def _in_order(source: Database | Transaction) -> Sequence[Row]:
         """All plans, newest first: by the journal's own numbers, for clocks are set back at times."""
         opened = source.select(EVENTS, {"event": Word.OPENED.value}, columns=("plan", "seq"))
         places = {row["plan"]: int(row["seq"] or 0) for row in opened}

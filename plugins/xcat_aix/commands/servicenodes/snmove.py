@@ -18,8 +18,16 @@ from xcatd.api import NOTHING, Context, Reply, Request, Targets, data, error, in
 from . import snmove_replies as replies
 from . import snmove_unfinished
 from .snmove_options import USAGE, Action, Given, UsageError, parse_arguments
-from .snmove_run import begun_steps, execute, executor_of, guarded, journal_of, show_or_do
-from .snmove_world import plan_move, require_running, targets_of
+from .snmove_run import (
+    begun_steps,
+    execute,
+    executor_of,
+    guarded,
+    journal_of,
+    show_or_do,
+    unfinished_lanes,
+)
+from .snmove_world import nodes_behind, plan_move, require_running, targets_of
 
 
 class Snmove:
@@ -83,7 +91,13 @@ def _resume(given: Given, request: Request, context: Context) -> Iterator[Reply]
 
 def _undo(given: Given, request: Request, context: Context) -> Iterator[Reply]:
     stored = journal_of(context).load(given.move_id)
-    plan = undo(stored.plan, begun_steps(stored), given.move_id)
+    plan = undo(
+        stored.plan,
+        begun_steps(stored),
+        given.move_id,
+        unfinished=unfinished_lanes(stored),
+        behind=nodes_behind(stored.plan, context),
+    )
     if not given.asked.force:
         require_running(plan, context)
     if not given.how.is_json:
