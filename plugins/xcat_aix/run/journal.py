@@ -235,7 +235,8 @@ class Journal:
         if not found:
             raise UnknownPlan(plan_id)
         plan = rows.read_plan(found[0])
-        summary = rows.summary(found[0], is_running=self._is_held(found[0]))
+        listed = (each for each in self.list() if each.id == plan_id)
+        summary = next(listed, rows.summary(found[0], is_running=self._is_held(found[0])))
         events = self.db.select(EVENTS, {"plan": plan_id}, order=("seq",))
         return Stored(summary, plan, *_story(plan, events, plan_id))
 
