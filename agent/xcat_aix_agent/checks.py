@@ -1,7 +1,7 @@
 """The assumptions about AIX and NIM that a parser or an operation of this agent relies on.
 
-One named check for each fact that the fact sheets mark as inferred or unconfirmed ([K], [P], [INF]), or
-that has no source: so that the first real host can confirm it.  Every look is read-only.  Owns: what is
+One named check for each fact that docs/facts marks as assumed, or knows from samples alone, or that has
+no source: so that the first real host can confirm it.  Every look is read-only.  Owns: what is
 expected, where the expectation comes from, and how to see it.
 """
 
@@ -330,34 +330,37 @@ def _by_role(place: Place) -> Seen:
 CHECKS: Tuple[Check, ...] = (
     Check(
         "lsnim-columns",
-        "nim-facts 2, column widths open",
+        "docs/facts/nim.md, lsnim",
         "name, class and type per line, no header",
         _lsnim_columns,
     ),
     Check(
-        "lsnim-master-first", "nim-facts 2", "the first object is the master itself", _master_first
+        "lsnim-master-first",
+        "docs/facts/nim.md, lsnim",
+        "the first object is the master itself",
+        _master_first,
     ),
     Check(
         "nim-names",
-        "nim-facts 1 [K]",
+        "docs/facts/nim.md, Commands, exit codes and messages",
         "letters, digits, _ . -; at most 39 characters",
         _object_names,
     ),
     Check(
         "lsnim-several",
-        "nim-facts 1 [P]",
+        "docs/facts/nim.md, Commands, exit codes and messages",
         "lsnim -l a b prints the stanzas one after the other, as asked",
         _several_objects,
     ),
     Check(
         "lsnim-stanza",
-        "nim-facts 2 [P]",
+        "docs/facts/nim.md, lsnim",
         "'name:' and indented 'attribute = value' lines",
         _stanza_attributes,
     ),
     Check(
         "lsnim-missing",
-        "nim-facts 1 [P]",
+        "docs/facts/nim.md, Commands, exit codes and messages",
         "exit code 53, 0042-053 on standard error, nothing else",
         _missing_object,
     ),
@@ -369,96 +372,99 @@ CHECKS: Tuple[Check, ...] = (
     ),
     Check(
         "lsnim-if",
-        "nim-facts 2 [P]",
+        "docs/facts/nim.md, lsnim",
         "the second word of if<n> is a host name that resolves",
         _interface_host,
     ),
     Check(
         "lsnim-z-if",
-        "nim-facts 2, open point",
+        "docs/facts/nim.md, lsnim",
         "-Z splits if1 into fields below a # header",
         _colon_interface,
     ),
     Check(
         "niminfo-master",
-        "nim-facts 5 [K]",
+        "docs/facts/nim.md, The file niminfo",
         "a master's niminfo says NIM_CONFIGURATION=master",
         _niminfo_master,
     ),
     Check(
         "niminfo-client",
-        "nim-facts 5 [K]",
+        "docs/facts/nim.md, The file niminfo",
         "niminfo holds NIM_NAME, NIM_MASTER_HOSTNAME, NIM_CONFIGURATION",
         _niminfo_client,
     ),
     Check(
         "niminfo-master-name",
-        "nim-facts 5 [INF]",
+        "docs/facts/nim.md, The file niminfo",
         "NIM_MASTER_HOSTNAME is a name or address this host resolves",
         _niminfo_master_resolves,
     ),
     Check(
         "nimclient-query",
-        "snmove 4 step 1 [INF]",
+        "docs/facts/nim.md, Client and master set-up",
         "nimclient -l -l <own name> shows the own object",
         _client_stanza,
     ),
     Check(
         "niminit-rebuild",
-        "nim-facts 5, open point",
+        "docs/facts/nim.md, Client and master set-up",
         "niminit without niminfo writes it and registers nothing",
         _only_by_changing,
     ),
     Check(
         "nimclient-push",
-        "snmove 4 step 1 [S]",
+        "docs/facts/nim.md, Client and master set-up",
         "nimclient -p may be run again and only lets the master push",
         _only_by_changing,
     ),
     Check(
         "route-change",
-        "snmove 4 step 3 [P]",
+        "docs/facts/aix.md, Routes",
         "route change default GATEWAY replaces the default route",
         _only_by_changing,
     ),
     Check(
         "dump-discovery",
-        "snmove 4 step 5 [P]",
+        "docs/facts/aix.md, Dump device",
         "c_disc_target -a operation=discover prints the name of the hdisk",
         _only_by_changing,
     ),
     Check(
         "commands",
-        "snmove 4 [P]",
+        "docs/facts/snmove.md, On the nodes",
         "the commands the operations run are on the configured path",
         _by_role,
     ),
     Check(
         "dump-commands",
-        "snmove 4 step 5 [P]",
+        "docs/facts/aix.md, Dump device",
         "the commands of the dump device are on the configured path",
         _commands_found(_DUMP_COMMANDS),
     ),
     Check(
         "ifconfig",
-        "nim-commands 13.3 [INF]",
+        "docs/facts/aix.md, Interfaces and adapters",
         "ifconfig -a shows inet ADDRESS netmask MASK",
         _addresses,
     ),
     Check(
         "netstat-in",
-        "snmove 4 step 4 [P]",
+        "docs/facts/aix.md, Interfaces and adapters",
         "the address is the fourth field of netstat -in",
         _address_field,
     ),
     Check(
         "adapters",
-        "snmove 4 step 4 [P]",
+        "docs/facts/aix.md, Interfaces and adapters",
         "en<n> is ent<n>, et<n> is ent<n>, hf<n> is hfi<n>",
         _adapters,
     ),
     Check(
-        "netstat-rn", "snmove 4 step 3 [P]", "Destination Gateway Flags Refs Use If", _route_columns
+        "netstat-rn",
+        "docs/facts/aix.md, Routes",
+        "Destination Gateway Flags Refs Use If",
+        _route_columns,
     ),
     Check(
         "bootlist",
@@ -466,14 +472,16 @@ CHECKS: Tuple[Check, ...] = (
         "bootlist -o prints bserver= and client= after an adapter",
         _boot_entry,
     ),
-    Check("oslevel", "nim-facts 2", "oslevel -s prints vvrr-tl-sp-yyww", _level),
+    Check(
+        "oslevel", "docs/facts/aix.md, Other commands", "oslevel -s prints vvrr-tl-sp-yyww", _level
+    ),
     Check(
         "df",
-        "nim-commands 13.3 [INF]",
+        "docs/facts/aix.md, File systems",
         "df -m: Filesystem, MB blocks, Free, ..., Mounted on",
         _space_columns,
     ),
     Check("postscripts", "no source", "the postscripts directory is there", _postscripts),
-    Check("lockf", "design 4 [K]", "a lockf lock is seen by another process", _locks),
-    Check("tls", "aix-packaging 5", "Python's ssl has ALPN and TLS 1.2", _tls),
+    Check("lockf", "docs/facts/aix.md, Python", "a lockf lock is seen by another process", _locks),
+    Check("tls", "docs/facts/aix.md, Python", "Python's ssl has ALPN and TLS 1.2", _tls),
 )

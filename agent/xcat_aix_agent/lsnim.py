@@ -1,6 +1,6 @@
 """Readers of what NIM prints.  Pure.
 
-Owns: the formats of ``lsnim`` and of NIM's messages (specs/nim-facts.md, sections 1 and 2).
+Owns: the formats of ``lsnim`` and of NIM's messages (docs/facts/nim.md, Commands, exit codes and messages; lsnim).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Readers of what AIX's network and disk commands print.  Pure.
 
 Formats: ``ifconfig -a``, ``netstat -in`` (Name Mtu Network Address …), ``netstat -rn`` (Destination
-Gateway Flags Refs Use If …) and ``df -m`` (specs/nim-commands.md, section 13.3).
+Gateway Flags Refs Use If …) and ``df -m`` (docs/facts/aix.md, Interfaces and adapters; Routes; File systems).
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ def interface_of(text: str, address: str) -> Optional[str]:
 
 
 def adapter_of(interface: str) -> Optional[str]:
-    """The adapter below an interface: en0 -> ent0, et0 -> ent0, hf0 -> hfi0 (specs/snmove.md, 4)."""
+    """The adapter below an interface: en0 -> ent0, et0 -> ent0, hf0 -> hfi0.
+
+    Facts: docs/facts/aix.md, Interfaces and adapters.
+    """
     match = re.match(r"([a-z]+)(\d+)\Z", interface)
     device = _DEVICES.get(match.group(1)) if match else None
     return f"{device}{match.group(2)}" if match and device else None

@@ -1,7 +1,7 @@
 """The argv of every NIM and AIX command the agent runs.
 
-Owns: words and their order (specs/nim-facts.md sections 2, 3 and 5, specs/snmove.md section 4).  Must
-not: run them.
+Owns: words and their order (docs/facts/nim.md, lsnim; Client and master set-up; docs/facts/aix.md, Routes;
+Boot list; Dump device).  Must not: run them.
 """
 
 from __future__ import annotations

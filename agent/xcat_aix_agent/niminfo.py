@@ -1,7 +1,7 @@
 """/etc/niminfo: who this host's NIM master is, and keeping the file safe while it changes.
 
 Owns: the file, its copy while a re-point is under way, and the previous one.  Must not: run NIM.
-Format: specs/nim-facts.md, section 5.
+Format: docs/facts/nim.md, The file niminfo.
 """
 
 from __future__ import annotations

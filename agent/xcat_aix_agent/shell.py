@@ -20,7 +20,7 @@ from xcat_aix_proto.errors import AgentError, ErrorCode
 
 from .files import NO_FOLLOW
 
-#: Where AIX keeps its commands, and NIM its methods (specs/snmove.md, section 4 step 5).
+#: Where AIX keeps its commands, and NIM its methods (docs/facts/aix.md, Dump device).
 DEFAULT_PATH = "/usr/bin:/usr/sbin:/etc:/sbin:/usr/lpp/bos.sysmgt/nim/methods"
 
 #: Upper bound, in bytes, of what one command may print on each of its two outputs.

@@ -72,8 +72,8 @@ def make_context(config: AgentConfig) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
-    # A resumed session skips the certificate's check and the revocation list (specs/trust-facts.md,
-    # section 0).  The server refuses what is resumed all the same.
+    # A resumed session skips the certificate's check and the revocation list (docs/facts/trust.md,
+    # Resumed sessions).  The server refuses what is resumed all the same.
     context.num_tickets = 0
     context.set_alpn_protocols([ALPN_RPC, ALPN_RELAY])
     _load(config.certificate, lambda path: context.load_cert_chain(path, password=_no_password))

@@ -2,7 +2,7 @@
 
 A cluster is set up with it before there is a daemon, so it needs nothing but the database that XCATCFG or
 cfgloc names.  Owns: the command line and what is printed.  What its words mean is in :mod:`.rowedits`.
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, tabch and chtab.
 """
 
 from __future__ import annotations

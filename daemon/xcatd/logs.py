@@ -1,7 +1,7 @@
 """Logging: to syslog as xCAT does, to standard error in the foreground, with the request's id.
 
 Must not: hold anything a test cannot replace; nothing is set up at import.
-Facts: specs/wire-protocol.md, section 8.
+Facts: docs/facts/daemon.md, Logs.
 """
 
 from __future__ import annotations

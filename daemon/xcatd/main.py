@@ -1,6 +1,7 @@
 """``xcatd [-f] [-p FILE] [--port N] [--upstream HOST:PORT]``: puts the parts together and runs them.
 
-The only place that reads the environment.  Facts: specs/wire-protocol.md, sections 1 and 8.
+The only place that reads the environment.  Facts: docs/facts/wire.md, Transport and TLS; docs/facts/daemon.md,
+Processes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Requests and replies as values (specs/wire-protocol.md, sections 2.3 and 3.2).
+"""Requests and replies as values (docs/facts/wire.md, Request elements; Reply elements and printing).
 
 Pure data: the wire codec turns bytes into :class:`Request` and :class:`Reply` into bytes.
 """

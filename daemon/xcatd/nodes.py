@@ -1,7 +1,7 @@
 """Nodes of a request: noderange expansion over the database, plugin order, and routing values.
 
 Glue between :mod:`xcatd.noderange` (pure) and the database.
-Facts: specs/noderange.md; specs/wire-protocol.md, section 6.
+Facts: docs/facts/noderange.md, Results and modes; Files; docs/facts/daemon.md, Plugins and dispatch.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns: loading by entry point, the choice by command (and by table, per node), and one of the daemon's
 five outer boundaries - a plugin's exception becomes an error reply.  Must not: know a plugin by name.
-Facts: specs/wire-protocol.md, sections 3.5 and 6.
+Facts: docs/facts/wire.md, Fixed replies; docs/facts/daemon.md, Plugins and dispatch.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def _unidentified(choice: Choice) -> Reply:
 
 
 def choose(handlers: Sequence[Handler], nodes: Sequence[str], route: NodeRoute) -> Choice:
-    """Pure choice among the handlers of one command (section 6)."""
+    """Pure choice among the handlers of one command (docs/facts/daemon.md, Plugins and dispatch)."""
     by_name = {handler.name: handler for handler in handlers}
     site = [_site_choice(handler, by_name, route) for handler in handlers]
     if chosen := [handler for handler in site if handler is not None]:

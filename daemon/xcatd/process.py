@@ -1,6 +1,6 @@
 """The daemon as a process: options, pid file, detaching, taking the port over from an older one.
 
-Must not: know what the daemon does.  Facts: specs/wire-protocol.md, section 8.
+Must not: know what the daemon does.  Facts: docs/facts/daemon.md, Processes.
 """
 
 from __future__ import annotations

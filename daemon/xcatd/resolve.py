@@ -1,7 +1,8 @@
-"""Names to addresses: the hosts table, then /etc/hosts, then the system's resolver (specs/database.md, section 7).
+"""Names to addresses: the hosts table, then /etc/hosts, then the system's resolver.
 
 Owns one answer per name for the life of a :class:`Resolver`, that is, of one request.  What the database says
 is pure; the system's resolver is asked in a bounded number of threads and for a bounded time.
+Facts: docs/facts/database.md, Tables and their columns.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Resolver:
         self._lookup = lookup
         self._timeout = timeout
         self._asked: dict[str, str | None] = {}
+        self._turn = threading.Lock()
 
     def address(self, name: str) -> str | None:
         """One name's address; None when nobody knows it.  Use :meth:`addresses` for many."""
@@ -75,7 +77,8 @@ class Resolver:
         wanted = dict.fromkeys(name for name in names if name)
         known = {name: self._known(name) for name in wanted}
         unknown = [name for name, address in known.items() if address is None]
-        self._ask([name for name in unknown if name not in self._asked])
+        with self._turn:  # who asks for the same name meanwhile waits for its answer
+            self._ask([name for name in unknown if name not in self._asked])
         found = {name: address or self._asked.get(name) for name, address in known.items()}
         return {name: address for name, address in found.items() if address}
 

@@ -1,7 +1,8 @@
 """The daemon's own settings: the ``site`` attributes it reads, parsed once into one value.
 
 Owns which settings are in force while the table is broken.  Must not: read the database itself.
-Facts: specs/wire-protocol.md, sections 1, 2.5, 4 and 5; specs/database.md, section 3.
+Facts: docs/facts/wire.md, Transport and TLS; docs/facts/policy.md, Users, passwords and tokens; Audit;
+docs/facts/daemon.md, Life of a request; docs/facts/database.md, Reading.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tables as users name them: which there are, their columns, and rows for nodes.
 
 What commands that work on any table need.  Must not: know any particular table.
-Facts: specs/database.md, sections 6 and 7.
+Facts: docs/facts/database.md, Writing; Tables and their columns.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns: the ``ssl.SSLContext`` per policy, cached until a file or a setting changes.  Must not: accept,
 read or write.
-Facts: specs/wire-protocol.md, section 1.
+Facts: docs/facts/wire.md, Transport and TLS.
 """
 
 from __future__ import annotations

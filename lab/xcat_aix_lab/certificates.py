@@ -1,6 +1,6 @@
 """A lab's certificates: xcatd's own ones for its clients.  The agents' come from :mod:`xcatd.pki`.
 
-Layout and contents: specs/wire-protocol.md, section 1.
+Layout and contents: docs/facts/wire.md, Transport and TLS.
 """
 
 from __future__ import annotations

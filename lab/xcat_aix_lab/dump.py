@@ -1,7 +1,7 @@
 """A cluster's dump as a lab takes it: the tables that matter, without secrets and without hooks.
 
 Owns reading the directory that ``dumpxCATdb`` made and what is left out of it.  Must not: know addresses.
-Facts: specs/database.md, section 7; specs/object-commands.md, section 7.
+Facts: docs/facts/database.md, Tables and their columns; docs/facts/table-commands.md, dumpxCATdb and restorexCATdb.
 """
 
 from __future__ import annotations

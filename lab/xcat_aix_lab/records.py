@@ -11,7 +11,8 @@ from xcat_aix_lab.cluster import Rows
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 
-# So many tables one transaction of the SQLite layout can write (specs/database.md, section 2).
+# So many tables one transaction of the SQLite layout can write (docs/facts/database.md, Files, columns and
+# transactions).
 _TABLES_AT_ONCE = 10
 
 

@@ -1,7 +1,7 @@
 """What the management node and the agents say to each other.
 
 Owns the operations, job states, error codes, identities and their codec.  It must stay free of
-I/O and of dependencies, because both ends, and the lab, import it (DESIGN, section 1).
+I/O and of dependencies, because both ends, and the lab, import it (ARCHITECTURE.md, The house).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 #: Versions of the agent protocol this code speaks, oldest first.
 PROTOCOL_VERSIONS = (1,)
 
-#: The Pyro5 object every agent serves (specs/pyro5-facts.md, section 5: no name server).
+#: The Pyro5 object every agent serves (docs/facts/pyro5.md, Objects and calls).
 OBJECT_ID = "xcat-aix.agent"
 
 #: Default of ``site.aixagentport``.

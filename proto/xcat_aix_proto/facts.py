@@ -51,7 +51,7 @@ class NimObject:
     """One NIM object.
 
     ``attributes`` keeps order and repetition as ``lsnim -l`` prints them; every allocated resource
-    of a client appears as ``(type, name)`` (specs/nim-facts.md, section 2).
+    of a client appears as ``(type, name)`` (docs/facts/nim.md, lsnim).
     """
 
     name: str

@@ -1,6 +1,7 @@
 """Bounds for Pyro5, applied by both ends to the modules they pass in (so proto imports nothing).
 
-Measured reasons (specs/pyro5-facts.md, sections 0 and 5): a peer chooses the serialiser, marshal on
+Measured reasons (docs/facts/pyro5.md, Why our own sockets; Serialisers, compression and classes): a peer
+chooses the serialiser, marshal on
 hostile bytes can crash the interpreter, inflating a message is unbounded, and class names in a message
 are turned into objects (even into exceptions that end a thread).
 """

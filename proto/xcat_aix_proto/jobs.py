@@ -10,7 +10,7 @@ from .errors import AgentError
 
 
 class JobState(enum.Enum):
-    """Derived from the job's directory alone (DESIGN, section 4; STYLE, section 2.8)."""
+    """Derived from the job's directory alone (ARCHITECTURE.md, Decisions)."""
 
     #: ``spec.json`` is there, nothing runs yet.
     ACCEPTED = "accepted"

@@ -8,7 +8,7 @@ from typing import Tuple
 from . import bounds
 from .errors import AgentError, ErrorCode
 
-# NIM: letters, digits, '_', '.', '-'; at most 39 characters (specs/nim-facts.md, section 1).
+# NIM: letters, digits, '_', '.', '-'; at most 39 characters (docs/facts/nim.md, Commands, exit codes and messages).
 _NIM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,38}\Z")
 # RFC 1123 host names, plus the '_' that xCAT allows in node names.
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?\Z")

@@ -92,7 +92,7 @@ class NimSnapshot(Operation):
 
 @dataclass(frozen=True)
 class RepointClient(Operation):
-    """Make this host a NIM client of another master (specs/snmove.md, section 4 step 1).
+    """Make this host a NIM client of another master (docs/facts/snmove.md, On the nodes).
 
     ``nim_name`` is the client's object name on that master, ``master`` the master's name or
     address as this node knows it.  /etc/niminfo is kept aside and put back on any failure.
@@ -159,7 +159,7 @@ class SetBootlist(Operation):
 
 @dataclass(frozen=True)
 class SetDumpDevice(Operation):
-    """Point the iSCSI dump device at another server (specs/snmove.md, section 4 step 5).
+    """Point the iSCSI dump device at another server (docs/facts/aix.md, Dump device).
 
     ``target`` and ``lun`` are ``dump_target`` and ``dump_lunid`` of the image's NIM dump resource,
     ``server`` is an address, ``configdump`` one of selective, full, none.

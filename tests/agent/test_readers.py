@@ -1,4 +1,5 @@
-"""Readers of NIM's and AIX's output, with samples in the formats of the fact sheets."""
+"""Readers of NIM's and AIX's output, with samples in the formats of docs/facts/nim.md, lsnim;
+docs/facts/aix.md, Interfaces and adapters; Routes."""
 
 from __future__ import annotations
 

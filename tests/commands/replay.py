@@ -87,7 +87,7 @@ class Printed:
     exit: int = 0
 
     def show(self, reply: Reply) -> None:
-        """Print one reply: specs/wire-protocol.md, section 3.2, without the server's name."""
+        """Print one reply: docs/facts/wire.md, Reply elements and printing, without the server's name."""
         self.exit |= reply.errorcode or 0
         self.stderr += [f"Error: {text}" for text in reply.errors]
         self.stderr += [f"Warning: {text}" for text in reply.warnings]

@@ -2,7 +2,7 @@
 
 The other program is a process of its own that knows nothing of us: one connection per file, the driver's busy
 timeout, single statements in autocommit, and long transactions that spill into the file and so lock readers out.
-Facts: specs/database.md, sections 2 and 6.
+Facts: docs/facts/database.md, Files, columns and transactions; Writing.
 """
 
 from __future__ import annotations

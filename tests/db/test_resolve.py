@@ -119,3 +119,26 @@ def test_the_systems_answer():
     assert system_lookup("127.0.0.1") == "127.0.0.1"
     assert system_lookup("no such name") is None
     assert system_lookup("a" * 70) is None
+
+
+def test_two_threads_that_ask_for_one_name_both_get_it(tmp_path):
+    asked, go_on = threading.Event(), threading.Event()
+
+    def lookup(_name):
+        asked.set()
+        go_on.wait(20)
+        return "10.9.9.9"
+
+    found = Resolver(Snapshot.from_rows({"hosts": []}), hosts_file=tmp_path / "none", lookup=lookup)
+    answers = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(found.address("late"))) for _ in range(2)
+    ]
+    threads[0].start()
+    asked.wait(20)
+    threads[1].start()
+    threads[1].join(0.2)
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+    assert answers == ["10.9.9.9", "10.9.9.9"]

@@ -1,4 +1,4 @@
-"""The example cluster of specs/noderange.md (section 4), a wilder one, and worlds over them."""
+"""The example cluster of docs/facts/noderange.md, Example cluster, a wilder one, and worlds over them."""
 
 from __future__ import annotations
 

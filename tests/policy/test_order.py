@@ -106,6 +106,8 @@ def test_a_row_for_nodes_is_not_reached_by_what_brings_none(
         ("snmove", ("--list",)),
         ("snmove", ("--resume", "snmove-1")),
         ("snmove", ("--undo", "snmove-1")),
+        ("plans", ("--list",)),
+        ("plans", ("--abandon", "snmove-1")),
         ("tabprune", ("auditlog", "-a")),
         ("regnotif", ("/x", "site")),
         ("foreign", ()),

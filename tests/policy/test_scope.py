@@ -40,7 +40,7 @@ _WRITING = (
     *("tabch node={} ipmi.bmc=x", "tabch -d node={} ipmi", "tabch key=master site.value=x"),
     *("tabch nodelist.node=n7 nodelist.groups=x", "tabprune auditlog -a", "tabprune ipmi -a"),
     *("snmove {} -d sn2 -i --force", "snbalance {} sn1,sn2 -i --force", "snmove -s sn1 -i --force"),
-    *("regnotif /bin/true nodelist", "tabrestore"),
+    *("regnotif /bin/true nodelist", "tabrestore", "plans --abandon snmove-1"),
 )
 _STANZAS = st.none() | st.builds(
     "{0}:\n    objtype={1}\n    {2}=x\n".format,

@@ -19,6 +19,7 @@ from xcat_aix.plan.model import FORMAT
 from xcat_aix.run import rows
 from xcat_aix.run.errors import (
     LeaseLost,
+    NotClosed,
     NothingToResume,
     Overlap,
     Parked,
@@ -55,9 +56,9 @@ class Shelf:
         found = self.db.select(EVENTS, order=("seq",))
         return [row["event"] for row in found]
 
-    def change(self, **values: Any) -> None:
+    def change(self, plan_id: str | None = None, **values: Any) -> None:
         with self.db.transaction(PLANS) as transaction:
-            transaction.update(PLANS, {}, values)
+            transaction.update(PLANS, {"id": plan_id} if plan_id else {}, values)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres", "mariadb"])
@@ -275,7 +276,10 @@ def test_a_plan_is_not_resumed_behind_a_later_one(shelf: Shelf) -> None:
     shelf.clock.advance(1)
     new = journal.open_plan(plan(["n2"]))
     journal.close(new, Outcome.OK)
-    with pytest.raises(NothingToResume, match=f"{new.plan_id} has worked on some of its nodes"):
+    with pytest.raises(
+        NothingToResume,
+        match="superseded by snmove-20261123-00a5, which has worked on n2",
+    ):
         journal.claim(old.plan_id)
 
 
@@ -502,6 +506,101 @@ def test_a_number_that_is_none_is_parked(shelf: Shelf) -> None:
         transaction.update(EVENTS, {"plan": hold.plan_id}, {"attempt": "x"})
     with pytest.raises(Parked, match="not readable"):
         shelf.journal().load(hold.plan_id)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"state": "sleeping"},
+        {"format": 99},
+        {"body": "{", "digest": rows.digest("{")},
+    ],
+)
+def test_an_unreadable_plan_stops_nobody_else(shelf: Shelf, values: dict[str, Any]) -> None:
+    """It is listed, its nodes are guarded if it may be open, and it can be given up by name."""
+    journal = shelf.journal()
+    other = journal.open_plan(plan(["n7"]))
+    journal.close(other, Outcome.OK)
+    hold = journal.open_plan(plan(["n1"]))
+    shelf.dead.add(hold.owner.pid)
+    shelf.change(hold.plan_id, **values)
+    assert [found.id for found in journal.list()] == [hold.plan_id, other.plan_id]
+    with pytest.raises(Parked, match=f"plans --abandon {hold.plan_id} gives it up"):
+        journal.claim(hold.plan_id)
+    with pytest.raises(Overlap, match=f"plans --abandon {hold.plan_id}"):
+        journal.open_plan(plan(["n1"]))
+    journal.open_plan(plan(["n2"]))
+    journal.abandon(hold.plan_id)
+    journal.open_plan(plan(["n1"]))
+
+
+def test_an_unknown_outcome_is_listed(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    hold = journal.open_plan(plan(["n1"]))
+    journal.close(hold, Outcome.OK)
+    shelf.change(outcome="great")
+    (found,) = journal.list()
+    assert "'great' is not a valid Outcome" in found.parked
+    with pytest.raises(Parked):
+        journal.claim(hold.plan_id)
+    journal.open_plan(plan(["n1"]))
+    journal.forget(hold.plan_id)
+
+
+def test_an_unreadable_story_stops_nobody_else(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    hold = journal.open_plan(plan(["n1"]))
+    shelf.dead.add(hold.owner.pid)
+    with shelf.db.transaction(EVENTS) as transaction:
+        transaction.insert(EVENTS, [{"plan": hold.plan_id, "event": "danced", "detail": "[]"}])
+    assert [found.id for found in journal.list()] == [hold.plan_id]
+    with pytest.raises(Parked, match="not readable"):
+        journal.claim(hold.plan_id)
+    journal.abandon(hold.plan_id)
+    journal.open_plan(plan(["n1"]))
+
+
+# The journal's own order
+
+
+def test_a_clock_that_is_set_back_changes_no_order(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    first = journal.open_plan(plan(["n1", "n2"]))
+    journal.close(first, Outcome.PARTIAL)
+    shelf.clock.advance(-86400)
+    second = journal.open_plan(plan(["n2"]))
+    journal.close(second, Outcome.OK)
+    later, earlier = journal.list()
+    assert (later.id, earlier.id) == (second.plan_id, first.plan_id)
+    assert earlier.sentence == f"superseded by {second.plan_id}"
+    with pytest.raises(NothingToResume, match=f"superseded by {second.plan_id}"):
+        journal.claim(first.plan_id)
+
+
+def test_what_failed_supersedes_nothing(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    first = journal.open_plan(plan(["n1"]))
+    journal.close(first, Outcome.PARTIAL)
+    journal.close(journal.open_plan(plan(["n1"])), Outcome.FAILED)
+    journal.close(journal.open_plan(plan(["n3"])), Outcome.OK)
+    assert journal.list()[-1].sentence.startswith("partial")
+    journal.claim(first.plan_id)
+
+
+def test_a_closed_plan_can_be_forgotten(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    hold = journal.open_plan(plan(["n1"]))
+    with pytest.raises(StillRunning):
+        journal.forget(hold.plan_id)
+    shelf.dead.add(hold.owner.pid)
+    with pytest.raises(NotClosed, match="plans --abandon"):
+        journal.forget(hold.plan_id)
+    journal.abandon(hold.plan_id)
+    journal.forget(hold.plan_id)
+    assert journal.list() == ()
+    assert shelf.events() == []
+    with pytest.raises(UnknownPlan):
+        journal.forget(hold.plan_id)
 
 
 # Limits

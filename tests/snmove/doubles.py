@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from xcat_aix.commands.servicenodes.plans import Plans
 from xcat_aix.commands.servicenodes.snmove import Snmove
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import Host, Interface, NimDatabase
@@ -163,6 +164,10 @@ class World:
     def snmove(self, *args: str, **environment: str) -> list[Reply]:
         request = Request("snmove", tuple(args), environment=environment, user="admin")
         return list(Snmove().handle(request, self))  # type: ignore[arg-type]
+
+    def plans(self, *args: str) -> list[Reply]:
+        request = Request("plans", tuple(args), user="admin")
+        return list(Plans().handle(request, self))  # type: ignore[arg-type]
 
 
 def open_world(

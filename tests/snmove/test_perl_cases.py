@@ -1,6 +1,6 @@
 """The database after ours is the database after the Perl command: recorded cases, run through the command.
 
-``said`` in a case is what Perl said; where specs/snmove.md declares a difference, it is in the test.
+``said`` in a case is what Perl said; where docs/facts/snmove.md, New values, declares a difference, it is in the test.
 """
 
 from __future__ import annotations

@@ -58,6 +58,30 @@ def test_nodes_go_back_to_the_old_master() -> None:
     assert "master='sn1b'" in texts["postscripts"]
 
 
+def test_an_undo_of_an_undo_does_what_the_move_had_left() -> None:
+    plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
+    lanes = {lane.subject: lane for lane in plan.lanes if lane.target}
+    whole, half, *_ = lanes.values()
+    begun = {DATABASE_LANE: ["write"], whole.id: [step.id for step in whole.steps]}
+    begun[half.id] = [half.steps[0].id]
+    left = [lane.id for lane in lanes.values() if lane is not whole]
+    back = undo(plan, begun, "snmove-1", unfinished=left)
+    assert {lane.subject for lane in back.lanes if lane.target} == {whole.subject, half.subject}
+    back = Plan.from_json(back.to_json())
+    forth = undo(back, everything(back), "snmove-2")
+    assert operations(forth) == operations(plan)
+    assert forth.problems() == ()
+
+
+def test_the_node_behind_a_long_name_is_meant() -> None:
+    plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
+    old = plan.summary["routes"][0]["old"]
+    back = undo(plan, everything(plan), "x", behind={old: "behind"})
+    assert {route["server"] for route in back.summary["routes"]} == {"behind"}
+    assert {lane.via for lane in back.lanes if lane.target} == {"behind"}
+    assert {route["new"] for route in back.summary["routes"]} == {old}
+
+
 def test_a_move_of_an_older_version_is_taken_back_as_well() -> None:
     plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
     args = {"scripts": ["syslog"], "environment": {"MASTER": "sn2", "NODE": "n1"}}

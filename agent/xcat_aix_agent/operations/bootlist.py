@@ -1,7 +1,7 @@
 """``client.bootlist@1``: boot next time from another server.
 
-The device is the adapter of the interface that holds the node's address (specs/snmove.md, section 4
-step 4).
+The device is the adapter of the interface that holds the node's address (docs/facts/aix.md,
+Boot list).
 """
 
 from __future__ import annotations

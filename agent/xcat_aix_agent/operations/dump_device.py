@@ -1,7 +1,7 @@
 """``client.dump_device@1``: point the iSCSI dump device at another server.
 
 Discover the disk, make it available, configure the dump, make it the primary dump device
-(specs/snmove.md, section 4 step 5).
+(docs/facts/aix.md, Dump device).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``client.repoint@1``: make this host a NIM client of another master.
 
-Order (specs/snmove.md, section 4 step 1): keep /etc/niminfo aside, ``niminit`` in the rebuild form with
+Order (docs/facts/snmove.md, On the nodes): keep /etc/niminfo aside, ``niminit`` in the rebuild form with
 the master's name as this node knows it, ``nimclient -p``, verify; on any failure the old file goes back.
 A copy that is still there when an attempt begins means that an earlier one was killed: it is put back
 first, so that the host never loses its old registration.

@@ -1,7 +1,7 @@
 """``client.default_route@1``: from the old server as default gateway to the new one.
 
 Only where the old one is a default gateway and the new one is not; else the routes are left alone
-(specs/snmove.md, section 4 step 3).
+(docs/facts/aix.md, Routes).
 """
 
 from __future__ import annotations

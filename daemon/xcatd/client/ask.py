@@ -1,6 +1,6 @@
 """Requests that a program makes of the daemon: what would be printed is handed back.
 
-Facts: specs/wire-protocol.md, sections 2 and 3.
+Facts: docs/facts/wire.md, Request framing; Request elements; Reply framing; Reply elements and printing.
 """
 
 from __future__ import annotations

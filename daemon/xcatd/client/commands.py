@@ -1,6 +1,6 @@
 """What a command line becomes on the wire: which arguments are the noderange, what else is sent.
 
-Pure, but for the files that a noderange names (:mod:`.nodefiles`).  Facts: specs/wire-protocol.md, section 2.4.
+Pure, but for the files that a noderange names (:mod:`.nodefiles`).  Facts: docs/facts/wire.md, What clients send.
 """
 
 from __future__ import annotations

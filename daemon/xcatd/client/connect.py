@@ -1,6 +1,6 @@
 """The client's way to the daemon: XCATHOST, certificates, TLS.
 
-Must not: know requests.  Facts: specs/wire-protocol.md, section 1.
+Must not: know requests.  Facts: docs/facts/wire.md, Transport and TLS.
 """
 
 from __future__ import annotations

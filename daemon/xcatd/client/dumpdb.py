@@ -1,6 +1,6 @@
 """``dumpxCATdb``: every table as a CSV file, written here from what the daemon sends.
 
-Facts: xCAT's own program of this name; specs/object-commands.md, section 7 (tabdump -f).
+Facts: xCAT's own program of this name; docs/facts/table-commands.md, dumpxCATdb and restorexCATdb.
 """
 
 from __future__ import annotations

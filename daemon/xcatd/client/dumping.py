@@ -1,6 +1,6 @@
 """What dumpxCATdb and restorexCATdb have in common: options, which tables are left out, how they speak.
 
-Facts: xCAT's own programs of these names; specs/object-commands.md, section 7.
+Facts: xCAT's own programs of these names; docs/facts/table-commands.md, dumpxCATdb and restorexCATdb.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``xcatclient COMMAND ARGS…``, or any command name linked to it.
 
 Starts often and must start fast: nothing heavy is imported here, rare things only when needed.
-Facts: specs/wire-protocol.md, sections 1 to 3.
+Facts: docs/facts/wire.md, Transport and TLS; Request framing; Reply framing.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What goes to the daemon are the file's lines, each a noderange of its own.  Of a file that is not here goes the
 absolute path, as xCAT's own client sends it: the daemon's host may have one that is for everybody.
 Must start fast: see :mod:`.main`.
-Facts: specs/noderange.md, section 3.5.
+Facts: docs/facts/noderange.md, Files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a response looks like on the terminal, and what it does to the exit status.
 
 Owns: the printing rules of existing clients, word for word, and the progress line on a terminal.  Must not:
-read or write sockets.  Facts: specs/wire-protocol.md, sections 3.2 and 3.4.
+read or write sockets.  Facts: docs/facts/wire.md, Reply elements and printing; Exit status.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``restorexCATdb``: tables from the CSV files of a directory, each whole or not at all.
 
-Facts: xCAT's own program of this name; specs/object-commands.md, section 7 (tabrestore).
+Facts: xCAT's own program of this name; docs/facts/table-commands.md, dumpxCATdb and restorexCATdb.
 """
 
 from __future__ import annotations

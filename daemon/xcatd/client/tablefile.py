@@ -1,7 +1,7 @@
 """``tabdump -f``: the daemon sends what is in a table, and the file is written here, with the user's own rights.
 
 The daemon writes such files as root for clients that cannot; what a user may write is the system's to say.
-Facts: specs/object-commands.md, section 7 (tabdump).
+Facts: docs/facts/table-commands.md, tabdump.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``tabrestore``: reads a CSV file here and has the daemon make it the rows of a table.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, tabrestore.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The arithmetic of expression values: Perl's, without Perl (specs/database.md, section 5).
+"""The arithmetic of expression values: Perl's, without Perl (docs/facts/database.md, Values that are expressions).
 
 A small evaluator over integers and texts: no names, no assignment, no access to anything.  Integers are C
 integers of 64 bits, division truncates towards zero.  What it does not know raises

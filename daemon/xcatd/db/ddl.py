@@ -1,4 +1,4 @@
-"""Table definitions as xCAT writes them, for every engine (specs/database.md, section 2).
+"""Table definitions as xCAT writes them, for every engine (docs/facts/database.md, Files, columns and transactions).
 
 Builds statements from the schema; executes nothing.  How an engine spells names and types is a value.
 """

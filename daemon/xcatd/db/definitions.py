@@ -1,7 +1,7 @@
 """The administrator's own tables, defined as data: ``schema.d/*.ini`` below ``site.xcatconfdir``.
 
 What xCAT has as Perl modules in ``xCAT_schema``; a section per table, its settings named as there.  Owns
-reading and judging them.  Must not: touch a database.  Facts: specs/database.md, section 6.
+reading and judging them.  Must not: touch a database.  Facts: docs/facts/database.md, Missing tables and columns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What expression values compute with: C integers, texts, and xCAT's functions (specs/database.md, section 5)."""
+"""What expression values compute with: C integers, texts, and xCAT's functions.
+
+Facts: docs/facts/database.md, Values that are expressions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the existing database is (specs/database.md, section 1).
+"""Where the existing database is (docs/facts/database.md, Finding the database).
 
 Reads the environment and cfgloc when asked, never at import, and never shows a password.
 """

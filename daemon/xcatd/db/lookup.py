@@ -1,4 +1,4 @@
-"""Effective values of one node: its own row, then its groups' (specs/database.md, section 4).
+"""Effective values of one node: its own row, then its groups' (docs/facts/database.md, Effective values).
 
 Pure functions over stored texts.  Nothing here knows of tables, files or regular-expression values.
 """

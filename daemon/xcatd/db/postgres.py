@@ -1,4 +1,5 @@
-"""xCAT's database on PostgreSQL (``Pg:`` in cfgloc; specs/database.md, sections 1 and 2).
+"""xCAT's database on PostgreSQL (``Pg:`` in cfgloc; docs/facts/database.md, Finding the database; Files,
+columns and transactions).
 
 Everything special to PostgreSQL is here; the rest is in :mod:`.server`.  The driver is psycopg 3.
 """

@@ -1,7 +1,8 @@
-"""Effective values of one table's columns for many nodes (specs/database.md, sections 4 and 5).
+"""Effective values of one table's columns for many nodes.
 
 Joins the stored rows (:mod:`.sheet`), the inheritance rules (:mod:`.lookup`) and expression values
 (:mod:`.values`).  Nodes with the same groups share what they inherit.
+Facts: docs/facts/database.md, Effective values; Values that are expressions.
 """
 
 from __future__ import annotations

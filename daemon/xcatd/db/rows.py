@@ -1,6 +1,6 @@
 """Rows of xCAT's tables written and deleted in bulk, each found by a key of one or more columns.
 
-Owns what "set these values for this key" means in xCAT (specs/database.md, section 6).  Must not: open a
+Owns what "set these values for this key" means in xCAT (docs/facts/database.md, Writing).  Must not: open a
 transaction, or decide what is written.
 """
 

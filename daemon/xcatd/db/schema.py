@@ -1,6 +1,6 @@
 """The tables: xCAT's own, which are never altered, and our journal's.
 
-Owns names, keys, order and types of columns as values; knows no SQL (specs/database.md, section 7).
+Owns names, keys, order and types of columns as values; knows no SQL (docs/facts/database.md, Tables and their columns).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The facts about xCAT's tables, as text (specs/database.md, section 7; xCAT's own schema for the rest).
+"""The facts about xCAT's tables, as text (docs/facts/database.md, Tables and their columns).
 
 One table per entry, columns in schema order; continuation lines are indented.  Marks before a column:
 ``*`` primary key, ``!`` NOT NULL, ``@`` the column node lookups use where it is not ``node``.  After a
@@ -109,7 +109,7 @@ zvmivp: *id ip schedule last_run type_of_run access_user orch_parms prep_parms m
 #: Tables of mere records: logs, and what monitoring and discovery note.  All their rows may go at once.
 PRUNABLE_TABLES = frozenset(["auditlog", "discoverydata", "eventlog", "performance"])
 
-#: Our own journal, beside xCAT's tables (DESIGN.md, section 2).  ``+`` marks an indexed column.  A plan's
+#: Our own journal, beside xCAT's tables (ARCHITECTURE.md, Decisions).  ``+`` marks an indexed column.  A plan's
 #: body is megabytes for thousands of nodes and stands last: SQLite reads past it to get at what follows.
 JOURNAL_TABLES = """\
 aixplan: *id command username host opened format:INTEGER digest state outcome closed owner lease

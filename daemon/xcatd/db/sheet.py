@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 Cells: TypeAlias = tuple[str | None, ...]
 
-#: Texts of ``disable`` that leave a row live, beside NULL (specs/database.md, section 3).
+#: Texts of ``disable`` that leave a row live, beside NULL (docs/facts/database.md, Reading).
 _LIVE = frozenset((None, "0", "no", "NO", "No", "nO"))
 
 

@@ -1,6 +1,7 @@
 """The database as it was at one moment: immutable, pure, and the source of every effective value.
 
-Reading rules are those of specs/database.md, sections 3 to 5.  Everything is set-based: a table's
+Reading rules are those of docs/facts/database.md, Reading; Effective values; Values that are expressions.
+Everything is set-based: a table's
 values are computed for all nodes at once, and nodes with the same groups share what they inherit.
 """
 

@@ -1,4 +1,4 @@
-"""xCAT's SQLite layout: a directory with one file per table (specs/database.md, section 2).
+"""xCAT's SQLite layout: a directory with one file per table (docs/facts/database.md, Files, columns and transactions).
 
 Everything special to SQLite is here: files, ATTACH, locks, DDL.  Other programs use the files at the
 same time, so a connection lives as long as one read or one transaction, and the journal mode is left as

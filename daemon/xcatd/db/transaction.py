@@ -148,7 +148,7 @@ class Transaction:
     ) -> None:
         """Insert rows in bulk; those with different columns go in separate statements.
 
-        Primary keys without a value get an empty one, as xCAT does (specs/database.md, section 6).
+        Primary keys without a value get an empty one, as xCAT does (docs/facts/database.md, Writing).
         ``any_names`` is for rows as they once were: else raises :class:`.errors.BadNameError` for a node or group
         that cannot be called so.
         """

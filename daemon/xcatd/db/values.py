@@ -1,4 +1,4 @@
-"""Values that are expressions over the node's name (specs/database.md, section 5).
+"""Values that are expressions over the node's name (docs/facts/database.md, Values that are expressions).
 
 ``/pattern/text/`` and ``|pattern|expression|``; anything else is literal.  Pure and bounded.  An expression that
 cannot be worked out gives nothing, as it does in xCAT; one that takes too long raises, for then the value is unknown.

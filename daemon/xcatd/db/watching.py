@@ -1,7 +1,7 @@
 """A transaction that remembers what it writes to tables somebody watches.
 
 Owns the three kinds of change a watcher is told of, in xCAT's terms.  Must not: know who watches, or what follows.
-Facts: specs/database.md, section 6 (notification hooks).
+Facts: docs/facts/database.md, Notification hooks.
 """
 
 from __future__ import annotations

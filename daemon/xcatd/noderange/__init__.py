@@ -1,4 +1,4 @@
-"""Noderanges: from the text a user typed to node names (specs/noderange.md).
+"""Noderanges: from the text a user typed to node names (docs/facts/noderange.md, Grammar).
 
 Pure: everything known about the world comes in a :class:`World`.  Where this differs from xCAT, on
 purpose: names that do not exist are always reported (xCAT forgets some when a file or

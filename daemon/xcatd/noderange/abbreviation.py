@@ -1,4 +1,4 @@
-"""Nodes named by groups: the reverse of an expansion (specs/noderange.md, section 3.8).  Pure."""
+"""Nodes named by groups: the reverse of an expansion (docs/facts/noderange.md, Abbreviation).  Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The textual ranges of a noderange: ``n1-n4``, ``n[1-4,7]s``, ``n1+3`` (specs/noderange.md, section 3.2).
+"""The textual ranges of a noderange: ``n1-n4``, ``n[1-4,7]s``, ``n1+3`` (docs/facts/noderange.md, Ranges).
 
 Names in, names out; whether a name is a node or a group is the caller's business.
 """

@@ -1,6 +1,7 @@
-"""Attribute selections of a noderange and of dynamic groups (specs/noderange.md, sections 3.1 and 3.6).
+"""Attribute selections of a noderange and of dynamic groups.
 
 Pure: compares effective values of a snapshot, or texts the caller supplies.
+Facts: docs/facts/noderange.md, Attribute selections; Dynamic groups.
 """
 
 from __future__ import annotations
@@ -105,6 +106,9 @@ def select(text: str, snapshot: Snapshot) -> list[str]:
     ]
 
 
+_LONGEST_TABLE = 64
+
+
 def tables_in(text: str) -> Iterator[str]:
     """Names of tables that a selection somewhere in ``text`` may need; maybe some more."""
     if "=" not in text and "~" not in text:
@@ -112,8 +116,10 @@ def tables_in(text: str) -> Iterator[str]:
     for name, (table, _) in SHORT_NAMES.items():
         if name in text:
             yield table
-    # Begun at each word once: begun at each letter, a long word would be read as often as it has letters.
-    yield from (name for name in re.findall(r"\b(\w+)\.", text) if name in schema.TABLES)
+    for piece in text.split(".")[:-1]:
+        word = re.search(r"\w+\Z", piece[-_LONGEST_TABLE:])  # a longer one is no table's name
+        if word is not None and word.group() in schema.TABLES:
+            yield word.group()
 
 
 def group_conditions(wherevals: str) -> list[Condition]:

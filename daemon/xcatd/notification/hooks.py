@@ -1,7 +1,7 @@
 """Who is told of which change, and in which words: pure.
 
 Owns the reading of the ``notification`` table and what a hook gets on its standard input.
-Must not: run anything.  Facts: specs/database.md, section 6 (notification hooks).
+Must not: run anything.  Facts: docs/facts/database.md, Notification hooks.
 """
 
 from __future__ import annotations

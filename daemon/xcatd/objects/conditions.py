@@ -1,6 +1,6 @@
 """Several conditions on one object's attributes, as ``-w`` gives them.
 
-Pure; one condition is :mod:`.selection`'s.  Facts: specs/object-commands.md, section 1.
+Pure; one condition is :mod:`.selection`'s.  Facts: docs/facts/object-commands.md, Arguments.
 """
 
 from __future__ import annotations

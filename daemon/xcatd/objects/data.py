@@ -1,4 +1,4 @@
-"""The facts about object definitions, as text (specs/database.md, section 8).
+"""The facts about object definitions, as text (docs/facts/database.md, Object definitions).
 
 A type begins with a line ``TYPE KEY-ATTRIBUTE TABLE.KEY-COLUMN``; its entries follow, indented, continuation lines
 indented deeper: ``TABLE ROW[ if ATTRIBUTE=VALUE|VALUE]: ATTRIBUTES``.  ROW says which row belongs to the object:

@@ -1,7 +1,7 @@
 """What tables, columns and object types are for: the texts of ``tabdump -d``, ``lsdef -h`` and usages.
 
 Owns their layout; the texts themselves are :mod:`.descriptions_data`.  Must not: read a database.
-Facts: specs/object-commands.md, sections 1 and 7.
+Facts: docs/facts/object-commands.md, Arguments; docs/facts/table-commands.md, tabdump.
 """
 
 from __future__ import annotations

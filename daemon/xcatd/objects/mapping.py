@@ -2,7 +2,7 @@
 
 Owns the types and their entries as values, and the tables an answer needs; both reading
 (:mod:`.objects_reader`) and writing commands work from them.  Must not: read a database.
-Facts: specs/database.md, section 8.
+Facts: docs/facts/database.md, Object definitions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The notation of the nics table's values: ``eth0!10.0.0.1|10.1.0.1,eth1!…``, one item per adapter.
 
-Pure.  Facts: specs/database.md, section 5 (last line); specs/object-commands.md, section 2.
+Pure.  Facts: docs/facts/database.md, Values that are expressions; docs/facts/object-commands.md, lsdef.
 """
 
 from __future__ import annotations

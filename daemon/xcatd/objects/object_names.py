@@ -1,4 +1,4 @@
-"""Which names objects may have (specs/object-commands.md, section 3).
+"""Which names objects may have (docs/facts/object-commands.md, mkdef).
 
 Pure.  Must not: know which objects exist.
 """

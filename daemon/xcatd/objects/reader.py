@@ -1,7 +1,7 @@
 """Reads objects of any type from a snapshot: every table once, whatever the number of objects.
 
 Pure.  Must not: print, or read anything but the snapshot it was given; :func:`xcatd.objects.tables` says
-which tables that needs.  Facts: specs/database.md, section 8.
+which tables that needs.  Facts: docs/facts/database.md, Object definitions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whom a certificate file names.
 
-Must not: check the certificate, or keep anything.  Facts: specs/wire-protocol.md, section 1.
+Must not: check the certificate, or keep anything.  Facts: docs/facts/wire.md, Transport and TLS.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One CSV file of a dump: its rows, and where in the file they are.
 
 Owns reading and writing the file, and finding the lines at fault.  Must not: know what tables there are, or a database.
-Facts: specs/object-commands.md, section 7; what a row is, is :mod:`.text.tablecsv`'s.
+Facts: docs/facts/table-commands.md, dumpxCATdb and restorexCATdb.  What a row is, is :mod:`.text.tablecsv`'s.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 xCAT never drops a column, so columns of older versions stay in a database that was upgraded; a dump of such
 a version loads in the same way.  Owns which columns and tables are added for that.  Must not: store rows.
-Facts: specs/database.md, section 6.
+Facts: docs/facts/database.md, Missing tables and columns.
 """
 
 from __future__ import annotations

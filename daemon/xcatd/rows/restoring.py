@@ -1,7 +1,7 @@
 """Rows of a table put back from CSV lines, as ``tabrestore`` has it: all of them, or none.
 
 Owns: which rows a list of lines stores, what is refused, and the one transaction.  Must not: print, or read
-files.  Facts: specs/object-commands.md, section 7; specs/database.md, section 6.
+files.  Facts: docs/facts/table-commands.md, tabrestore; docs/facts/database.md, Writing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rows changed by their keys, as ``tabch`` and ``chtab`` have it: words to edits, edits to the database.
 
 Owns: what the words mean, and one transaction for all of them.  Must not: print, or know a command.
-Facts: specs/object-commands.md, section 7; specs/database.md, section 6.
+Facts: docs/facts/table-commands.md, tabch and chtab; docs/facts/database.md, Writing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What no row of a table may be: one more with the same key, or one without a text it needs.
 
 Every engine refuses such rows, each in its own words and after the fact; asking first gives the same words
-everywhere, which are SQLite's.  Must not: write.  Facts: specs/database.md, sections 2, 3 and 6.
+everywhere, which are SQLite's.  Must not: write.  Facts: docs/facts/database.md, Files, columns and
+transactions; Reading; Writing.
 """
 
 from __future__ import annotations

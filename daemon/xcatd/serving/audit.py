@@ -2,7 +2,7 @@
 
 Owns: which requests are recorded where, masking, and the writer that keeps the database off the request's
 way.  Must not: decide whether a request is allowed.
-Facts: specs/wire-protocol.md, section 5 (Audit).
+Facts: docs/facts/policy.md, Audit.
 """
 
 from __future__ import annotations

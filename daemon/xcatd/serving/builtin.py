@@ -1,7 +1,7 @@
 """Commands the daemon answers without a plugin.
 
 Owns: their replies, as documents.  Must not: decide who may ask, or send.
-Facts: specs/wire-protocol.md, section 3.6.
+Facts: docs/facts/wire.md, Built-in commands.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns: the TLS socket (always non-blocking), the request reader, the bounded outbox.  Whoever calls is told
 what to wait for; waiting itself is the server's business.  Must not: know commands, policy or plugins.
-Facts: specs/wire-protocol.md, sections 1, 2.1 and 3.1.
+Facts: docs/facts/wire.md, Transport and TLS; Request framing; Reply framing.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ after the last failure.  A user's count holds up only pairs that have used up th
 source's count no pair that has logged in before: so a flood of wrong passwords for a user, from whatever number
 of sources, does not keep that user out who comes from elsewhere, nor does one guesser behind a shared address
 keep out those who have logged in from there.  Certificates are not concerned at all.
-Facts: specs/wire-protocol.md, section 2.5.
+Facts: docs/facts/policy.md, Users, passwords and tokens.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Other ways to say who one is: a password of the passwd table, and tokens given for it.
 
 Owns: checking ``becomeuser`` and ``gettoken``, and the token table.  Must not: log a password or token.
-Facts: specs/wire-protocol.md, section 2.5.
+Facts: docs/facts/policy.md, Users, passwords and tokens.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The listening sockets: all addresses, both protocols where the machine has them.
 
-Facts: specs/wire-protocol.md, section 1.
+Facts: docs/facts/wire.md, Transport and TLS.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a peer's address is called: look-ups that are cached, bounded and never waited for long.
 
 A name counts only if it leads back to the address: whoever owns the address says what it is called, and
-could say the name of another host.  Must not: decide anything by a name.  Facts: specs/wire-protocol.md, sections 2.3 and 5.
+could say the name of another host.  Must not: decide anything by a name.  Facts: docs/facts/wire.md, Request
+elements; docs/facts/policy.md, Rows of the policy table.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who may do what: a pure decision over the rows of the policy table.
 
 Must not: read tables, log, or know connections.
-Facts: specs/wire-protocol.md, section 5.
+Facts: docs/facts/policy.md, Rows of the policy table.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 One thread waits for all sockets and does nothing else: no TLS, no database, no name lookup.  A step of a
 connection (handshake, reading) is done by the front pool and never waits for the peer; a complete request
 is run by the command pool.  So a silent or slow peer costs a descriptor, never a thread.
-Must not: know XML, policy or plugins.  Facts: specs/wire-protocol.md, sections 1, 4 and 8.
+Must not: know XML, policy or plugins.  Facts: docs/facts/wire.md, Transport and TLS; docs/facts/daemon.md, Life
+of a request; Processes.
 """
 
 from __future__ import annotations

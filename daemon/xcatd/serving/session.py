@@ -1,7 +1,8 @@
 """One request from the wire to its last reply: who asks, may they, for which nodes, by which plugin.
 
 Owns: the order of these questions and the daemon's fixed replies.  Must not: know sockets or any plugin.
-Facts: specs/wire-protocol.md, sections 2.5 and 3.3 to 6.
+Facts: docs/facts/wire.md, What the daemon adds; Fixed replies; docs/facts/policy.md, Rows of the policy table;
+Users, passwords and tokens; docs/facts/daemon.md, Life of a request; Plugins and dispatch.
 """
 
 from __future__ import annotations

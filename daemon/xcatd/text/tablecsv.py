@@ -1,7 +1,7 @@
 """Table rows as lines of CSV, as ``tabdump`` writes and ``tabrestore`` reads them.
 
 Owns: quoting in both directions, and what is wrong with a line.  Must not: know which tables or columns there
-are, read a file, or touch the database.  Facts: specs/object-commands.md, section 7 (tabdump, tabrestore).
+are, read a file, or touch the database.  Facts: docs/facts/table-commands.md, tabdump; tabrestore.
 """
 
 from __future__ import annotations

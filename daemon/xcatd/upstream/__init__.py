@@ -1,7 +1,8 @@
 """In front of another xcatd: commands that no plugin here takes are passed on to it, over the same protocol.
 
 Owns: the way there, what is sent in whose name, and the stream of replies back.  Must not: decide who may do
-what (the session did), or know a command by name.  Facts: specs/wire-protocol.md, sections 1 to 3 and 5.
+what (the session did), or know a command by name.  Facts: docs/facts/wire.md,
+Transport and TLS; Request framing; Reply framing; docs/facts/policy.md, Rows of the policy table.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One connection with the upstream: TCP, TLS, its certificate, bytes both ways - each under a time limit.
 
-Must not: know what the bytes mean.  Facts: specs/wire-protocol.md, section 1.
+Must not: know what the bytes mean.  Facts: docs/facts/wire.md, Transport and TLS.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The upstream's replies as pieces that can go on: whole documents, byte for byte.
 
 Sans-IO.  Owns: where a document ends, which one is the last, and how much is held back.  Must not: change a
-byte.  Facts: specs/wire-protocol.md, section 3.1.
+byte.  Facts: docs/facts/wire.md, Reply framing.
 """
 
 from __future__ import annotations

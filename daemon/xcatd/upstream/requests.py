@@ -1,7 +1,8 @@
 """What the other xcatd is told: the request as it was judged here, in the right name.
 
 Pure.  Owns: which elements are the server's to write, and the trace that shows a loop.  Must not: connect.
-Facts: specs/wire-protocol.md, sections 2.2, 2.3, 2.5 and 5; how the upstream learns who asks:
+Facts: docs/facts/wire.md, Request parsing; Request elements; docs/facts/policy.md, Users, passwords and tokens;
+Rows of the policy table.  How the upstream learns who asks:
 
 ``becomeuser``, ``tokens``
     go along as they are: the upstream checks the same passwd and token tables and acts for that user.

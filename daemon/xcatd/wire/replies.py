@@ -2,7 +2,7 @@
 
 Owns: the characters a client can take, the element names, the fields the server adds.  Must not:
 decide when or in which pieces bytes are sent (that is :mod:`xcatd.serving.connection`).
-Facts: specs/wire-protocol.md, sections 3.1 to 3.3.
+Facts: docs/facts/wire.md, Reply framing; Reply elements and printing; What the daemon adds.
 """
 
 from __future__ import annotations
@@ -113,13 +113,19 @@ def _document(parts: Iterable[str]) -> bytes:
 
 
 def encode_token(token: str, expire: str) -> bytes:
-    """The answer to ``gettoken``: the only nested ``data`` of the protocol (section 2.5)."""
+    """The answer to ``gettoken``: the only nested ``data`` of the protocol.
+
+    Facts: docs/facts/policy.md, Users, passwords and tokens.
+    """
     inner = _leaf("id", token) + _leaf("expire", expire)
     return _document((f"<data><token>{inner}</token></data><{DONE_NAME}></{DONE_NAME}>",))
 
 
 def encode_node_names(names: Iterable[str], reply: Reply, transid: str | None = None) -> bytes:
-    """The answer of the built-in ``noderange``: bare ``<node>name</node>`` elements (section 3.6)."""
+    """The answer of the built-in ``noderange``: bare ``<node>name</node>`` elements.
+
+    Facts: docs/facts/wire.md, Built-in commands.
+    """
     parts = [_leaf("node", name) for name in names]
     parts += _elements(reply)
     if transid is not None:

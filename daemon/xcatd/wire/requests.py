@@ -2,7 +2,7 @@
 
 Owns: where a request ends (the literal ``</xcatrequest>``) and how its tree becomes an
 :class:`Incoming`.  Must not: decide who may do what, or touch a socket.
-Facts: specs/wire-protocol.md, sections 2.1 to 2.3.
+Facts: docs/facts/wire.md, Request framing; Request parsing; Request elements.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BLANKS = 1024  # accepted between two requests
 #: What commands are named; the name gets into logs, rows and other programs' process lists.
 _COMMAND = re.compile(r"[A-Za-z0-9_.+-]{1,64}", re.ASCII)
 
-#: Elements that only servers say to each other; a client's own never count (section 2.3).
+#: Elements that only servers say to each other; a client's own never count (docs/facts/wire.md, Request elements).
 _SERVER_ONLY = ("_xcat", "_modname")
 
 

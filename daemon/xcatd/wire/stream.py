@@ -1,7 +1,7 @@
 """Responses off the wire, for the client: a stream of documents as trees, in any chunking.
 
 Owns: the coalescing-free reading of ``xcatresponse`` documents.  Must not: print or interpret them.
-Facts: specs/wire-protocol.md, section 3.1.
+Facts: docs/facts/wire.md, Reply framing.
 """
 
 from __future__ import annotations

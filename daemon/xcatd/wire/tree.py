@@ -2,7 +2,7 @@
 
 Owns: what a document may contain (no DTD, no entity, no attribute, bounded size, depth and number of
 elements) and how text is escaped.  Must not: know requests, replies or sockets.
-Facts: specs/wire-protocol.md, sections 2.1, 2.2 and 3.1.
+Facts: docs/facts/wire.md, Request framing; Request parsing; Reply framing.
 """
 
 from __future__ import annotations

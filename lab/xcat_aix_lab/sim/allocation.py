@@ -86,7 +86,7 @@ def _release(machine: NimObject) -> None:
 
 
 def reset(call: Call) -> str:
-    """Make objects ready again.  Allocations stay (specs/nim-facts.md, section 3)."""
+    """Make objects ready again.  Allocations stay (docs/facts/nim.md, nim operations)."""
     for name in call.names:
         obj = call.db.edit(name)
         if obj.cls == objects.MACHINES:

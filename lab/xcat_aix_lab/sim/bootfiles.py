@@ -1,6 +1,6 @@
 """The files that NIM keeps on its server for a client: boot information and the client's parts.
 
-Formats: specs/nim-facts.md, sections 5 and 7.
+Formats: docs/facts/nim.md, Client and master set-up; Resource types and files.
 """
 
 from __future__ import annotations

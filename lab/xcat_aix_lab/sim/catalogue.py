@@ -1,6 +1,6 @@
 """NIM's fixed lists: classes, types, which operation applies to what and what it needs.
 
-Names from specs/nim-facts.md, sections 3 and 7; the descriptions are our own words.
+Names from docs/facts/nim.md, nim operations; Resource types and files.  The descriptions are our own words.
 """
 
 from __future__ import annotations

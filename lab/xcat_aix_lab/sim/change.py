@@ -81,7 +81,7 @@ def _remove_machine(call: Call, machine: NimObject) -> None:
 
 
 def _unconfigure_client(call: Call, machine: NimObject) -> None:
-    """A client that answers loses its /etc/niminfo; nimsh there runs on (nim-facts.md, section 3)."""
+    """A client that answers loses its /etc/niminfo; nimsh there runs on (docs/facts/nim.md, nim operations)."""
     world = call.world
     found = world.resolve(machine.attributes["if1"].split()[1])
     if found is None or not world.quirk("remove_deletes_niminfo", call.node):

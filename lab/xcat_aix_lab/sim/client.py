@@ -1,4 +1,4 @@
-"""``niminit`` and ``nimclient``: the client's side (specs/nim-facts.md, section 5)."""
+"""``niminit`` and ``nimclient``: the client's side (docs/facts/nim.md, Client and master set-up)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def attributes(method: str, options: list[tuple[str, str]]) -> Attributes:
     """The ``-a name=value`` pairs in order; a word without ``=`` is refused.
 
     Quotes around the value are taken away, as the existing callers rely on it
-    (specs/nim-commands.md, section 13.2, bos_inst).
+    (docs/facts/nim.md, nim operations).
     """
     found = []
     for letter, word in options:

@@ -1,4 +1,4 @@
-"""``lsnim``: all forms of specs/nim-facts.md, section 2, and nim-commands.md, section 13.1."""
+"""``lsnim``: all forms of docs/facts/nim.md, lsnim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""NIM's message numbers and the layout of its errors (specs/nim-facts.md, sections 1 and 6)."""
+"""NIM's message numbers and the layout of its errors.
+
+Facts: docs/facts/nim.md, Commands, exit codes and messages; Message numbers.
+"""
 
 from __future__ import annotations
 

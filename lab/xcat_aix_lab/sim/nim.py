@@ -95,7 +95,7 @@ def nim(args: list[str], world: World) -> str:
 
 
 def perform(operation: str, call: Call) -> str:
-    """Do ``operation``; the output is empty for most (specs/nim-facts.md, section 1)."""
+    """Do ``operation``; the output is empty for most (docs/facts/nim.md, Commands, exit codes and messages)."""
     place = _PLACES.get(operation)
     if place is None:
         text = f'"{operation}" is not a valid operation'

@@ -1,4 +1,4 @@
-"""``/etc/niminfo``: what a host keeps about its place in NIM (specs/nim-facts.md, section 5)."""
+"""``/etc/niminfo``: what a host keeps about its place in NIM (docs/facts/nim.md, The file niminfo)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The system resource controller (specs/aix-packaging.md, section 4)."""
+"""The system resource controller (docs/facts/aix.md, The System Resource Controller)."""
 
 from __future__ import annotations
 

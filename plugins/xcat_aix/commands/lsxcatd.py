@@ -1,6 +1,6 @@
 """``lsxcatd``: the daemon's version, kind of machine, and database.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, lsxcatd.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns the parsing of a request's arguments into values: operands and options mixed in any order, short
 options bundled (``-al``), their value attached or apart (``-imgt``, ``-i mgt``), long options by any
-unique beginning, everything case-sensitive, ``--`` ends the options (specs/object-commands.md, section 1).
+unique beginning, everything case-sensitive, ``--`` ends the options (docs/facts/object-commands.md, Arguments).
 Must not know any command or print anything.
 """
 

@@ -1,7 +1,7 @@
 """The plan: what a command will do, as a value that can be printed, stored and compared.
 
 A plan is written whole to the journal before its first effect and resumed as it was written
-(DESIGN, section 2).  Nothing here does anything.
+(ARCHITECTURE.md, Invariants).  Nothing here does anything.
 """
 
 from __future__ import annotations
@@ -86,6 +86,17 @@ class Lane:
     if_unreachable: str = "fail"
     skip_note: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is its inverse."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Lane:
+        """Read a stored lane."""
+        steps = tuple(Step(**step) for step in data["steps"])
+        return cls(**{**data, "steps": steps, "needs": tuple(data["needs"])})
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -134,7 +145,7 @@ class Plan:
             "format": FORMAT,
             "command": self.command,
             "nodes": list(self.nodes),
-            "lanes": [_plain(lane) for lane in self.lanes],
+            "lanes": [lane.to_json() for lane in self.lanes],
             "cells": self.cells,
             "guards": self.guards,
             "notes": [_plain(note) for note in self.notes],
@@ -150,7 +161,7 @@ class Plan:
         return cls(
             command=body["command"],
             nodes=tuple(body["nodes"]),
-            lanes=tuple(_lane(lane) for lane in body["lanes"]),
+            lanes=tuple(Lane.from_json(lane) for lane in body["lanes"]),
             cells=tuple(Cell(*cell) for cell in body["cells"]),
             guards=tuple(Guard(*guard) for guard in body["guards"]),
             notes=tuple(Note(**note) for note in body["notes"]),
@@ -180,11 +191,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return value
-
-
-def _lane(data: Mapping[str, Any]) -> Lane:
-    steps = tuple(Step(**step) for step in data["steps"])
-    return Lane(**{**data, "steps": steps, "needs": tuple(data["needs"])})
 
 
 def _duplicates(what: str, ids: Iterable[str]) -> list[str]:

@@ -28,7 +28,7 @@ EffectiveRows = Mapping[str, Mapping[str, Effective]]
 
 
 class Tables(Protocol):
-    """The tables at one moment (specs/database.md, sections 3 to 5)."""
+    """The tables at one moment (docs/facts/database.md, Reading; Effective values; Values that are expressions)."""
 
     @property
     def site(self) -> Mapping[str, str]:

@@ -13,6 +13,12 @@ from collections.abc import Sequence
 SHOWN = 5
 
 
+def named(nodes: Sequence[str]) -> str:
+    """The first nodes, and how many more there are."""
+    shown = ", ".join(nodes[:SHOWN])
+    return shown + (f" and {len(nodes) - SHOWN} more" if len(nodes) > SHOWN else "")
+
+
 class StepFailed(Exception):
     """The step's effect is known not to be there; ``message`` is one line without the node's name."""
 
@@ -42,11 +48,11 @@ class Overlap(RunError):
         self.plan_id = plan_id
         self.nodes = tuple(nodes)
         self.is_running = is_running
-        shown = ", ".join(self.nodes[:SHOWN])
-        more = f" and {len(self.nodes) - SHOWN} more" if len(self.nodes) > SHOWN else ""
         state = "is working on" if is_running else "was interrupted while working on"
-        advice = "wait for it" if is_running else "resume it or undo it first"
-        super().__init__(f"cannot start: {plan_id} {state} {shown}{more}; {advice}")
+        advice = "wait for it"
+        if not is_running:
+            advice = f"resume it or undo it first, or give it up: plans --abandon {plan_id}"
+        super().__init__(f"cannot start: {plan_id} {state} {named(self.nodes)}; {advice}")
 
 
 class UnknownPlan(RunError):
@@ -70,8 +76,18 @@ class NothingToResume(RunError):
     """The plan is closed for good; the message says how."""
 
 
+class NotClosed(RunError):
+    """The plan is still to be finished, undone or given up."""
+
+
 class Parked(RunError):
-    """This program cannot execute the stored plan; the message says why.  Nothing was changed."""
+    """This program cannot execute the stored plan.  Nothing was changed; the plan can be given up by name."""
+
+    def __init__(self, plan_id: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"cannot execute {plan_id}: {reason} (plans --abandon {plan_id} gives it up and lets its nodes go)"
+        )
 
 
 class LeaseLost(RunError):

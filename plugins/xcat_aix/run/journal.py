@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING
 from xcat_aix.plan.model import FORMAT, Plan, digest
 
 from . import names, rows
-from .errors import LeaseLost, NothingToResume, Overlap, Parked, StillRunning, UnknownPlan
+from .errors import (
+    LeaseLost,
+    NotClosed,
+    NothingToResume,
+    Overlap,
+    Parked,
+    StillRunning,
+    UnknownPlan,
+    named,
+)
 from .owner import Owner, is_running
 from .rows import Summary
 from .states import CorruptJournal, Event, Outcome, Phase, PlanState, Word, fold
@@ -143,13 +152,31 @@ class Journal:
         return event
 
     def abandon(self, plan_id: str) -> None:
-        """Close an interrupted plan for good; raises :class:`StillRunning`, :class:`NothingToResume`."""
+        """Close an interrupted plan for good, one that cannot be read too: its nodes are free then.
+
+        Raises :class:`UnknownPlan`, :class:`StillRunning`, :class:`NothingToResume`.
+        """
         with self._transaction() as transaction:
             row = self._row(transaction, plan_id)
-            if row["state"] != Phase.OPEN.value:
+            if not rows.guards_nodes(row):
                 raise NothingToResume(f"cannot give up {plan_id}: it is closed already")
             self._refuse_held(row)
             self._abandon(transaction, plan_id)
+
+    def forget(self, plan_id: str) -> None:
+        """Take a closed plan out of the journal; it cannot be resumed or undone any more.
+
+        Raises :class:`UnknownPlan`, :class:`StillRunning`, :class:`NotClosed`.
+        """
+        with self._transaction() as transaction:
+            row = self._row(transaction, plan_id)
+            self._refuse_held(row)
+            if rows.guards_nodes(row) or row["state"] == Phase.UNDOING.value:
+                raise NotClosed(
+                    f"cannot forget {plan_id}: it is not over; finish it, undo it, or give it up:"
+                    f" plans --abandon {plan_id}"
+                )
+            self._delete(transaction, plan_id)
 
     # Working on a plan
 
@@ -208,14 +235,29 @@ class Journal:
         if not found:
             raise UnknownPlan(plan_id)
         plan = rows.read_plan(found[0])
-        summary = rows.summary(found[0], is_running=self._is_held(found[0]))
+        listed = (each for each in self.list() if each.id == plan_id)
+        summary = next(listed, rows.summary(found[0], is_running=self._is_held(found[0])))
         events = self.db.select(EVENTS, {"plan": plan_id}, order=("seq",))
         return Stored(summary, plan, *_story(plan, events, plan_id))
 
     def list(self) -> tuple[Summary, ...]:
         """All plans, newest first, without reading their bodies."""
-        found = self.db.select(PLANS, columns=rows.SUMMARY_COLUMNS, order=("-opened",))
-        return tuple(rows.summary(row, is_running=self._is_held(row)) for row in found)
+        found = self._in_order(self.db)
+        listed = []
+        for place, row in enumerate(found):
+            later = next(_overtaking(row, found[:place]), None) if _is_partial(row) else None
+            by = (later["id"] or "") if later else ""
+            listed.append(rows.summary(row, is_running=self._is_held(row), superseded_by=by))
+        return tuple(listed)
+
+    @staticmethod
+    def _in_order(source: Database | Transaction) -> Sequence[Row]:
+        """All plans, newest first: by the journal's own numbers, for clocks are set back at times."""
+        opened = source.select(EVENTS, {"event": Word.OPENED.value}, columns=("plan", "seq"))
+        places = {row["plan"]: int(row["seq"] or 0) for row in opened}
+        found = source.select(PLANS, columns=rows.SUMMARY_COLUMNS)
+        newest = max(places.values(), default=0) + 1  # of a plan without events nothing is known
+        return sorted(found, key=lambda row: places.get(row["id"], newest), reverse=True)
 
     # Inside a transaction
 
@@ -314,8 +356,8 @@ class Journal:
 
     def _refuse_overlap(self, transaction: Transaction, nodes: Sequence[str]) -> None:
         wanted = frozenset(nodes)
-        columns = ("id", "nodes", "owner", "lease")
-        for row in transaction.select(PLANS, {"state": Phase.OPEN.value}, columns=columns):
+        columns = ("id", "nodes", "owner", "lease", "state")
+        for row in filter(rows.guards_nodes, transaction.select(PLANS, columns=columns)):
             shared = wanted.intersection(rows.nodes_from_text(row["nodes"]))
             if shared:
                 raise Overlap(row["id"] or "", sorted(shared), is_running=self._is_held(row))
@@ -342,27 +384,41 @@ class Journal:
         self._refuse_superseded(transaction, row)
 
     def _refuse_superseded(self, transaction: Transaction, row: Row) -> None:
-        mine = frozenset(rows.nodes_from_text(row["nodes"]))
-        for other in transaction.select(PLANS, columns=("id", "nodes", "opened", "outcome")):
-            is_later = (other["opened"] or "") > (row["opened"] or "")
-            did_something = other["outcome"] != Outcome.FAILED.value
-            if (
-                is_later
-                and did_something
-                and not mine.isdisjoint(rows.nodes_from_text(other["nodes"]))
-            ):
-                raise NothingToResume(
-                    f"cannot resume {row['id']}: {other['id']} has worked on some of its nodes since;"
-                    " run the command again instead"
-                )
+        found = self._in_order(transaction)
+        place = next(place for place, other in enumerate(found) if other["id"] == row["id"])
+        later = next(_overtaking(row, found[:place]), None)
+        if later is not None:
+            shared = sorted(
+                {*rows.nodes_from_text(row["nodes"])} & {*rows.nodes_from_text(later["nodes"])}
+            )
+            raise NothingToResume(
+                f"cannot resume {row['id']}: it is superseded by {later['id']}, which has worked on"
+                f" {named(shared)} since; what it left unfinished elsewhere needs a new command, see"
+                f" plans --show {row['id']}"
+            )
 
     def _forget_old(self, transaction: Transaction) -> None:
-        closed = transaction.select(
-            PLANS, {"state": _CLOSED_PHASES}, columns=("id",), order=("-opened",)
-        )
+        closed = [row for row in self._in_order(transaction) if row["state"] in _CLOSED_PHASES]
         for row in closed[self.kept :]:
-            transaction.delete(EVENTS, {"plan": row["id"]})
-            transaction.delete(PLANS, {"id": row["id"]})
+            self._delete(transaction, row["id"] or "")
+
+    def _delete(self, transaction: Transaction, plan_id: str) -> None:
+        transaction.delete(EVENTS, {"plan": plan_id})
+        transaction.delete(PLANS, {"id": plan_id})
+
+
+def _is_partial(row: Row) -> bool:
+    return row["state"] == Phase.CLOSED.value and row["outcome"] == Outcome.PARTIAL.value
+
+
+def _overtaking(row: Row, later: Sequence[Row]) -> Iterator[Row]:
+    """Those of the later plans that did something on nodes of this one."""
+    mine = frozenset(rows.nodes_from_text(row["nodes"]))
+    for other in later:
+        if other["outcome"] == Outcome.FAILED.value:
+            continue
+        if not mine.isdisjoint(rows.nodes_from_text(other["nodes"])):
+            yield other
 
 
 def _story(plan: Plan, found: Sequence[Row], plan_id: str) -> tuple[Sequence[Event], PlanState]:
@@ -370,4 +426,4 @@ def _story(plan: Plan, found: Sequence[Row], plan_id: str) -> tuple[Sequence[Eve
         events = [rows.read_event(row) for row in found]
         return events, fold(rows.shape(plan), events, plan_id)
     except CorruptJournal as problem:
-        raise Parked(f"cannot execute {plan_id}: {problem}") from problem
+        raise Parked(plan_id, str(problem)) from problem

@@ -96,10 +96,8 @@ class Registry:
         used = dict.fromkeys(step.kind for lane in plan.lanes for step in lane.steps)
         unknown = [kind for kind in used if kind not in self._kinds]
         if unknown:
-            raise Parked(
-                f"cannot execute {plan_id}: this version knows no step kind {', '.join(unknown)};"
-                " use the version that made the plan"
-            )
+            reason = f"this version knows no step kind {', '.join(unknown)}; use the version that made it"
+            raise Parked(plan_id, reason)
 
 
 def _problem(kind: AnyKind) -> str:

@@ -40,8 +40,9 @@ RESULT_LIMIT = 16000
 class Summary:
     """One line of the list of plans.
 
-    ``is_running``: somebody works on it now.  ``parked`` says why this program cannot execute it.
-    ``opened`` and ``closed`` are UTC ISO 8601.
+    ``is_running``: somebody works on it now.  ``parked`` says why this program cannot execute it; its nodes are
+    guarded until it is given up.  ``superseded_by`` is the later plan that worked on some of its nodes, so that it
+    cannot be resumed any more.  ``opened`` and ``closed`` are UTC ISO 8601, for people: the order is the journal's.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Summary:
     owner: str
     is_running: bool
     parked: str = ""
+    superseded_by: str = ""
 
     @property
     def is_interrupted(self) -> bool:
@@ -71,6 +73,8 @@ class Summary:
             return "running"
         if self.is_interrupted:
             return "interrupted"
+        if self.superseded_by:
+            return f"superseded by {self.superseded_by}"
         if self.outcome is not None and self.phase is Phase.CLOSED:
             return f"{self.outcome.value}: {self.outcome.sentence}"
         return self.phase.sentence
@@ -96,9 +100,10 @@ def shape(plan: Plan) -> dict[str, list[str]]:
     return {lane.id: [step.id for step in lane.steps] for lane in plan.lanes}
 
 
-def summary(row: Row, *, is_running: bool) -> Summary:
-    """A row of ``aixplan`` for people."""
+def summary(row: Row, *, is_running: bool, superseded_by: str = "") -> Summary:
+    """A row of ``aixplan`` for people; one that cannot be read is open and parked."""
     text = {name: value or "" for name, value in row.items()}
+    phase, outcome, damage = _standing(text["state"], text["outcome"])
     return Summary(
         id=text["id"],
         command=text["command"],
@@ -106,27 +111,41 @@ def summary(row: Row, *, is_running: bool) -> Summary:
         host=text["host"],
         opened=text["opened"],
         closed=text["closed"],
-        phase=Phase(text["state"]),
-        outcome=Outcome(text["outcome"]) if text["outcome"] else None,
+        phase=phase,
+        outcome=outcome,
         nodes=nodes_from_text(text["nodes"]),
         owner=text["owner"],
         is_running=is_running,
-        parked=_foreign_format(text["format"]),
+        parked=_foreign_format(text["format"]) or damage,
+        superseded_by=superseded_by,
     )
+
+
+def _standing(state: str, outcome: str) -> tuple[Phase, Outcome | None, str]:
+    """Phase and outcome as stored, and what is wrong with them."""
+    try:
+        return Phase(state), Outcome(outcome) if outcome else None, ""
+    except ValueError as problem:
+        return Phase.OPEN, None, f"its stored state is not known to this version: {problem}"
+
+
+def guards_nodes(row: Row) -> bool:
+    """Whether no other plan may work on its nodes: it is open, or nobody here can tell."""
+    return _standing(row["state"] or "", "")[0] is Phase.OPEN
 
 
 def read_plan(row: Row) -> Plan:
     """The stored plan; raises :class:`Parked` if this program cannot or must not execute it."""
-    plan_id, body = row["id"], row["body"] or ""
-    foreign = _foreign_format(row["format"] or "")
-    if foreign:
-        raise Parked(f"cannot execute {plan_id}: {foreign}")
+    plan_id, body = row["id"] or "", row["body"] or ""
+    damage = _standing(row["state"] or "", row["outcome"] or "")[2]
+    if reason := _foreign_format(row["format"] or "") or damage:
+        raise Parked(plan_id, reason)
     if digest(body) != row["digest"]:
-        raise Parked(f"cannot execute {plan_id}: its stored plan was altered")
+        raise Parked(plan_id, "its stored plan was altered")
     try:
         return Plan.from_json(json.loads(body))
-    except (ValueError, TypeError, KeyError) as problem:
-        raise Parked(f"cannot execute {plan_id}: its stored plan is not readable") from problem
+    except (ValueError, TypeError, KeyError, AttributeError) as problem:
+        raise Parked(plan_id, "its stored plan is not readable") from problem
 
 
 def _foreign_format(text: str) -> str:
@@ -158,7 +177,7 @@ def read_event(row: Row) -> Event:
             step=row["step"] or "",
             attempt=int(row["attempt"] or 0),
             job=row["job"] or "",
-            detail=json.loads(row["detail"]) if row["detail"] else {},
+            detail=_mapping(row["detail"]),
             at=row["at"] or "",
             seq=int(row["seq"] or 0),
         )
@@ -166,6 +185,13 @@ def read_event(row: Row) -> Event:
         raise CorruptJournal(
             f"journal of {row['plan']}: event {row['seq']} is not readable: {problem}"
         ) from problem
+
+
+def _mapping(text: str | None) -> Mapping[str, Any]:
+    found = json.loads(text) if text else {}
+    if not isinstance(found, dict):
+        raise ValueError("its detail is no mapping")  # noqa: TRY004 - told as all else that is not readable
+    return found
 
 
 def capped(event: Event, at: str) -> Event:

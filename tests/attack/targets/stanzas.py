@@ -37,8 +37,8 @@ class Stanzas(Target):
     """One input is one file; the database is new for each."""
 
     longest = 32 << 10
-    # Of four commands; each node that is not there has an error of its own, as in xCAT.
-    bounds = Bounds(seconds=15.0, memory=192 * MIB)
+    # Four commands, of which one may name as many members as a noderange makes at most.
+    bounds = Bounds(seconds=15.0, memory=160 * MIB)
     tokens = (
         b":\n",
         b"=",

@@ -1,7 +1,7 @@
 """``chdef``: change object definitions, rename objects.
 
 Owns the plugin; what is written is planned in :mod:`xcat_aix.plan.definitions.chdef`.
-Facts: specs/object-commands.md, section 4.
+Facts: docs/facts/object-commands.md, chdef.
 """
 
 from __future__ import annotations

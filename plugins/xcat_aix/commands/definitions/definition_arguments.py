@@ -1,7 +1,7 @@
 """The arguments of mkdef, chdef and rmdef as one value, found fault with in the order xCAT does.
 
 Must not: look at the database or at files (functions it is given do).
-Facts: specs/object-commands.md, sections 1, 3, 4 and 5.
+Facts: docs/facts/object-commands.md, Arguments; mkdef; chdef; rmdef.
 """
 
 from __future__ import annotations

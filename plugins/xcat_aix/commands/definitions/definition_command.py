@@ -136,10 +136,11 @@ def _attempt(
 def _insist(
     context: Context, tables: frozenset[str], plan: Callable[[Snapshot], Planned]
 ) -> tuple[Planned, DatabaseError | None]:
-    """Again, until it is stored or everybody's patience ends; nobody is answered meanwhile."""
-    with _TURNS:
-        for _ in range(MOST_ATTEMPTS - 2):
+    """Again, until it is stored or everybody's patience ends; others have their turns between two attempts."""
+    for _ in range(MOST_ATTEMPTS - 2):
+        with _TURNS:
             planned, failure = _attempt(context, tables, plan)
-            if not isinstance(failure, ChangedMeanwhile):
-                return planned, failure
+        if not isinstance(failure, ChangedMeanwhile):
+            return planned, failure
+    with _TURNS:
         return _attempt(context, tables, plan)

@@ -1,6 +1,6 @@
 """The usages of mkdef, chdef and rmdef.
 
-Own words; the options are those of specs/object-commands.md, section 1.
+Own words; the options are those of docs/facts/object-commands.md, Arguments.
 """
 
 from __future__ import annotations

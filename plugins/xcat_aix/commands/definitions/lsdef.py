@@ -2,7 +2,7 @@
 
 Owns the order of the command: one read of the tables the question needs, the choice of objects, replies in
 pieces of bounded size.  The arguments are :mod:`.lsdef_arguments`, the lines :mod:`.lsdef_text`.
-Facts: specs/object-commands.md, sections 1 and 2.
+Facts: docs/facts/object-commands.md, Arguments; lsdef.
 
 Where this differs from xCAT, on purpose: names are compared, never matched as expressions; an object that exists
 in two types is listed in both; ``-a`` and ``--osimage`` have a fixed order; a monitoring setting that

@@ -1,7 +1,7 @@
 """What a user asked lsdef for: its arguments, checked, as one value.
 
 Owns the options, which of them exclude each other, and the texts of the refusals.  Must not: look at the
-database (names are expanded by a function it is given).  Facts: specs/object-commands.md, sections 1 and 2.
+database (names are expanded by a function it is given).  Facts: docs/facts/object-commands.md, Arguments; lsdef.
 """
 
 from __future__ import annotations

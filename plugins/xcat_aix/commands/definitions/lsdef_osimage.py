@@ -1,6 +1,6 @@
 """The osimage attributes that ``lsdef --osimage`` shows with a node.
 
-Pure over what was read.  Facts: specs/object-commands.md, section 2.
+Pure over what was read.  Facts: docs/facts/object-commands.md, lsdef.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How lsdef shows one object: the lines, in every form the command has.
 
 Pure text.  Must not: read anything, or decide which objects are shown.
-Facts: specs/object-commands.md, section 2.
+Facts: docs/facts/object-commands.md, lsdef.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``mkdef``: create object definitions.
 
 Owns the plugin; what is written is planned in :mod:`xcat_aix.plan.definitions.mkdef`.
-Facts: specs/object-commands.md, section 3.
+Facts: docs/facts/object-commands.md, mkdef.
 """
 
 from __future__ import annotations

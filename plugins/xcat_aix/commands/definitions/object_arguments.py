@@ -2,7 +2,7 @@
 
 Owns the options, which of them exclude each other, and how names and types are read.  Must not: look at the
 database (names are expanded by a function it is given), or know what a command does.
-Facts: specs/object-commands.md, section 1.
+Facts: docs/facts/object-commands.md, Arguments.
 """
 
 from __future__ import annotations

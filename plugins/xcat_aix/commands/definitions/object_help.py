@@ -1,6 +1,6 @@
 """What lsdef, mkdef, chdef and rmdef tell about object types.
 
-Facts: specs/object-commands.md, section 1 (``-h``).
+Facts: docs/facts/object-commands.md, Help.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``rmdef``: remove object definitions.
 
 Owns the plugin and the cleaning up before (``-C``); what is removed is planned in :mod:`xcat_aix.plan.definitions.rmdef`.
-Facts: specs/object-commands.md, section 5.
+Facts: docs/facts/object-commands.md, rmdef.
 """
 
 from __future__ import annotations

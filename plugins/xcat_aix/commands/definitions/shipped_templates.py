@@ -1,6 +1,6 @@
 """The object templates that come with xCAT: stanza files below its installation directory.
 
-Facts: specs/object-commands.md, section 6.
+Facts: docs/facts/object-commands.md, mkdef from a template; Stanza files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Stanza files: object definitions as text, as ``lsdef -z`` writes them and ``mkdef -z`` reads them.
 
-Pure.  Must not: know which types and attributes there are.  Facts: specs/object-commands.md, section 6.
+Pure.  Must not: know which types and attributes there are.  Facts: docs/facts/object-commands.md, Stanza files.
 """
 
 from __future__ import annotations

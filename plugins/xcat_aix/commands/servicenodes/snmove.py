@@ -2,24 +2,22 @@
 
 Owns: the command from its arguments to its replies.  The plan is made in :mod:`xcat_aix.plan.servicenodes.snmove`, executed by
 :mod:`xcat_aix.run`; the words are in :mod:`.snmove_replies`.
-Facts: specs/snmove.md.
+Facts: docs/facts/snmove.md, Command line and messages.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from xcat_aix.plan.servicenodes.moves import NothingToMove
-from xcat_aix.plan.servicenodes.undo import undo
-from xcat_aix.run.rows import Summary
 from xcatd.api import NOTHING, Context, Reply, Request, Targets, data, error, info
 
 from . import snmove_replies as replies
 from . import snmove_unfinished
 from .snmove_options import USAGE, Action, Given, UsageError, parse_arguments
-from .snmove_run import begun_steps, execute, executor_of, guarded, journal_of, show_or_do
-from .snmove_world import plan_move, require_running, targets_of
+from .snmove_run import guarded, journal_of, show_or_do
+from .snmove_world import plan_move, targets_of
+from .stored_plans import listed, resume, take_back
 
 
 class Snmove:
@@ -50,11 +48,14 @@ def _act(request: Request, context: Context) -> Iterator[Reply]:
         case Action.VERSION:
             yield data(context.version)
         case Action.LIST:
-            yield from _list(given, context)
+            journal = journal_of(context)
+            moves = snmove_unfinished.moves(journal)
+            yield from listed(moves, journal, is_json=given.how.is_json)
         case Action.RESUME:
-            yield from _resume(given, request, context)
+            yield from resume(given.move_id, given.how, request, context)
         case Action.UNDO:
-            yield from _undo(given, request, context)
+            is_forced = given.asked.force
+            yield from take_back(given.move_id, given.how, request, context, is_forced=is_forced)
         case Action.MOVE:
             if not (given.how.is_json or given.asked.lite_only):
                 yield info(replies.MOVING)
@@ -71,49 +72,3 @@ def _move(given: Given, request: Request, context: Context) -> Iterator[Reply]:
             yield from snmove_unfinished.about_source(asked.source, journal_of(context))
         return
     yield from show_or_do(plan, given.how, request, context)
-
-
-def _resume(given: Given, request: Request, context: Context) -> Iterator[Reply]:
-    plan = journal_of(context).load(given.move_id).plan
-    executor = executor_of(plan, given.how, context)
-    claimed = executor.claim(given.move_id)
-    yield info(f"Going on with {given.move_id}.")
-    yield from execute(executor, claimed, given.how, request)
-
-
-def _undo(given: Given, request: Request, context: Context) -> Iterator[Reply]:
-    stored = journal_of(context).load(given.move_id)
-    plan = undo(stored.plan, begun_steps(stored), given.move_id)
-    if not given.asked.force:
-        require_running(plan, context)
-    if not given.how.is_json:
-        yield info(f"Taking back {given.move_id}.")
-    yield from show_or_do(plan, given.how, request, context)
-
-
-def _list(given: Given, context: Context) -> Iterator[Reply]:
-    journal = journal_of(context)
-    moves = [
-        (summary, snmove_unfinished.unfinished(summary, journal))
-        for summary in snmove_unfinished.moves(journal)
-    ]
-    if given.how.is_json:
-        yield data(json.dumps([_as_json(summary, left) for summary, left in moves]))
-    elif not moves:
-        yield info("There are no moves in the journal.")
-    else:
-        yield data(*replies.listing(moves))
-
-
-def _as_json(summary: Summary, left: tuple[str, ...]) -> dict[str, object]:
-    return {
-        "id": summary.id,
-        "opened": summary.opened,
-        "closed": summary.closed,
-        "user": summary.user,
-        "command": summary.command,
-        "state": summary.sentence,
-        "nodes": len(summary.nodes),
-        "done": len(summary.nodes) - len(left),
-        "unfinished": list(left),
-    }

@@ -1,6 +1,7 @@
 """The arguments of snmove as a value.
 
-Owns: syntax, usage text and the refusals that need no look at the database (specs/snmove.md, section 1).
+Owns: syntax, usage text and the refusals that need no look at the database (docs/facts/snmove.md, Command line
+and messages).
 Must not: reply, or read anything.
 """
 

@@ -1,6 +1,7 @@
 """What snmove says: while it works, at the end, and in the list of moves.
 
-Owns: the words and their order (specs/snmove.md, section 1).  Must not: do anything, or read anything.
+Owns: the words and their order (docs/facts/snmove.md, Command line and messages).  Must not: do anything, or
+read anything.
 """
 
 from __future__ import annotations

@@ -174,6 +174,12 @@ def begun_steps(stored: Stored) -> dict[str, tuple[str, ...]]:
     }
 
 
+def unfinished_lanes(stored: Stored) -> tuple[str, ...]:
+    """The lanes of a stored plan of which not everything was done."""
+    results = stored.state.results()
+    return tuple(id_ for id_, result in results.items() if result is not LaneResult.MOVED)
+
+
 def _runner(context: Context) -> Run:
     def run(command: str, args: tuple[str, ...], nodes: tuple[str, ...]) -> Iterator[Reply]:
         for reply in context.run(command, args, nodes):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.servicenodes import snbalance
 from xcat_aix.plan.servicenodes.snmove import COMMAND
+from xcat_aix.run.errors import Parked
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import Outcome, Phase
@@ -32,8 +33,26 @@ def unfinished(summary: Summary, journal: Journal) -> tuple[str, ...]:
         return summary.nodes
     if summary.outcome is Outcome.OK:
         return ()
-    stored = journal.load(summary.id)
+    try:
+        stored = journal.load(summary.id)
+    except Parked:  # nobody can tell which of them are
+        return summary.nodes
     return replies.unfinished(stored.plan, stored.state)
+
+
+def as_json(summary: Summary, left: tuple[str, ...]) -> dict[str, object]:
+    """A plan of the list for programs; ``left`` are its unfinished nodes."""
+    return {
+        "id": summary.id,
+        "opened": summary.opened,
+        "closed": summary.closed,
+        "user": summary.user,
+        "command": summary.command,
+        "state": summary.sentence,
+        "nodes": len(summary.nodes),
+        "done": len(summary.nodes) - len(left),
+        "unfinished": list(left),
+    }
 
 
 def about_nodes(nodes: Collection[str], journal: Journal) -> Iterator[Reply]:
@@ -65,7 +84,10 @@ def _left(
 ) -> tuple[str, ...]:
     if summary.phase is not Phase.OPEN and summary.outcome is not Outcome.PARTIAL:
         return ()
-    stored = journal.load(summary.id)
+    try:
+        stored = journal.load(summary.id)
+    except Parked:
+        return summary.nodes
     return replies.unfinished(stored.plan, stored.state) if concerns(stored) else ()
 
 
@@ -83,6 +105,12 @@ def _error(summary: Summary, nodes: Collection[str]) -> Iterator[Reply]:
         return
     if summary.is_running:
         yield error(f"{fold(nodes)}: {summary.id} is still at work there")
+    elif summary.superseded_by:
+        yield error(
+            f"{fold(nodes)}: {summary.id} did not finish there, and cannot go on since"
+            f" {summary.superseded_by} has worked on others of its nodes: move these anew, by"
+            f" snmove {fold(nodes)} -d SERVICE_NODE"
+        )
     else:
         yield error(
             f"{fold(nodes)}: {summary.id} did not finish there; to go on: snmove --resume {summary.id}"

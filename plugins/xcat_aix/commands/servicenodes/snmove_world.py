@@ -2,7 +2,7 @@
 
 Owns: the reading.  Each table is read once, names are resolved together, every new service node is asked once, all
 at the same time.  Must not: decide anything; that is the planner's.
-Facts: specs/snmove.md, sections 2, 3 and 6.
+Facts: docs/facts/snmove.md, Which nodes; New values; Readiness.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes import snbalance
 from xcat_aix.plan.servicenodes.moves import Asked, Kind, MoveError, ServiceNode, World
-from xcat_aix.plan.servicenodes.selection import choose, chosen_nodes, kinds_of, names_to_resolve
+from xcat_aix.plan.servicenodes.selection import (
+    Behind,
+    choose,
+    chosen_nodes,
+    kinds_of,
+    names_to_resolve,
+    possible_servers,
+)
 from xcat_aix.plan.servicenodes.snbalance_servers import Balance, listed_servers
 from xcat_aix.plan.servicenodes.snmove import TABLES, plan, servers_to_ask
 from xcat_aix_proto import facts
@@ -87,8 +94,19 @@ def _nim_limit(asked: Asked) -> float:
     return CONNECT_LIMIT if asked.ignore_nodes else ANSWER_LIMIT
 
 
+def nodes_behind(plan: Plan, context: Context) -> dict[str, str]:
+    """The node behind the name of each service node that a plan moved nodes away from."""
+    written = {route["old"] for route in plan.summary["routes"] if route["old"]}
+    tables = context.db.read(TABLES)
+    if written <= set(tables.nodes):
+        return {}
+    names: Names = context.resolver(tables)
+    behind = Behind(tables, names.addresses({*written, *possible_servers(tables)}))
+    return {name: node for name in written if (node := behind.node(name)) is not None}
+
+
 def require_running(back: Plan, context: Context) -> None:
-    """Raise :class:`MoveError` unless the service nodes that get AIX nodes back answer (section 6)."""
+    """Raise :class:`MoveError` unless the service nodes that get AIX nodes back answer (docs/facts/snmove.md, Undo)."""
     servers = {
         route["server"]
         for route in back.summary["routes"]

@@ -1,6 +1,6 @@
 """``gettab``: columns of the row with a key.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, gettab.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``nodech`` and ``nodeadd``: columns of nodes, in any tables.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, nodech, nodeadd and noderm.
 """
 
 from __future__ import annotations

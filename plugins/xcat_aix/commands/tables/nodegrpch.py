@@ -1,6 +1,6 @@
 """``nodegrpch``: columns of groups, which their members then have no values of their own in.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, nodegrpch.
 """
 
 from __future__ import annotations

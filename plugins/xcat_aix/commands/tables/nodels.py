@@ -1,6 +1,6 @@
 """``nodels``: list nodes, and any columns of any tables for them.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, nodels.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``noderm``: every row about nodes goes.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, nodech, nodeadd and noderm.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns the rows of the ``notification`` table these commands write; the daemon calls what is registered there.
 As in xCAT, wrong arguments are answered with the usage and exit status 0, and a row that was disabled stays so.
-Facts: specs/database.md, section 6 (notification hooks).
+Facts: docs/facts/database.md, Notification hooks.
 """
 
 from __future__ import annotations

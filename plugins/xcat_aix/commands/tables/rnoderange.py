@@ -1,6 +1,6 @@
 """``rnoderange``: nodes named by as few groups as can be.
 
-Facts: specs/noderange.md, section 3.8.
+Facts: docs/facts/noderange.md, Abbreviation.
 """
 
 from __future__ import annotations

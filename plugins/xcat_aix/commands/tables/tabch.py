@@ -1,6 +1,6 @@
 """``tabch``: add, change and delete rows of any table by their keys.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, tabch and chtab.
 """
 
 from __future__ import annotations

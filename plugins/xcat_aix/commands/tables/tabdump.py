@@ -1,6 +1,6 @@
 """``tabdump``: the tables, and the rows of one as CSV.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, tabdump.
 """
 
 from __future__ import annotations

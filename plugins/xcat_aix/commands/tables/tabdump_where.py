@@ -1,6 +1,6 @@
 """The ``-w`` of table commands: conditions on a row's columns, compared as SQL compares.
 
-Pure.  Facts: specs/database.md, section 6 (where-strings).
+Pure.  Facts: docs/facts/database.md, Where-strings.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``tabgrep``: the tables that say something about a node.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, tabgrep and tabprune.
 """
 
 from __future__ import annotations

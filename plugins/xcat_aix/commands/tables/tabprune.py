@@ -2,7 +2,7 @@
 
 Perl's empties any table so, ``site`` and ``policy`` too, without which no command is served any more.
 
-Facts: specs/object-commands.md, section 7; specs/database.md, section 6.
+Facts: docs/facts/table-commands.md, tabgrep and tabprune; docs/facts/database.md, Writing.
 """
 
 from __future__ import annotations

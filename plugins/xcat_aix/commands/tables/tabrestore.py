@@ -1,6 +1,6 @@
 """``tabrestore``: the rows of a table from lines of CSV, which the client has read.
 
-Facts: specs/object-commands.md, section 7.
+Facts: docs/facts/table-commands.md, tabrestore.
 """
 
 from __future__ import annotations

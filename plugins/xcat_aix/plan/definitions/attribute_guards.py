@@ -1,6 +1,6 @@
 """Attributes that an object may only have if another attribute has a certain value.
 
-Pure.  Facts: specs/database.md, section 8 (guard when writing).
+Pure.  Facts: docs/facts/database.md, Object definitions.
 """
 
 from __future__ import annotations

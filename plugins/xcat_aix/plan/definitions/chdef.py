@@ -1,7 +1,7 @@
 """The plan of chdef: changed objects, new ones, and groups whose members change.
 
 Pure.  As in xCAT, what is wrong with one object does not keep the other attributes of the command from being
-written.  Facts: specs/object-commands.md, section 4.
+written.  Facts: docs/facts/object-commands.md, chdef.
 """
 
 from __future__ import annotations

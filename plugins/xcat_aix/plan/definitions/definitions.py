@@ -2,7 +2,7 @@
 
 Owns: which cells an attribute goes to, values added to and taken from, the scripts every node runs anyway.
 Pure: works on a snapshot.  Must not: know a command line.
-Facts: specs/object-commands.md, sections 3 and 4; specs/database.md, section 8.
+Facts: docs/facts/object-commands.md, mkdef; chdef; docs/facts/database.md, Object definitions.
 """
 
 from __future__ import annotations

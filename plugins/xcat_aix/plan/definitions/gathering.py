@@ -1,7 +1,7 @@
 """The objects of a command with their attributes: command line and stanza file put together.
 
 Owns: which attribute names a type has, and the notation ``nicips.eth0=…``.
-Must not: know whether an object exists.  Facts: specs/object-commands.md, sections 3, 4 and 6.
+Must not: know whether an object exists.  Facts: docs/facts/object-commands.md, mkdef; chdef; Stanza files.
 """
 
 from __future__ import annotations

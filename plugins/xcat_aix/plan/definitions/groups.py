@@ -1,6 +1,6 @@
 """The members a group definition names: by noderange, or by conditions.
 
-Facts: specs/object-commands.md, sections 3 and 4.
+Facts: docs/facts/object-commands.md, mkdef; chdef.
 """
 
 from __future__ import annotations

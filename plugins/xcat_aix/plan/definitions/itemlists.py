@@ -1,6 +1,6 @@
 """Values that are lists: items added to them and taken from them.
 
-Pure text.  Facts: specs/object-commands.md, section 4.
+Pure text.  Facts: docs/facts/object-commands.md, chdef.
 """
 
 from __future__ import annotations

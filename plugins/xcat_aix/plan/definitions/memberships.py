@@ -1,7 +1,7 @@
 """Which groups nodes are in, while a command changes that several times over.
 
 Owns: nodelist.groups of the nodes a command touches.  Must not: read the database.
-Facts: specs/database.md, section 7 (static membership lives in nodelist.groups).
+Facts: docs/facts/database.md, Tables and their columns.
 """
 
 from __future__ import annotations

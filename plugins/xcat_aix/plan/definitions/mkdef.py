@@ -1,6 +1,6 @@
 """The plan of mkdef: which objects are made, which are refused and why.
 
-Pure.  Facts: specs/object-commands.md, section 3.
+Pure.  Facts: docs/facts/object-commands.md, mkdef.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a network definition must have: net and mask, and no twin.
 
-Facts: specs/object-commands.md, section 3.
+Facts: docs/facts/object-commands.md, mkdef.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What follows from an osimage's profile and provisioning method: ``mkdef -u`` and ``chdef -u``.
 
 Owns which attributes are derived and which files are looked for, in which order.  Pure: it sees folders through a
-function it is given.  Facts: specs/object-commands.md, section 3 (``-u``); man page mkdef(1).
+function it is given.  Facts: docs/facts/object-commands.md, mkdef from a profile, and the man page mkdef(1).
 """
 
 from __future__ import annotations

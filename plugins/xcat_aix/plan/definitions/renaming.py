@@ -1,7 +1,7 @@
 """The plan of ``chdef -n``: the key of every row that belongs to an object changes.
 
 Pure.  References to the object elsewhere stay as they are.  As in xCAT, a node that inherits values gets a row
-of its own, without values, in the tables they come from.  Facts: specs/object-commands.md, section 4.
+of its own, without values, in the tables they come from.  Facts: docs/facts/object-commands.md, chdef.
 """
 
 from __future__ import annotations

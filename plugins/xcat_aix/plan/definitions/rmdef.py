@@ -1,6 +1,6 @@
 """The plan of rmdef: rows that go, and nodes that leave removed groups.
 
-Pure.  Facts: specs/object-commands.md, section 5.
+Pure.  Facts: docs/facts/object-commands.md, rmdef.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A node may have several rows in ``switch``, hardware several in ``mpa``: every one of them gets the new values.
 Where the values make up the whole key, the rows would become the same.
-Pure.  Facts: specs/database.md, sections 6 and 7.
+Pure.  Facts: docs/facts/database.md, Writing; Tables and their columns.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Attributes a new object takes over from a template.
 
-Pure.  Facts: specs/object-commands.md, section 3 (``--template``).
+Pure.  Facts: docs/facts/object-commands.md, mkdef from a template.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The plans of nodech, nodeadd and noderm: cells of nodes' rows, and rows that go.
 
-Pure.  Facts: specs/object-commands.md, section 7; specs/database.md, sections 4 and 6.
+Pure.  Facts: docs/facts/table-commands.md, nodech, nodeadd and noderm; docs/facts/database.md, Effective
+values; Writing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Frames and CECs have parts that are nodes of their own, and stay when these are removed.
 
-Pure.  Facts: xCAT's own noderm, of which specs/object-commands.md, section 7, tells the rest.
+Pure.  Facts: xCAT's own noderm; docs/facts/table-commands.md, nodech, nodeadd and noderm.
 """
 
 from __future__ import annotations

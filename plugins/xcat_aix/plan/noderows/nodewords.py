@@ -1,6 +1,6 @@
 """What the words of nodech, nodeadd and nodegrpch mean: new values, criteria, tables.
 
-Pure.  Facts: specs/object-commands.md, section 7.
+Pure.  Facts: docs/facts/table-commands.md, nodech, nodeadd and noderm.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ from typing import Any
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Cell, Lane, Note, Plan
 
+#: The last line of what is only shown.
+PLAN_ONLY = "This is the plan only: nothing was changed."
+
 _LEVELS = {"error": "ERROR", "warning": "warning", "info": "note"}
 
 
@@ -28,7 +31,7 @@ def to_text(plan: Plan) -> list[str]:
         *_nodes(plan),
         *_boot(plan.summary),
         *_notes(plan.notes),
-        "This is the plan only: nothing was changed.",
+        PLAN_ONLY,
     ]
 
 

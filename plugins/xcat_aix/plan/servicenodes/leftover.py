@@ -1,7 +1,7 @@
 """What this version leaves to the admin after a move, said in the plan.
 
 Owns: the notes about Linux nodes, statelite, shared installs.  Must not: do any of it.
-Facts: specs/snmove.md, sections 4 and 5.
+Facts: docs/facts/snmove.md, On the nodes; Statelite and shared installs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def _kind_notes(asked: Asked, moves: Sequence[Move]) -> Iterator[Note]:
 
 
 def _linux_notes(asked: Asked, moves: Sequence[Move]) -> Iterator[Note]:
-    """This version does the database part for Linux nodes; what is left is said (section 4)."""
+    """This version does the database part for Linux nodes; what is left is said.
+
+    Facts: docs/facts/snmove.md, On the nodes.
+    """
     by_method: dict[str | None, list[str]] = {}
     for move in moves:
         by_method.setdefault(move.choice.image, []).append(move.node)
@@ -60,7 +63,10 @@ def _linux_notes(asked: Asked, moves: Sequence[Move]) -> Iterator[Note]:
 
 
 def _statelite_notes(tables: Tables, aix: Sequence[Move], world: World) -> Iterator[Note]:
-    """Rows whose literal server is the old master (section 5) are named, not rewritten."""
+    """Rows whose literal server is the old master are named, not rewritten.
+
+    Facts: docs/facts/snmove.md, Statelite and shared installs.
+    """
     for row in tables.rows("statelite"):
         server, colon, _ = (row.get("statemnt") or "").partition(":")
         if not colon or "$" in server or server.startswith("#"):

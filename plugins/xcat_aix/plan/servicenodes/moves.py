@@ -1,7 +1,7 @@
 """The values a move is made of: what was asked, who goes where, what was learned of the new servers.
 
 Owns: those values.  Must not: hold a rule; the rules are in the modules beside it.
-Facts: specs/snmove.md, sections 1 to 3.
+Facts: docs/facts/snmove.md, Command line and messages; Which nodes; New values.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The new values of a moved node, as a pure function of its present ones.
 
-Owns: the table of rules in specs/snmove.md, section 3.  Must not: know rows, guards or groups.
+Owns: the table of rules in docs/facts/snmove.md, New values.  Must not: know rows, guards or groups.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is done on the moved AIX nodes, one lane per node.
 
-Owns: specs/snmove.md, section 4 for AIX.  Must not: touch a table, or know how a step is carried out: a
+Owns: docs/facts/snmove.md, On the nodes, for AIX.  Must not: touch a table, or know how a step is carried out: a
 step is the kind and the arguments of an operation that the node's agent knows.
 """
 

@@ -1,6 +1,6 @@
 """Is the new service node ready for its nodes?
 
-Owns: specs/snmove.md, section 6, over what its agent answered.  Must not: ask anybody, or stop
+Owns: docs/facts/snmove.md, Readiness, over what its agent answered.  Must not: ask anybody, or stop
 anything; the findings are notes, and the caller decides.
 """
 
@@ -16,7 +16,7 @@ from xcat_aix_proto.facts import NimDatabase
 
 from .moves import Choice, Kind
 
-#: The columns of nimimage that name NIM resources (specs/nim-commands.md, section 2.1).
+#: The columns of nimimage that name NIM resources (docs/facts/nim.md, osimages and names).
 RESOURCES = (
     "lpp_source",
     "spot",
@@ -46,7 +46,7 @@ class _Group:
 
 
 def nim_name(node: str) -> str:
-    """The NIM object of a node bears its short host name (specs/nim-commands.md)."""
+    """The NIM object of a node bears its short host name (docs/facts/nim.md, osimages and names)."""
     return node.partition(".")[0]
 
 
@@ -125,7 +125,7 @@ def _machine_findings(
 
 
 def is_initialised(cstate: str) -> bool:
-    """True for the states in which a diskless node can boot from the server (nim-facts.md, section 4)."""
+    """True for the states in which a diskless node can boot from the server (docs/facts/nim.md, States)."""
     return cstate.startswith(("diskless ", "dataless ")) and cstate.endswith("enabled")
 
 

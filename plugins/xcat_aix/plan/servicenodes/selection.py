@@ -1,6 +1,6 @@
 """Which nodes move, between which service nodes.
 
-Owns: specs/snmove.md, section 2, and the guard rails on sources and destinations.  Must not: compute a
+Owns: docs/facts/snmove.md, Which nodes, and the guard rails on sources and destinations.  Must not: compute a
 new value of a table cell, or know what is done on a node.
 """
 

@@ -3,7 +3,7 @@
 Owns: from the nodes' present places and the split to choices, and what to tell about them.  Must not: see a clock, a
 database, a network or an environment.
 The plan depends on the rows it writes; a node that it leaves alone may change meanwhile, which unbalances it by one.
-Facts: specs/snmove.md, sections 2 and 3.
+Facts: docs/facts/snmove.md, Which nodes; New values.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The service nodes of a balance: which nodes they are, what they weigh, whom they can serve.
 
 Owns: matching names against the list the user gave, and the rule of who can serve a node.  Must not: choose.
-Facts: specs/snmove.md, section 3 (``newm``): a service node serves a node by an address in the node's network.
+Facts: docs/facts/snmove.md, New values: a service node serves a node by an address in the node's network.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns: putting the parts together, and which stored cells the plan depends on.  Must not: see a clock, a
 database, a network or an environment.
-Facts: specs/snmove.md.
+Facts: docs/facts/snmove.md, Which nodes; New values; On the nodes.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _nims(world: World) -> dict[str, NimDatabase]:
 
 
 def _unanswered(asked: Asked, choices: Sequence[Choice], world: World) -> tuple[Note, ...]:
-    """The new service node must be running (section 6), unless the user knows better."""
+    """The new service node must be running (docs/facts/snmove.md, Readiness), unless the user knows better."""
     silent: dict[str, str] = {}
     for server in servers_to_ask(choices):
         found = world.service_nodes.get(server)

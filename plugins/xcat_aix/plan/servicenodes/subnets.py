@@ -1,7 +1,7 @@
 """The networks table: which network an address lies in, the longest mask first.
 
 Owns: reading ``net``/``mask`` in the forms the table may hold.  Must not: resolve names.
-Facts: specs/snmove.md, section 3 (``newm``); specs/database.md, section 7 (networks).
+Facts: docs/facts/snmove.md, New values; docs/facts/database.md, Tables and their columns.
 """
 
 from __future__ import annotations

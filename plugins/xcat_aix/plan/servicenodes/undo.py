@@ -2,7 +2,7 @@
 
 Owns: which cells and node steps have a reverse, and the reverse.  Must not: look at the world; nothing is
 written unless the cells still hold what the old plan wrote.
-Facts: specs/snmove.md, section 1 (``--undo``) and section 4.
+Facts: docs/facts/snmove.md, Undo; On the nodes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ from .moves import Kind, MoveError
 from .nodesteps import DATABASE_LANE, operation_step
 from .snmove import CONSERVER_LANE, conserver_lane, database_lane
 
+#: Where an undo keeps the lanes that the plan it takes back had not finished.
+_REST = "rest"
+
+_AS_WRITTEN: Mapping[str, str] = {}
+
 #: The steps begun of each lane, by lane id and step id.
 Done = Mapping[str, Collection[str]]
 
@@ -42,16 +47,26 @@ class _Way:
     left: str
 
 
-def undo(plan: Plan, done: Done, plan_id: str) -> Plan:
+def undo(
+    plan: Plan,
+    done: Done,
+    plan_id: str,
+    *,
+    unfinished: Collection[str] = (),
+    behind: Mapping[str, str] = _AS_WRITTEN,
+) -> Plan:
     """The reverse of what was done of ``plan``; raises :class:`MoveError` if there is nothing to undo.
 
-    ``done`` names the steps that were done, or may have been: a step that was begun counts.
+    ``done`` names the steps that were done, or may have been: a step that was begun counts.  ``unfinished`` are the
+    lanes of which not everything was done: they go along, so that an undo of this undo does all of them.
+    ``behind`` gives the node behind a service node's name where it is written otherwise (a long name, an address).
     """
     if not done.get(DATABASE_LANE):
         raise MoveError(f"cannot undo {plan_id}: it wrote nothing to the database")
     cells = tuple(_reversed(cell) for cell in plan.cells)
     rebuilt = tuple(cell.key for cell in cells if cell.column == "conserver")
-    lanes, stuck = _node_lanes(plan, done)
+    lanes, stuck = _node_lanes(plan, done, behind)
+    rest = [lane for lane in plan.lanes if lane.target and lane.id in unfinished]
     return Plan(
         command=plan.command,
         nodes=plan.nodes,
@@ -64,9 +79,10 @@ def undo(plan: Plan, done: Done, plan_id: str) -> Plan:
         notes=tuple(_notes(stuck)),
         summary={
             **plan.summary,
-            "routes": [_reversed_route(route) for route in plan.summary["routes"]],
+            "routes": [_reversed_route(route, behind) for route in plan.summary["routes"]],
             "conserver": list(rebuilt),
             "undoes": plan_id,
+            _REST: [lane.to_json() for lane in rest],
             **_reversed_balance(plan.summary),
         },
         undoes=plan_id,
@@ -77,7 +93,7 @@ def _reversed(cell: Cell) -> Cell:
     return cell._replace(before=cell.after, after=cell.before, effective=cell.after)
 
 
-def _reversed_route(route: Mapping[str, Any]) -> dict[str, Any]:
+def _reversed_route(route: Mapping[str, Any], behind: Mapping[str, str]) -> dict[str, Any]:
     return {
         **route,
         "old": route["new"],
@@ -86,7 +102,7 @@ def _reversed_route(route: Mapping[str, Any]) -> dict[str, Any]:
         "new_master": route["old_master"],
         "old_address": route["new_address"],
         "new_address": route["old_address"],
-        "server": route["old"],
+        "server": behind.get(route["old"], route["old"]),
     }
 
 
@@ -101,22 +117,29 @@ def _reversed_balance(summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ways(plan: Plan) -> dict[str, _Way]:
+def _ways(plan: Plan, behind: Mapping[str, str]) -> dict[str, _Way]:
     return {
-        node: _Way(route["old"], route["old_master"], route["old_address"], route["new_address"])
+        node: _Way(
+            behind.get(route["old"], route["old"]),
+            route["old_master"],
+            route["old_address"],
+            route["new_address"],
+        )
         for route in plan.summary["routes"]
         if route["old_master"] and route["old_address"] and route["kind"] != Kind.LINUX.value
         for node in route["nodes"]
     }
 
 
-def _node_lanes(plan: Plan, done: Done) -> tuple[list[Lane], list[str]]:
-    ways = _ways(plan)
-    lanes: list[Lane] = []
+def _node_lanes(plan: Plan, done: Done, behind: Mapping[str, str]) -> tuple[list[Lane], list[str]]:
+    """The lanes that undo what was done; for nodes that the plan undid half, the whole lanes from before."""
+    ways = _ways(plan, behind)
+    rest = {lane.id: lane for lane in map(Lane.from_json, plan.summary.get(_REST, ()))}
+    lanes: list[Lane] = list(rest.values())
     stuck: list[str] = []
     for lane in plan.lanes:
         begun = done.get(lane.id, ())
-        if lane.id in {DATABASE_LANE, CONSERVER_LANE} or not begun:
+        if lane.id in {DATABASE_LANE, CONSERVER_LANE, *rest} or not begun:
             continue
         way = ways.get(lane.subject)
         if way is None:

@@ -1,7 +1,7 @@
 """The cells a move writes, and the stored cells it depends on.
 
 Owns: own rows and group rows, before-values, guards.  Must not: know a rule of the new values.
-Facts: specs/snmove.md, section 3; specs/database.md, sections 3 and 4.
+Facts: docs/facts/snmove.md, New values; docs/facts/database.md, Reading; Effective values.
 """
 
 from __future__ import annotations
