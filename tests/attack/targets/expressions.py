@@ -15,6 +15,7 @@ from xcat_aix.commands.tables import tabdump_where
 from xcatd.db import values
 from xcatd.noderange import selection
 from xcatd.objects import conditions
+from xcatd.rights import NOTHING
 from xcatd.serving import policy
 from xcatd.text import perlre
 
@@ -115,15 +116,42 @@ def _pattern(text: str, subject: str) -> None:
     perlre.compile_pattern(text).search(subject)
 
 
+class _NoNodes:
+    """A request without nodes and without targets."""
+
+    asked: frozenset[str] = frozenset()
+    targets = NOTHING
+
+    def members(self, noderange: str) -> tuple[str, ...]:
+        return ()
+
+
 def _policy(text: str, subject: str) -> None:
     """Never raises; what cannot be judged opens nothing and closes everything."""
-    allow = {"priority": "1", "parameters": text, "rule": "allow"}
     query = policy.Query("user", ("host",), "nodels", tuple(subject.split(" ")))
+    allow = {"priority": "1", "parameters": text, "rule": "allow"}
+    deny = {**allow, "rule": "deny"}
     try:
-        for row in (allow, {**allow, "rule": "deny"}):
-            policy.candidates([row], query)
+        opened, passed = (
+            policy.decide(policy.candidates(rows, query), _NoNodes()).is_allowed
+            for rows in ([allow], [deny, {"priority": "2", "rule": "allow"}])
+        )
     except Exception as error:
         raise Complaint(f"the policy raised {error!r}") from error
+    if opened and passed:
+        raise Complaint("parameters match where they allow and do not match where they refuse")
+    if passed and not _can_be_read(text):
+        raise Complaint("parameters that cannot be read do not refuse")
+    if opened and text not in {"", "0", "*"} and not _can_be_read(text):
+        raise Complaint("parameters that cannot be read allow")
+
+
+def _can_be_read(pattern: str) -> bool:
+    try:
+        perlre.compile_pattern(pattern)
+    except perlre.BadPattern:
+        return False
+    return True
 
 
 def _condition(text: str, subject: str) -> None:
