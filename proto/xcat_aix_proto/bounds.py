@@ -85,9 +85,7 @@ def parsed(data: Union[bytes, bytearray, memoryview], most: int = MAX_VALUES) ->
     text = bytes(data)
     _check_values(text, most)
     try:
-        read = json.loads(
-            text, parse_int=_integer, parse_float=_finite, parse_constant=_no_number
-        )
+        read = json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     _check_depth(read)

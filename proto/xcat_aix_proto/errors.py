@@ -68,7 +68,9 @@ class AgentError(Exception):
         number = data.get("code", ErrorCode.INTERNAL.value)
         message, detail = data.get("message", "no reason given"), data.get("detail", "")
         if type(number) is not int or type(message) is not str or type(detail) is not str:
-            return cls(ErrorCode.BAD_MESSAGE, "the error that was answered is none of this protocol")
+            return cls(
+                ErrorCode.BAD_MESSAGE, "the error that was answered is none of this protocol"
+            )
         try:
             code = ErrorCode(number)
         except ValueError:

@@ -15,7 +15,7 @@ import pytest
 from xcat_aix.plan.model import Lane, Plan, Step
 from xcat_aix.run.agent_step import agent_steps
 from xcat_aix.run.executor import Executor
-from xcat_aix.run.progress import PlanEnded
+from xcat_aix.run.progress import PlanEnded, StepSaid
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.testing import ManualClock, memory_journal
 from xcat_aix_proto import TRACE, bounds, codec
@@ -93,7 +93,10 @@ class Node:
         header = struct.unpack(HEADER, stream.read(40))
         notes, body = stream.read(header[7]), stream.read(header[6])
         self.traces.append(notes)
-        answer = self.answers[json.loads(body)["method"]]
+        call = json.loads(body)
+        answer = self.answers[call["method"]]
+        if callable(answer):
+            answer = answer(*call["params"])
         if isinstance(answer, bytes):
             self._send(tls, header[5], answer)
             return
@@ -289,15 +292,22 @@ def _peak(action):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("method", ["hello", "submit", "query"])
-@pytest.mark.parametrize("unit", [b"{},", b"[],", b'{"":1},', b"1,", b'"",', b"[[[]]],"])
+@pytest.mark.parametrize(
+    ("method", "unit"),
+    [
+        *(("hello", unit) for unit in (b"{},", b"[],", b'{"":1},', b"1,", b'"",', b"[[[]]],")),
+        ("submit", b"{},"),
+        ("submit", b'"",'),
+        ("query", b"{},"),
+        ("query", b"[[[]]],"),
+    ],
+)
 def test_an_answer_of_many_small_values_costs_little(cluster, agent, node, method, unit):
-    most = {"hello": 100_000, "submit": 3 * MEGA, "jobs": 15 * MEGA, "query": 15 * MEGA}[method]
+    most = {"hello": 100_000, "submit": 3 * MEGA, "query": 15 * MEGA}[method]
     node.answers[method] = b'{"ok":[' + unit * (most // len(unit)) + b"0]}"
     asks = {
         "hello": lambda: cluster.pool.connect("sn1", Role.SN, *node.place, timeout=20.0),
         "submit": lambda: agent.submit("j", XCATINFO, 5),
-        "jobs": agent.jobs,
         "query": lambda: agent.query(proto.HostFacts()),
     }
     # The message itself, as bytes in pieces and in one, by both ends of this test.
@@ -323,7 +333,9 @@ def test_an_answer_that_is_too_long_is_not_taken_in(cluster, agent, node, method
 
 
 def test_a_large_nim_database_is_taken(agent, node):
-    attributes = [[f"attribute{n}", "a value, with commas, [brackets] and \\ \" signs"] for n in range(30)]
+    attributes = [
+        [f"attribute{n}", 'a value, with commas, [brackets] and \\ " signs'] for n in range(30)
+    ]
     objects = [{"name": f"n{n}", "attributes": attributes} for n in range(3000)]
     node.answers["query"] = {"is_master": True, "objects": objects}
     found = agent.query(proto.NimSnapshot())
@@ -338,7 +350,7 @@ def test_one_lying_node_costs_its_own_lane_only(cluster, node):
     server = cluster.start("sn2")
     places = {"sn1": node.place, "sn2": server.addresses[0]}
 
-    def connect(target, via):  # noqa: ARG001 - as the executor calls it
+    def connect(target, via):
         return cluster.pool.connect(target, Role.SN, *places[target])
 
     clock = ManualClock()
@@ -356,3 +368,62 @@ def test_one_lying_node_costs_its_own_lane_only(cluster, node):
         "sn1": "unmoved",
         "sn2": "moved",
     }
+
+
+def portions(node, last_seq, step=3, state="exited"):
+    """A story of so many events, some in each answer; it is all over from the beginning."""
+    asked = []
+
+    def follow(_job, after, _wait):
+        asked.append(after)
+        events = range(after + 1, min(after + step, last_seq) + 1)
+        return {
+            "status": node.status(last_seq=last_seq, state=state),
+            "events": [{"seq": n, "at": "x", "text": str(n)} for n in events],
+        }
+
+    node.answers["submit"] = node.status(last_seq=last_seq, state=state)
+    node.answers["follow"] = follow
+    return asked
+
+
+def test_a_story_in_portions_is_told_to_its_end(agent, node):
+    portions(node, 10)
+    said = []
+    assert agent.run("j", XCATINFO, 5, said.append).ok
+    assert [event.seq for event in said] == list(range(1, 11))
+
+
+def test_a_story_that_is_said_to_go_on_and_does_not_is_left(agent, node):
+    asked = portions(node, 10, step=0)
+    assert agent.run("j", XCATINFO, 5).ok
+    assert asked == [0]
+
+
+def run_lane(cluster, node):
+    node.answers["probe"] = {"verdict": "not_done", "text": ""}
+    node.answers["acknowledge"] = None
+    clock = ManualClock()
+    executor = Executor(
+        memory_journal(clock),
+        Registry(agent_steps((0.0,))),
+        clock,
+        lambda target, _via: cluster.pool.connect(target, Role.SN, *node.place),
+    )
+    step = Step("x", XCATINFO.kind, codec.to_wire(XCATINFO))
+    lanes = (Lane("sn1", (step,), subject="sn1", target="sn1"),)
+    return list(executor.run(executor.open(Plan("snmove", ("sn1",), lanes))))
+
+
+def test_a_step_hears_a_story_in_portions_to_its_end(cluster, node):
+    portions(node, 10)
+    told = run_lane(cluster, node)
+    assert [each.text for each in told if isinstance(each, StepSaid)] == [
+        str(n) for n in range(1, 11)
+    ]
+
+
+def test_a_step_leaves_a_story_that_does_not_go_on(cluster, node):
+    asked = portions(node, 10, step=0)
+    assert isinstance(run_lane(cluster, node)[-1], PlanEnded)
+    assert asked == [0]

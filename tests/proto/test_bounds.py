@@ -125,7 +125,7 @@ def test_a_message_is_read_if_it_is_small_and_flat():
     ],
 )
 def test_no_other_message_is_read(text, most):
-    with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
+    with pytest.raises(ValueError):
         bounds.parsed(text, most)
 
 

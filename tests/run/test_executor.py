@@ -14,7 +14,7 @@ from xcat_aix.run.errors import LeaseLost, NothingToResume, Overlap, Parked, Ste
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.progress import LaneEnded, PlanEnded, StepEnded, StepSaid, StepStarted
 from xcat_aix.run.registry import AnyKind, Registry
-from xcat_aix.run.states import Outcome, StepState, Word
+from xcat_aix.run.states import Outcome, StepState
 from xcat_aix.run.task import Task
 from xcat_aix.run.testing import FakeConnection, MemoryDatabase
 from xcat_aix_proto.errors import AgentError, ErrorCode

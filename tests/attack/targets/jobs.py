@@ -16,15 +16,14 @@ from tests.attack.targets import Target
 
 from xcat_aix_agent.clock import SystemClock
 from xcat_aix_agent.jobs import Job, Spec
-from xcat_aix_agent.store import JobStore, Limits, Place
+from xcat_aix_agent.store import JobStore, Limits
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.jobs import Outcome
 from xcat_aix_proto.operations import SetXcatServer
 
 _FILES = ("spec.json", "result.json", "events", "started", "group", "rc", "acknowledged", "lock")
-_LIMITS = Limits(kept=50, running=8, log=1 << 20, keep=3600.0)
-_PLACE = Place("sn1", "/nowhere", "/nowhere", "/nowhere")
+_LIMITS = Limits(kept=50, running=8, keep=3600.0)
 
 
 class Still(SystemClock):
@@ -89,7 +88,7 @@ class Jobs(Target):
 
     @staticmethod
     def _store(path: Path, runner: Refuses) -> JobStore:
-        return JobStore(path, runner, Still(), _LIMITS, _PLACE, sync=False)
+        return JobStore(path, runner, Still(), _LIMITS, sync=False)
 
     def generate(self, rng: random.Random) -> bytes:
         files = dict(self._files)
