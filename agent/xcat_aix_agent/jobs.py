@@ -16,12 +16,13 @@ Owns: the layout.  Must not: start, stop or look for processes (see :mod:`.runne
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
 from xcat_aix_proto import bounds, codec, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
@@ -34,6 +35,19 @@ _SPEC, _LOCK, _STARTED, _GROUP = "spec.json", "lock", "started", "group"
 # An event's line is shorter than the tail that is read to find the last number.
 _MAX_LINE, _TAIL = 4000, 65536
 _EVENTS, _RESULT, _RC, _ACKNOWLEDGED = "events", "result.json", "rc", "acknowledged"
+
+
+# A specification and an outcome are as large as a message can make them.
+_MOST_BYTES = 4 * 1024 * 1024
+
+# Numbers of processes and of events have fewer.
+_MOST_DIGITS = 10
+
+#: What is told in the place of a line of a job's story that this program did not write.
+_ODD_LINE = "(a line that cannot be read)"
+
+# What is there is no lock that anybody could hold; anything else (no descriptors left) tells nothing.
+_NO_LOCK = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
 
 
 #: Fields of older agents, which did what a file said instead of what the settings say.
@@ -99,7 +113,7 @@ class Job:
         # A job is looked at many times a second: no Path is made for each look.
         try:
             os.stat(self._place + name)  # noqa: PTH116 - see above
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         return True
 
@@ -108,9 +122,7 @@ class Job:
     def spec(self) -> Spec:
         """What was accepted; raises ``INTERNAL`` if the file cannot be read, or is not this job's."""
         try:
-            spec = codec.from_wire(
-                Spec, _current(json.loads((self.path / _SPEC).read_text("utf-8")))
-            )
+            spec = codec.from_wire(Spec, _current(_parsed(self.path / _SPEC)))
             operations.check_wire(spec.operation)
             parse(spec.accepted)
         except (OSError, ValueError, AgentError) as error:
@@ -122,8 +134,12 @@ class Job:
         return spec
 
     def check_owner(self) -> None:
-        """Raises ``INTERNAL`` if somebody else made this job, or could have changed it."""
+        """Raises ``INTERNAL`` if somebody else made this job, or could have changed it.
+
+        To be called again right before it is begun: the directory may have been opened up meanwhile.
+        """
         try:
+            ownership.check_directory(self.path.parent)
             ownership.check_directory(self.path)
             ownership.check_file(self.path / _SPEC)
         except ownership.OwnershipError as error:
@@ -168,16 +184,26 @@ class Job:
         return _modified(self.path)
 
     def outcome(self) -> Optional[Outcome]:
-        """How it ended, None unless it exited."""
+        """How it ended, None unless it exited; raises ``INTERNAL`` if the file cannot be read."""
         if not self.is_exited:
             return None
-        return codec.from_wire(Outcome, json.loads((self.path / _RESULT).read_text("utf-8")))
+        try:
+            return codec.from_wire(Outcome, _parsed(self.path / _RESULT))
+        except (OSError, ValueError, AgentError) as error:
+            text = f"cannot read {self.path / _RESULT}: {error}; remove the directory"
+            raise AgentError(ErrorCode.INTERNAL, text) from None
 
     def events(self, after_seq: int = 0) -> Tuple[JobEvent, ...]:
         """The events after ``after_seq``; a line cut off by a crash is left out."""
-        text = files.read(self.path / _EVENTS) or ""
-        lines = text.split("\n")[:-1]
-        return tuple(_event(line) for line in lines[max(0, after_seq) :])
+        first = max(0, after_seq)
+        return tuple(_event(seq, line) for seq, line in enumerate(self._lines()[first:], first + 1))
+
+    def _lines(self) -> List[str]:
+        try:
+            text = files.read(self.path / _EVENTS) or ""
+        except OSError:  # it is no file: the job has no story
+            return []
+        return text.split("\n")[:-1]
 
     def last_seq(self) -> int:
         """The number of the last event, 0 without one; reads only the end of the file."""
@@ -185,9 +211,13 @@ class Job:
             with open(self._place + _EVENTS, "rb") as file:
                 file.seek(max(0, self.size_of_events() - _TAIL))
                 lines = file.read().split(b"\n")
-        except FileNotFoundError:
+        except OSError:
             return 0
-        return int(lines[-2].partition(b" ")[0]) if len(lines) > 1 else 0
+        if len(lines) < 2:
+            return 0
+        number = lines[-2].partition(b" ")[0]
+        is_ours = number.isdigit() and len(number) < _MOST_DIGITS
+        return int(number) if is_ours else len(self._lines())
 
     def size_of_events(self) -> int:
         """Bytes of events: a cheap way to see that there are new ones."""
@@ -223,6 +253,10 @@ class Job:
             descriptor = os.open(self._place + _LOCK, os.O_RDWR | files.NO_FOLLOW)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            if error.errno in _NO_LOCK:
+                return False
+            raise
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -270,10 +304,10 @@ class Job:
 
     def _append(self, text: str, clock: Clock) -> None:
         self._seq += 1
-        line = f"{self._seq} {stamp(clock.now())} {text}\n"
+        line = f"{self._seq} {stamp(clock.now())} {text}\n".encode()
         self._written += len(line)
         try:
-            with open(self._place + _EVENTS, "a", encoding="utf-8", opener=_private) as file:
+            with open(self._place + _EVENTS, "ab", opener=_private) as file:
                 file.write(line)
         except OSError:  # a full disk costs the rest of the story, not the job
             self._log_is_closed = True
@@ -321,15 +355,36 @@ def _printable(text: str) -> str:
     return bounds.visible(text if text.isprintable() else text.expandtabs())
 
 
-def _event(line: str) -> JobEvent:
-    seq, _, rest = line.partition(" ")
+def _parsed(path: Path) -> Any:
+    """The JSON data in a file; raises :class:`OSError` or :class:`ValueError`."""
+    with open(path, "rb", opener=_unfollowed) as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"it is longer than {_MOST_BYTES} bytes")
+    return bounds.parsed(data)
+
+
+def _unfollowed(path: str, flags: int) -> int:
+    return os.open(path, flags | files.NO_FOLLOW)
+
+
+def _event(seq: int, line: str) -> JobEvent:
+    """The event number ``seq``: they are counted without gaps, so the place of a line tells."""
+    number, _, rest = line.partition(" ")
     at, _, text = rest.partition(" ")
-    return JobEvent(int(seq), at, text)
+    return JobEvent(seq, at, text) if number == str(seq) else JobEvent(seq, "", _ODD_LINE)
 
 
 def _number(path: Path) -> Optional[int]:
-    text = (files.read(path) or "").strip()
-    return int(text) if text.isdigit() else None
+    """The process, or group, in a file; None without one.  1 is the system's own and never one of ours."""
+    try:
+        text = (files.read(path) or "").strip()
+    except OSError:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS):
+        return None
+    number = int(text)
+    return None if number == 1 else number
 
 
 def _modified(path: Path) -> float:

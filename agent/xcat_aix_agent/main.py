@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any, List, Optional, Sequence, TextIO
 
+from xcat_aix_proto import bounds
 from xcat_aix_proto.errors import AgentError
 
 from . import __version__, log, policy, shell, tls
@@ -113,13 +114,16 @@ def _jobs(config: AgentConfig, _options: argparse.Namespace) -> int:
     )
     store = JobStore(config.jobs, Detached(clock, place), clock, limits)
     store.check_owner()
+    troubles = store.troubles()
+    for trouble in troubles:
+        _say(sys.stderr, bounds.line(f"xcat-aix-agent: {trouble}"))
     for status in store.all():
         words: List[Any] = [status.job_id, status.kind, status.state.value]
         failure = status.outcome.failure() if status.outcome else None
         if status.outcome is not None:
             words.append(f"failed: {failure.message}" if failure else "ok")
-        _say(sys.stdout, "  ".join(map(str, words)))
-    return 0
+        _say(sys.stdout, bounds.line("  ".join(map(str, words))))
+    return 1 if troubles else 0
 
 
 def _selfcheck(config: AgentConfig, options: argparse.Namespace) -> int:

@@ -39,9 +39,20 @@ def check_file(path: Path, *, secret: bool = False) -> None:
         raise OwnershipError(text)
 
 
-def check_directory(path: Path) -> None:
-    """Raises :class:`OwnershipError` unless ``path``, if it is there, is a directory of our own."""
-    state = _walk(path)
+def system_users() -> FrozenSet[int]:
+    """Who owns the directories of a system's own commands beside root: on AIX /usr and /usr/bin are bin's."""
+    try:
+        return frozenset({pwd.getpwnam("bin").pw_uid})
+    except KeyError:
+        return frozenset()
+
+
+def check_directory(path: Path, *, owners: FrozenSet[int] = frozenset()) -> None:
+    """Raises :class:`OwnershipError` unless ``path``, if it is there, is a directory of our own.
+
+    ``owners`` are trusted beside root and our own user.
+    """
+    state = _walk(path, owners)
     if state is None:
         return
     if not stat.S_ISDIR(state.st_mode):
@@ -49,7 +60,7 @@ def check_directory(path: Path) -> None:
     _check_writers(path, state)
 
 
-def _walk(path: Path) -> Optional[os.stat_result]:
+def _walk(path: Path, owners: FrozenSet[int] = frozenset()) -> Optional[os.stat_result]:
     """The state of what ``path`` leads to, None if it is not there; every step on the way is checked."""
     todo, done, links = _parts(path), Path("/"), 0
     state = done.lstat()
@@ -59,13 +70,13 @@ def _walk(path: Path) -> Optional[os.stat_result]:
             done = done.parent
             state = done.lstat()
             continue
-        _check_place(done, state)
+        _check_place(done, state, owners)
         here = done / part
         try:
             state = here.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        _check_owner(here, state)
+        _check_owner(here, state, owners)
         if not stat.S_ISLNK(state.st_mode):
             done = here
             continue
@@ -86,16 +97,16 @@ def _parts(path: Path) -> List[str]:
     return [part for part in reversed(path.parts) if part != "/"]
 
 
-def _check_place(path: Path, state: os.stat_result) -> None:
+def _check_place(path: Path, state: os.stat_result, owners: FrozenSet[int] = frozenset()) -> None:
     """A directory on the way: what is in it stays what it is."""
-    _check_owner(path, state)
+    _check_owner(path, state, owners)
     is_sticky = bool(state.st_mode & stat.S_ISVTX) and state.st_uid == 0
     if not is_sticky:
         _check_writers(path, state)
 
 
-def _check_owner(path: Path, state: os.stat_result) -> None:
-    if state.st_uid not in _trusted():
+def _check_owner(path: Path, state: os.stat_result, owners: FrozenSet[int]) -> None:
+    if state.st_uid not in _trusted() | owners:
         owner = _user_name(state.st_uid)
         text = f"cannot trust {path}: it belongs to {owner}; look at it, then run chown root {path}"
         raise OwnershipError(text)

@@ -15,7 +15,7 @@ import ssl
 import threading
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Tuple
 
-from xcat_aix_proto import MAX_RELAY_LINE, codec, messages, names
+from xcat_aix_proto import MAX_RELAY_LINE, bounds, codec, messages, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.operations import NimSnapshot
 
@@ -54,8 +54,8 @@ class Relay:
         try:
             session.require_operate()
             request = _request(_read_line(sock, self._host.clock.monotonic, limit))
+            let_in()  # it has said who it is and what it wants: NIM may take its time
             self.check(request)
-            let_in()
             far = socket.create_connection((request.address, request.port), _CONNECT_LIMIT)
         except AgentError as error:
             _send_line(sock, messages.failed(error))
@@ -112,9 +112,9 @@ def _short(name: str) -> str:
 
 def _request(line: bytes) -> messages.RelayRequest:
     try:
-        data = json.loads(line)
+        data = bounds.parsed(line)
     except ValueError:
-        raise AgentError(ErrorCode.BAD_MESSAGE, "the relay request is not JSON") from None
+        raise AgentError(ErrorCode.BAD_MESSAGE, "the relay request cannot be read") from None
     request = codec.from_wire(messages.RelayRequest, data)
     names.host_name(request.node)
     return request

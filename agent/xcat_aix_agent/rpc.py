@@ -13,7 +13,7 @@ import socket
 import zlib
 from typing import Any, Dict
 
-from xcat_aix_proto import MAX_REQUEST, OBJECT_ID, TRACE, messages, names
+from xcat_aix_proto import MAX_REQUEST, OBJECT_ID, TRACE, bounds, messages, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.hardening import SERIALIZER, harden, ignore_environment
 
@@ -91,7 +91,7 @@ def _trace(request: Any) -> str:
 
 
 def _call(request: Any) -> Dict[str, Any]:
-    call = json.loads(bytes(request.data))
+    call = bounds.parsed(request.data)
     if not isinstance(call, dict) or set(call) != {"object", "method", "params", "kwargs"}:
         raise errors.ProtocolError("a call has object, method, params and kwargs")
     if not isinstance(call["params"], list) or not isinstance(call["kwargs"], dict):

@@ -38,6 +38,11 @@ def main(directory: str, place: str) -> int:
     """Work on the job in ``directory`` unless somebody does or did; 0, or 1 if it is not recorded."""
     make_private()
     job, clock = Job(Path(directory)), SystemClock()
+    try:
+        job.check_owner()
+    except AgentError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     # Somebody who looks whether the lock is held holds it for a moment.
     for _ in range(_ATTEMPTS):
         if job.lock():

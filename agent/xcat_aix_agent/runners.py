@@ -96,7 +96,7 @@ class Detached:
     def cancel(self, job: Job) -> None:
         """Ask the wrapper to stop; after a grace kill it; then kill a command left behind."""
         wrapper = job.wrapper
-        if wrapper is not None and job.lock_is_held():
+        if wrapper and job.lock_is_held():
             _signal(wrapper, signal.SIGTERM)
             self.wait(job, lambda: job.is_exited or not job.lock_is_held(), CANCEL_GRACE)
             if job.lock_is_held() and not job.is_exited:

@@ -167,7 +167,8 @@ class AgentServer:
         for peer in self._peers.late(now, config.handshake_timeout, config.connection_life):
             peer.hang_up()
         for peer, standing, reason in self._peers.dubious(self._trust.problem):
-            self._refusals.warning("hung up on %s at %s: %s", standing.identity, peer.name, reason)
+            # As many as were let in, and so not bounded as refusals are.
+            _log.warning("hung up on %s at %s: %s", standing.identity, peer.name, reason)
             peer.hang_up()
 
     def stop(self, wait: float = 5.0, *, abandon: bool = False) -> None:
@@ -264,7 +265,8 @@ class AgentServer:
 
     def _turned_away(self, session: Session, error: AgentError) -> None:
         """A management node that was told why it is not served."""
-        self._refusals.warning("refused %s: %s", session.whom, error.message)
+        text = "refused %s: %s"
+        self._refusals.warning(text, session.whom, error.message, about=str(session.peer))
 
     def _handshake(self, peer: Peer) -> ssl.SSLSocket:
         sock = peer.sock
@@ -301,6 +303,8 @@ def check_directories(config: AgentConfig) -> None:
     ownership.check_directory(config.jobs)
     ownership.check_directory(config.root)
     ownership.check_directory(config.root / config.postscripts.lstrip("/"))
+    for place in config.path.split(":"):
+        ownership.check_directory(Path(place), owners=ownership.system_users())
 
 
 def _listen(address: str, port: int) -> socket.socket:

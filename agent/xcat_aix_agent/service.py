@@ -12,7 +12,7 @@ import logging
 import threading
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
-from xcat_aix_proto import PROTOCOL_VERSIONS, codec, messages
+from xcat_aix_proto import PROTOCOL_VERSIONS, bounds, codec, messages
 from xcat_aix_proto import operations as proto
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity
@@ -120,8 +120,10 @@ class Session:
             if not self._greeted:
                 self.refused = error
             elif error.code in _LOGGED or method == "submit":
-                text = "refused %s of %s: %s"
-                self._service.refusals.warning(text, method, self.whom, error.message)
+                asked, who = _names(args), str(self.peer)
+                text = "refused %s of %s: %s (it asked: %s)"
+                values = (method, self.whom, error.message, asked or "nothing")
+                self._service.refusals.warning(text, *values, about=who)
             return messages.failed(error)
         except Exception as error:  # noqa: BLE001 - the outer boundary of a call
             _log.exception("internal error in %s for %s", method, self.peer)
@@ -227,6 +229,12 @@ class Session:
         operation = proto.from_wire(data)
         self._require(operation.right)
         return operation
+
+
+def _names(args: Sequence[Any]) -> str:
+    """The job's id and the operation in the arguments of a call, as far as they are any: for the log."""
+    kinds = (arg.get("kind") if isinstance(arg, dict) else arg for arg in args)
+    return " ".join(bounds.cut(kind, 128) for kind in kinds if isinstance(kind, str))
 
 
 #: Refusals that are logged whatever was asked.

@@ -6,14 +6,16 @@ follows from its directory and its runner.  Must not: know peers, rights or the 
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from xcat_aix_proto import MAX_FOLLOW, names
+from xcat_aix_proto import MAX_FOLLOW, messages, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate
+from xcat_aix_proto.jobs import JobEvent, JobState, JobStatus, JobUpdate, Outcome
 from xcat_aix_proto.operations import Operation, to_wire
 
 from . import files, jobs, ownership
@@ -21,12 +23,17 @@ from .clock import Clock, stamp
 from .jobs import Job, Spec
 from .runners import Runner
 
+_log = logging.getLogger(__name__)
+
 #: Seconds between two looks for jobs that were kept long enough.
 _SWEEP = 3600.0
 
 #: So many times as long as an acknowledged job is one kept that ended and that nobody acknowledged: a
 #: management node may still come back and ask how it ended.
 _PATIENCE = 4
+
+#: Bytes of an event in an answer beside its text: number, time, names of the fields.
+_AROUND_EVENT = 80
 
 #: Seconds that :meth:`JobStore.follow` waits for the end once there are news.
 _MOMENT = 0.02
@@ -69,11 +76,13 @@ class JobStore:
     def recover(self) -> None:
         """After a start: sweep up, and go on with what was accepted and never started.
 
-        Raises ``INTERNAL`` if somebody else could have put a job here, and then none is started.
+        What cannot be read is logged and left alone.  Raises ``INTERNAL`` if somebody else could have put a
+        job here, and then none is started.
         """
         self.check_owner()
         with files.disk_errors(f"use the directory {self._directory}"):
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for missing in _missing(self._directory):
+                missing.mkdir(mode=0o700, exist_ok=True)  # whatever the mask is
             for entry in sorted(self._directory.iterdir()):
                 if entry.name.startswith("."):
                     jobs.remove(entry)
@@ -89,6 +98,8 @@ class JobStore:
             for job_id, spec in self._open.items():
                 if not self._job(job_id).is_started:
                     self._runner.start(self._job(job_id), spec)
+        for trouble in self.troubles():
+            _log.error("%s", trouble)
 
     def check_owner(self) -> None:
         """Raises ``INTERNAL`` if somebody else could put jobs into the directory."""
@@ -117,6 +128,7 @@ class JobStore:
             self._settle()
             known = self._known(job, operation)
             if not known:
+                self.check_owner()
                 self._check_limits(operation)
                 spec = self._spec(job_id, operation, limit, by, trace)
                 with files.disk_errors(f"accept the job {job_id}"):
@@ -128,14 +140,23 @@ class JobStore:
         return self.status(job_id)
 
     def status(self, job_id: str) -> JobStatus:
-        """The state of a job; raises ``JOB_UNKNOWN``."""
-        job = self._existing(job_id)
+        """The state of a job; raises ``JOB_UNKNOWN``.
+
+        An outcome that cannot be read is none: the management node looks for the effect itself.
+        """
+        return self._status(self._existing(job_id))
+
+    def _status(self, job: Job) -> JobStatus:
         spec = self._spec_of(job)
         state = self._state(job, spec)
-        return JobStatus(job_id, spec.kind, state, job.last_seq(), job.outcome())
+        return JobStatus(job.job_id, spec.kind, state, job.last_seq(), _outcome(job))
 
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
-        """Events after ``after_seq``; waits up to ``wait`` seconds for one, or for the end."""
+        """Events after ``after_seq``; waits up to ``wait`` seconds for one, or for the end.
+
+        Of a long story only as much as fits into one answer: the caller asks again while
+        ``status.last_seq`` is beyond what it has.
+        """
         job = self._existing(job_id)
         spec = self._spec_of(job)
         seen = job.size_of_events() if not job.events(after_seq) else -1
@@ -150,8 +171,7 @@ class JobStore:
         status = self.status(job_id)
         if status.state.is_over:
             self.settle()
-        events = job.events(after_seq)
-        return JobUpdate(status, events)
+        return JobUpdate(status, _portion(job.events(after_seq)))
 
     def acknowledge(self, job_id: str) -> None:
         """Let an ended job expire; raises ``JOB_NOT_FINISHED``.  An unknown job was expired before."""
@@ -171,16 +191,30 @@ class JobStore:
         return self.status(job_id)
 
     def all(self) -> Tuple[JobStatus, ...]:
-        """The state of every job, oldest first."""
-        return tuple(self.status(job.job_id) for job in self._jobs())
+        """The state of every job that can be read, oldest first."""
+        return tuple(self._status(job) for job in self._jobs())
+
+    def troubles(self) -> Tuple[str, ...]:
+        """One line for each job of which something cannot be read: its name, why, and what to do."""
+        return tuple(
+            trouble for job in self._entries() if (trouble := self._trouble(job)) is not None
+        )
+
+    def _trouble(self, job: Job) -> Optional[str]:
+        try:
+            self._spec_of(job)
+            job.outcome()
+        except AgentError as error:
+            return error.message
+        return None
 
     def finished(self, job_id: str, operation: Operation) -> bool:
         """Whether this job performed exactly this operation with success."""
         job = self._job(names.job_id(job_id))
-        outcome = job.outcome() if job.exists else None
-        return (
-            outcome is not None and outcome.ok and self._spec_of(job).operation == _plain(operation)
-        )
+        if not job.exists or self._spec_of(job).operation != _plain(operation):
+            return False
+        outcome = _outcome(job)
+        return outcome is not None and outcome.ok
 
     # Inside.
 
@@ -194,23 +228,37 @@ class JobStore:
         return job
 
     def _jobs(self) -> List[Job]:
-        found = [
-            self._job(entry.name) for entry in self._directory.iterdir() if entry.name[0] != "."
-        ]
-        return sorted((job for job in found if job.exists), key=self._age)
+        return sorted((job for job in self._entries() if self._is_readable(job)), key=self._age)
+
+    def _entries(self) -> Iterator[Job]:
+        for entry in self._directory.iterdir():
+            job = self._job(entry.name)
+            if not entry.name.startswith(".") and job.exists:
+                yield job
+
+    def _is_readable(self, job: Job) -> bool:
+        try:
+            self._spec_of(job)
+        except AgentError:
+            return False
+        return True
 
     def _age(self, job: Job) -> Tuple[str, str]:
         return self._spec_of(job).accepted, job.job_id
 
     def _spec_of(self, job: Job) -> Spec:
-        """The specification, read once: it never changes."""
+        """The specification, read once: it never changes; raises ``INTERNAL``, also for one of somebody else."""
         spec = self._specs.get(job.job_id)
         if spec is None:
+            job.check_owner()
             spec = self._specs[job.job_id] = job.spec()
         return spec
 
     def _remove(self, job: Job) -> None:
         jobs.remove(job.path)
+        self._forget(job)
+
+    def _forget(self, job: Job) -> None:
         self._open.pop(job.job_id, None)
         self._specs.pop(job.job_id, None)
         self._count -= 1
@@ -234,6 +282,11 @@ class JobStore:
         )
 
     def _start(self, job: Job) -> None:
+        try:
+            job.check_owner()
+        except AgentError:
+            self._forget(job)  # what is there is not ours to remove
+            raise
         with files.disk_errors(f"start the job {job.job_id}"):
             try:
                 self._runner.start(job, self._open.setdefault(job.job_id, self._spec_of(job)))
@@ -300,6 +353,29 @@ class JobStore:
             return is_crowded or job.changed_at() < now - keep
         limit = keep if is_crowded else _PATIENCE * keep
         return job.changed_at() < now - limit and self._state(job, self._spec_of(job)).is_over
+
+
+def _missing(path: Path) -> List[Path]:
+    """What of a path is not there, the outermost first."""
+    found = [place for place in (path, *path.parents) if not place.exists()]
+    return found[::-1]
+
+
+def _portion(events: Tuple[JobEvent, ...]) -> Tuple[JobEvent, ...]:
+    """The first of ``events``, as many as one answer holds, at least one."""
+    size = 0
+    for place, event in enumerate(events):
+        size += len(json.dumps(event.text)) + _AROUND_EVENT
+        if place and size > messages.MAX_EVENT_BYTES:
+            return events[:place]
+    return events
+
+
+def _outcome(job: Job) -> Optional[Outcome]:
+    try:
+        return job.outcome()
+    except AgentError:
+        return None
 
 
 def _plain(operation: Operation) -> Mapping[str, Any]:

@@ -1,13 +1,15 @@
-"""How much of a text is taken from the other end, and that it can be shown without harm.
+"""How much is taken from the other end, and that it can be shown without harm.
 
-A longer text is cut and says how long it was, so that a talkative command costs the rest of its words and
-not the step.  Control characters (ESC begins a command to a terminal) become visible.  Pure.
+A message with too many values, or nested too deep, is none (:func:`parsed`).  A longer text is cut and says
+how long it was, so that a talkative command costs the rest of its words and not the step.  Control
+characters (ESC begins a command to a terminal) become visible.  Pure.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterable, Iterator, Mapping, Tuple
+import math
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NoReturn, Tuple, Union
 
 #: Upper bounds, in characters: of one text (a message, a line of a job's story, a fact); of the further
 #: text of an error, such as the output of a command; of what an operation returns (as JSON).
@@ -18,6 +20,14 @@ MAX_RESULT = 64 * 1024
 #: Upper bounds of one job's story: events, and characters in all of them together.
 MAX_EVENTS = 10_000
 MAX_STORY = 2 * 1024 * 1024
+
+#: Upper bounds of a message beside its bytes: how deep lists and objects may be nested, digits of a whole
+#: number, and values in a request (of an answer see :data:`.messages.ANSWERS`).
+MAX_DEPTH = 40
+MAX_DIGITS = 40
+MAX_VALUES = 100_000
+
+_CONTAINERS = frozenset({list, dict})
 
 #: Characters that only lay text out; they stay where a text may have several lines.
 _LAYOUT = "\n\t"
@@ -67,16 +77,103 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+def parsed(data: Union[bytes, bytearray, memoryview], most: int = MAX_VALUES) -> Any:
+    """The JSON data in a message of at most ``most`` values; raises :class:`ValueError` for any other.
+
+    Counted before it is read: an empty list takes two bytes in the message and thirty times that here.
+    """
+    text = bytes(data)
+    _check_values(text, most)
+    try:
+        read = json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    _check_depth(read)
+    return read
+
+
+def _check_values(text: bytes, most: int) -> None:
+    if _begun(text, 0, len(text)) > most and _values(text, most) > most:
+        raise ValueError(f"it has more than {most} values")
+
+
+def _begun(text: bytes, first: int, last: int) -> int:
+    """How many values begin in a part of a message, at most: after a comma or a bracket."""
+    return sum(text.count(sign, first, last) for sign in (b",", b"[", b"{"))
+
+
+def _values(text: bytes, most: int) -> int:
+    """How many values a message has; commas and brackets within texts are none.  Ends beyond ``most``."""
+    text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    count, texts, place = 1, 0, 0
+    # Of an object's member two texts may be there, so many without values between them are no JSON.
+    while count <= most and texts <= 2 * most + 1:
+        quote = text.find(b'"', place)
+        count += _begun(text, place, quote if quote >= 0 else len(text))
+        end = text.find(b'"', quote + 1) if quote >= 0 else -1
+        if end < 0:
+            return count
+        texts, place = texts + 1, end + 1
+    return most + 1
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"it has a number of {len(text)} digits")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        _no_number(text)
+    return number
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{cut(text, 20)} is no number")
+
+
+def _check_depth(data: Any) -> None:
+    level: List[Any] = [data]
+    for _ in range(MAX_DEPTH):
+        level = [item for each in level for item in _inner(each)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+
+
+def _inner(data: Any) -> List[Any]:
+    """The lists and objects in a list or an object."""
+    if type(data) is dict:
+        data = data.values()
+    elif type(data) is not list:
+        return []
+    return [item for item in data if type(item) in _CONTAINERS]
+
+
 def bounded(data: Any, field: str = "") -> Any:
-    """Plain data from the other end with every text in it bounded, names of fields as well."""
+    """Plain data from the other end with every text in it bounded, names of fields as well.
+
+    Lists and objects are changed, not copied: of a large answer there is one, not two.
+    """
     kind = type(data)
     if kind is str:
         return _text(data, field)
     if kind is list:
-        return [bounded(item, field) for item in data]
-    if kind is dict:
-        return {line(name): bounded(value, name) for name, value in data.items()}
+        for place, item in enumerate(data):
+            data[place] = bounded(item, field)
+    elif kind is dict:
+        _bound_fields(data)
     return data
+
+
+def _bound_fields(data: Dict[str, Any]) -> None:
+    for name, value in list(data.items()):
+        short = line(name)
+        if short != name:
+            del data[name]
+        data[short] = bounded(value, name)
 
 
 def _text(text: str, field: str) -> str:

@@ -12,6 +12,7 @@ import typing
 from functools import cache
 from typing import Any, Callable, Mapping, Optional, Tuple, Type, TypeVar, Union
 
+from . import bounds
 from .errors import AgentError, ErrorCode
 
 T = TypeVar("T")
@@ -20,6 +21,9 @@ T = TypeVar("T")
 _Reader = Callable[[Any, str], Any]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+
+#: The largest whole number that is taken for a ``float``; others cannot be one.
+_LARGEST = 10**300
 
 
 def to_wire(value: Any) -> Any:
@@ -76,9 +80,8 @@ def from_wire(cls: Type[T], data: Any) -> T:
     fields = _fields(typing.cast("Any", cls))
     unknown = sorted(set(data) - set(fields), key=str)
     if unknown:
-        raise AgentError(
-            ErrorCode.BAD_MESSAGE, f"{cls.__name__} has no field {', '.join(map(repr, unknown))}"
-        )
+        shown = bounds.cut(", ".join(bounds.cut(repr(name), 80) for name in unknown[:20]), 400)
+        raise AgentError(ErrorCode.BAD_MESSAGE, f"{cls.__name__} has no field {shown}")
     values = {}
     for name, field in fields.items():
         if name in data:
@@ -154,7 +157,7 @@ def _scalar(hint: type) -> _Reader:
         # bool is an int to isinstance, and is not one here.
         if type(data) is hint:
             return data
-        if hint is float and type(data) is int:
+        if hint is float and type(data) is int and abs(data) <= _LARGEST:
             return float(data)
         raise AgentError(ErrorCode.BAD_MESSAGE, f"{where} must be {hint.__name__}")
 
@@ -166,6 +169,7 @@ def _member(hint: Type[enum.Enum]) -> _Reader:
         try:
             return hint(data)
         except ValueError:
-            raise AgentError(ErrorCode.BAD_MESSAGE, f"{where} cannot be {data!r}") from None
+            shown = bounds.cut(repr(data), 80) if type(data) in _PLAIN else type(data).__name__
+            raise AgentError(ErrorCode.BAD_MESSAGE, f"{where} cannot be {shown}") from None
 
     return read

@@ -61,10 +61,18 @@ class AgentError(Exception):
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> AgentError:
-        """The inverse of :meth:`to_wire`; an unknown number becomes ``INTERNAL``, long texts are cut."""
-        try:
-            code = ErrorCode(int(data.get("code", ErrorCode.INTERNAL)))
-        except (TypeError, ValueError):
-            code = ErrorCode.INTERNAL
+        """The inverse of :meth:`to_wire`; long texts are cut.
+
+        An unknown number becomes ``INTERNAL``; what is no error of this protocol is one: ``BAD_MESSAGE``.
+        """
+        number = data.get("code", ErrorCode.INTERNAL.value)
         message, detail = data.get("message", "no reason given"), data.get("detail", "")
-        return cls(code, bounds.line(str(message)), bounds.block(str(detail)))
+        if type(number) is not int or type(message) is not str or type(detail) is not str:
+            return cls(
+                ErrorCode.BAD_MESSAGE, "the error that was answered is none of this protocol"
+            )
+        try:
+            code = ErrorCode(number)
+        except ValueError:
+            code = ErrorCode.INTERNAL
+        return cls(code, bounds.line(message), bounds.block(detail))

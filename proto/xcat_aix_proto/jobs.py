@@ -62,7 +62,10 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class JobUpdate:
-    """Answer of ``follow``: the status and the events after the asked sequence number."""
+    """Answer of ``follow``: the status and the events after the asked sequence number.
+
+    There are more if ``status.last_seq`` is beyond the last of ``events``; the next ``follow`` has them.
+    """
 
     status: JobStatus
     events: Tuple[JobEvent, ...] = ()

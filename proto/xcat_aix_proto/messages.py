@@ -29,6 +29,23 @@ from .errors import AgentError, ErrorCode
 
 METHODS = ("hello", "query", "probe", "submit", "follow", "acknowledge", "cancel", "jobs")
 
+#: Upper bounds of the answer to each method: bytes of the message, and values in it.  An error's further
+#: text and a job's outcome may come with any answer but the shortest; a NIM database of some thousand
+#: machines is the largest.
+ANSWERS: Mapping[str, Tuple[int, int]] = {
+    "hello": (128 * 1024, 2_000),
+    "query": (16 * 1024 * 1024, 600_000),
+    "probe": (2 * 1024 * 1024, 2_000),
+    "submit": (4 * 1024 * 1024, 50_000),
+    "follow": (6 * 1024 * 1024, 100_000),
+    "acknowledge": (2 * 1024 * 1024, 2_000),
+    "cancel": (4 * 1024 * 1024, 50_000),
+    "jobs": (16 * 1024 * 1024, 200_000),
+}
+
+#: Upper bound, in bytes, of the events in one answer to ``follow``; the rest comes with the next one.
+MAX_EVENT_BYTES = 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Hello:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from xcat_aix_agent import files
+from xcat_aix_agent.clock import SystemClock
 from xcat_aix_agent.jobs import Job
 
 BUSY, CONFLICT, UNKNOWN, LIMIT, NOT_FINISHED, NO_SPACE = 502, 302, 301, 303, 304, 406
@@ -277,6 +278,165 @@ def test_log_of_a_job_is_bounded(site, commands):
     assert status["outcome"]["ok"]
     assert events[-1]["text"] == "no more is kept: this log reached 2000 bytes"
     assert (site.path / "jobs/sn1/j/events").stat().st_size < 2300
+
+
+@pytest.mark.parametrize("sign", ["\U0001f600", "\u65e5", "x"])
+def test_log_of_a_job_is_bounded_in_bytes(tmp_path, sign):
+    job = Job(tmp_path / "j", sync=False)
+    job.path.mkdir()
+    clock = SystemClock()
+    for _ in range(100):
+        job.report(sign * 1000, clock, 50_000)
+    assert 50_000 < (job.path / "events").stat().st_size < 50_000 + 4200
+    assert "reached 50000 bytes" in job.events()[-1].text
+
+
+def test_a_long_story_is_followed_in_portions(site):
+    """Whatever the settings allow to be kept, an answer is one that a management node takes."""
+    config = site.config(max_job_log=4 * 1024 * 1024)
+    text = 'i=0; while [ $i -lt 2600 ]; do echo "$i $LINE"; i=$((i+1)); done'
+    write_script(site, "chatty", f"LINE={chr(0x1F600) * 380}\n{text}")
+    client = site.greeted(site.start(config))
+    client.call("submit", "j", postscripts("chatty"), 60)
+    while client.call("follow", "j", 10**6, 5)["ok"]["status"]["state"] != "exited":
+        pass
+    seen, largest = [], 0
+    while True:
+        client.send(client.body("follow", "j", len(seen), 0))
+        update = client.receive()["ok"]
+        largest = max(largest, len(json.dumps(update)))
+        seen += update["events"]
+        if not update["events"]:
+            break
+    assert len(seen) == update["status"]["last_seq"] > 2600
+    assert [event["seq"] for event in seen] == list(range(1, len(seen) + 1))
+    assert largest < 1.1 * 1024 * 1024
+
+
+# Files that cannot be read: told in one line that names the job, and nobody else's trouble.
+
+ACCEPTED = {
+    "job_id": "odd",
+    "operation": XCATINFO,
+    "limit": 60.0,
+    "by": "xcat-aix:mn:mn1",
+    "accepted": "2026-11-01T00:00:00.000Z",
+}
+ODD_SPECS = [
+    json.dumps({**ACCEPTED, "limit": 10**400}),
+    json.dumps({**ACCEPTED, "limit": float("inf")}),
+    json.dumps({**ACCEPTED, "accepted": "9999-99-99"}),
+    json.dumps({**ACCEPTED, "operation": []}),
+    json.dumps({**ACCEPTED, "operation": {"kind": [], "args": {}}}),
+    '{"a":' * 900,
+    "[" * 100_000,
+    "[]",
+    "",
+    "\xff",
+    "9" * 5000,
+    " " * 5_000_000,
+]
+
+
+def odd_job(site, **contents):
+    """A job beside an honest one, with files of any content."""
+    directory = site.path / "jobs/sn1/odd"
+    directory.mkdir(mode=0o700, parents=True)
+    directory.parent.chmod(0o700)
+    for name, content in {"spec.json": json.dumps(ACCEPTED), **contents}.items():
+        path = directory / name.replace("_", ".")
+        path.write_text(content, "latin-1")
+        path.chmod(0o600)
+    return directory
+
+
+def listed(site, capsys):
+    from xcat_aix_agent import main as program
+
+    from .test_process import write_settings
+
+    code = program.main(["jobs", "--config", str(write_settings(site))])
+    said = capsys.readouterr()
+    return code, said.out.splitlines(), said.err.splitlines()
+
+
+@pytest.mark.parametrize("spec", ODD_SPECS)
+def test_a_specification_that_cannot_be_read(site, capsys, error, spec, caplog):
+    directory = odd_job(site, **{"spec.json": spec})
+    client = site.greeted(site.start(site.config()))
+    client.call("submit", "good", XCATINFO, 30)
+    finish(client, "good")
+    assert [job["job_id"] for job in client.call("jobs")["ok"]] == ["good"]
+    assert "remove the directory" in error(client.call("follow", "odd", 0, 0))[1]
+    assert "remove the directory" in error(client.call("submit", "odd", XCATINFO, 5))[1]
+    code, out, (line,) = listed(site, capsys)
+    assert (code, out) == (1, ["good  client.xcatinfo@1  exited  ok"])
+    assert line.startswith(f"xcat-aix-agent: cannot read {directory}/spec.json: ")
+    assert len(line) < 600
+    assert f"cannot read {directory}/spec.json" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, "", "[]", "{", "[" * 100_000, '{"ok": 1e999}', '{"ok": true, "result": []}', "\xff"],
+)
+def test_an_outcome_that_cannot_be_read(site, capsys, result, caplog):
+    files = {"rc": "0\n", "started": "77\n"}
+    directory = odd_job(site, **files, **({} if result is None else {"result.json": result}))
+    client = site.greeted(site.start(site.config()))
+    # It is over and tells nothing: the management node looks for itself.
+    status = client.call("follow", "odd", 0, 0)["ok"]["status"]
+    assert (status["state"], status["outcome"]) == ("exited", None)
+    assert client.call("probe", XCATINFO, "odd")["ok"]["verdict"] == "not_done"
+    code, out, (line,) = listed(site, capsys)
+    assert (code, out) == (1, ["odd  client.xcatinfo@1  exited"])
+    assert line.startswith(f"xcat-aix-agent: cannot read {directory}/result.json: ")
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "events",
+    ["x y z\n", "\n\n", "1 t begun\nx\n", "9" * 5000 + " t x\n", "-1 t x\n", "\xb2 t x\n", "\xff"],
+)
+def test_a_story_that_cannot_be_read(site, capsys, events):
+    outcome = json.dumps({"ok": False, "result": {}, "error": {"code": [], "message": 1}})
+    odd_job(site, events=events, **{"result.json": outcome, "rc": "0\n"})
+    client = site.greeted(site.start(site.config()))
+    update = client.call("follow", "odd", 0, 0)["ok"]
+    assert len(update["events"]) == update["status"]["last_seq"] == events.count("\n")
+    code, out, err = listed(site, capsys)
+    assert (code, err) == (0, [])
+    assert out == [
+        "odd  client.xcatinfo@1  exited  failed: the error that was answered is none of this protocol"
+    ]
+
+
+@pytest.mark.parametrize("name", ["started", "group"])
+@pytest.mark.parametrize("number", ["0", "1", "-1", "\xb2", "9" * 5000, "99999999999", "x", ""])
+def test_nobody_is_signalled_by_an_odd_number(site, name, number, monkeypatch):
+    from xcat_aix_agent import runners, shell
+
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda *args: sent.append(args))
+    monkeypatch.setattr(shell.os, "killpg", lambda *args: sent.append(args))
+    directory = odd_job(site, **{name: number})
+    monkeypatch.setattr(Job, "lock_is_held", lambda _self: True)
+    runner = runners.Detached(Later(), None)
+    runner.cancel(Job(directory))
+    assert sent == []
+
+
+class Later(SystemClock):
+    """Waiting takes no time, and the time passes."""
+
+    passed = 0.0
+
+    def monotonic(self):
+        return self.passed
+
+    def sleep(self, seconds):
+        self.passed += seconds
 
 
 # The same store with jobs in threads: limits and a full disk.

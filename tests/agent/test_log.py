@@ -126,3 +126,56 @@ def test_log_file_is_nobody_elses(site, tmp_path):
         os.umask(old)
     agent.end(signal.SIGTERM)
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_refused_submit_tells_what_was_asked(site, server, caplog):
+    site.allow("read")
+    client = site.greeted(server)
+    client.call("submit", "plan-1.n1", XCATINFO, 5)
+    assert "and has read; allow it in" in caplog.text
+    assert "(it asked: plan-1.n1 client.xcatinfo@1)" in caplog.text
+    client.call("submit", "j\n2026 INFO forged" + "x" * 5000, {"kind": "y" * 5000, "args": {}}, 5)
+    client.call("submit", 7, ["z"], 5)
+    assert "(it asked: nothing)" in caplog.text
+    assert max(len(record.getMessage()) for record in caplog.records) < 1000
+
+
+def test_one_management_node_cannot_silence_what_is_said_of_another(site, server, caplog, until):
+    site.credential("mn2", "xcat-aix:mn:mn2")
+    both = "[xcat-aix:mn:mn1]\nallow = read\n[xcat-aix:mn:mn2]\nallow = read\n"
+    site.policy.write_text(both)
+    loud, other = site.greeted(server), site.greeted(server, "mn2")
+    for _ in range(50):
+        loud.call("submit", "loud", XCATINFO, 5)
+    other.call("submit", "other", XCATINFO, 5)
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum("asked: loud" in line for line in lines) == 20
+    assert sum("asked: other" in line for line in lines) == 1
+    assert "more such lines about xcat-aix:mn:mn1 within 60 s are left out" in lines
+    site.policy.write_text("[xcat-aix:mn:mn2]\nallow = read\n")
+    server.look_after_peers()
+    assert "hung up on xcat-aix:mn:mn1" in caplog.text
+
+
+def test_counts_of_the_log_are_bounded_and_told(caplog):
+    from xcat_aix_agent.quiet import QuietLog
+
+    class Clock:
+        now = 0.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    log = QuietLog(logging.getLogger("x"), clock)
+    for who in range(1000):
+        for _ in range(30):
+            log.warning("about %s", who, about=str(who))
+    assert len(caplog.records) == 65 * 21
+    caplog.clear()
+    clock.now = 61.0
+    log.warning("again", about="5")
+    lines = [record.getMessage() for record in caplog.records]
+    assert "10 more such lines about 5 were left out" in lines
+    assert f"{936 * 30 - 20} more such lines about others were left out" in lines
+    assert lines[-1] == "again"

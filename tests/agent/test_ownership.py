@@ -13,6 +13,7 @@ from xcat_aix_agent import main as program
 from xcat_aix_agent.ownership import OwnershipError, check_directory, check_file
 from xcat_aix_agent.tls import TlsError
 
+XCATINFO = {"kind": "client.xcatinfo@1", "args": {"server": "10.0.0.1"}}
 POSTSCRIPTS = "client.postscripts@2"
 
 
@@ -279,10 +280,97 @@ def test_root_path_and_postscripts_of_a_job_are_those_of_the_settings(site, unti
     assert not (site.path / "ran").exists()
 
 
-def test_job_with_the_name_of_another(site):
-    planted(site, job_id="k")
-    with pytest.raises(Exception, match="is of the job k; remove the directory"):
-        site.start(site.config())
+def test_job_with_the_name_of_another_is_left_alone_and_told(site, caplog, error):
+    directory = planted(site, job_id="k")
+    client = site.greeted(site.start(site.config()))
+    assert "jobs/sn1/j/spec.json is of the job k; remove the directory" in caplog.text
+    assert client.call("jobs") == {"ok": []}
+    assert "is of the job k" in error(client.call("follow", "j", 0, 0))[1]
+    assert not (directory / "started").exists()
+
+
+# A directory that is opened up while the agent runs: what is begun is looked at again, right before.
+
+
+@pytest.fixture
+def opened(site, until):
+    """A running agent whose jobs directory everybody may write to from now on."""
+    client = site.greeted(site.start(site.config()))
+    assert "ok" in client.call("submit", "first", XCATINFO, 30)
+    until(lambda: client.call("follow", "first", 0, 1)["ok"]["status"]["state"] == "exited")
+    (site.path / "jobs/sn1").chmod(0o777)
+    return client
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_nothing_is_accepted_in_a_directory_that_was_opened(site, opened, error, mode):
+    (site.path / "jobs/sn1").chmod(mode)
+    for name in ("j", "k"):
+        code, text = error(opened.call("submit", name, XCATINFO, 30))
+        assert code == 501
+        assert f"cannot trust {site.path}/jobs/sn1: " in text
+    assert [entry.name for entry in (site.path / "jobs/sn1").iterdir()] == ["first"]
+    (site.path / "jobs/sn1").chmod(0o700)
+    assert "ok" in opened.call("submit", "j", XCATINFO, 30)
+
+
+@pytest.mark.parametrize("what", ["directory", "spec"])
+def test_a_job_of_somebody_else_is_not_begun_by_a_submit(site, opened, give_away, error, what):
+    directory = planted(site)
+    (site.path / "jobs/sn1").chmod(0o700)
+    give_away(directory if what == "directory" else directory / "spec.json")
+    args = {"scripts": ["script"], "master": "10.0.0.1", "node": "sn1"}
+    _, text = error(opened.call("submit", "j", {"kind": POSTSCRIPTS, "args": args}, 30))
+    assert "belongs to" in text
+    assert not (directory / "started").exists()
+
+
+@pytest.mark.parametrize("spoil", ["jobs", "directory", "spec"])
+def test_the_wrapper_looks_itself(site, capfd, spoil):
+    """Between the agent's look and the wrapper's there is time enough."""
+    from xcat_aix_agent import runjob
+    from xcat_aix_agent.server import place_of
+    from xcat_aix_proto import codec
+
+    config = site.config(postscripts="/xcatpost")
+    directory = planted(site)
+    place = {"jobs": directory.parent, "directory": directory, "spec": directory / "spec.json"}
+    place[spoil].chmod(place[spoil].stat().st_mode | 0o022)
+    assert runjob.main(str(directory), json.dumps(codec.to_wire(place_of(config)))) == 1
+    assert f"cannot trust {place[spoil]}: " in capfd.readouterr().err
+    assert not (directory / "started").exists()
+
+
+def test_directories_made_for_the_jobs_are_nobody_elses_whatever_the_mask_is(site):
+    config = site.config(jobs=site.path / "a/b/c")
+    old = os.umask(0)
+    try:
+        site.start(config)
+    finally:
+        os.umask(old)
+    modes = {stat.S_IMODE((site.path / place).stat().st_mode) for place in ("a", "a/b", "a/b/c")}
+    assert modes == {0o700}
+
+
+def test_where_commands_are_looked_for_is_checked(site):
+    place = site.path / "bin"
+    place.mkdir()
+    config = site.config(path=f"{place}:/nosuch:{os.environ['PATH']}")
+    site.start(config).stop()
+    for mode in (0o757, 0o775, 0o1777):
+        place.chmod(mode)
+        with pytest.raises(OwnershipError, match=f"cannot trust {place}: .* may write to it"):
+            site.start(config)
+
+
+def test_a_systems_own_user_may_own_its_commands_and_nothing_else(tmp_path, monkeypatch):
+    """On AIX /usr and /usr/bin belong to bin."""
+    monkeypatch.setattr(ownership, "_trusted", frozenset)
+    own = frozenset({0, os.geteuid()})
+    ownership.check_directory(tmp_path, owners=own)
+    with pytest.raises(OwnershipError, match="belongs to"):
+        ownership.check_directory(tmp_path)
+    assert all(isinstance(user, int) for user in ownership.system_users())
 
 
 # Postscripts.

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
 import threading
+import time
 
 import pytest
 
+from xcat_aix_agent.clock import SystemClock
+from xcat_aix_agent.server import AgentServer
 from xcat_aix_proto import operations as proto
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
@@ -163,11 +169,15 @@ def test_tunnel_ends_with_either_end(cluster, service_node, node):
             assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("line", [b"rubbish\n", b"[]\n", b"{}\n", b"x" * 5000, b'{"node": "n1"}\n'])
-def test_malformed_requests(cluster, service_node, line):
-    import socket
-    import ssl
-
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"rubbish\n", b"[]\n", b"{}\n", b"x" * 5000, b'{"node": "n1"}\n', b"[" * 4000 + b"\n"),
+        *(b'{"a":' * 800 + b"\n", b"\xff\xfe\n", b"9" * 4000 + b"\n", b"[1e999]\n", b"\n"),
+        b'{"node": "n1", "address": "127.0.0.1", "port": 1e999}\n',
+    ],
+)
+def test_malformed_requests(cluster, service_node, line, caplog):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_cert_chain(cluster.mn / "mn-cred.pem")
@@ -180,3 +190,89 @@ def test_malformed_requests(cluster, service_node, line):
         tls.sendall(line)
         assert b'"code": 101' in tls.recv(4096)
         assert tls.recv(1) == b""
+    assert "Traceback" not in caplog.text
+
+
+@pytest.fixture
+def relay_that_says(cluster):
+    """A service node's certificate, and any line for an answer."""
+    ended = contextlib.ExitStack()
+
+    def start(answer: bytes) -> Relay:
+        config = cluster.config("sn1")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(config.certificate)
+        context.set_alpn_protocols(["xcat-aix-relay/1"])
+        listener = ended.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def serve() -> None:
+            sock, _ = listener.accept()
+            with contextlib.suppress(OSError), context.wrap_socket(sock, server_side=True) as tls:
+                tls.recv(4096)
+                tls.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        ended.callback(thread.join, 10)
+        return Relay("sn1", *listener.getsockname())
+
+    with ended:
+        yield start
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(
+            b"[" * 4000 + b"\n",
+            b'{"a":' * 800 + b"\n",
+            b"9" * 4000 + b"\n",
+            b"\xff\n",
+            b"NaN\n",
+            b"\n",
+        ),
+        *(b'{"error":{"code":1e999,"message":"x"}}\n', b'{"error":{"code":[],"message":"x"}}\n'),
+        *(b'{"error":{"code":201,"message":{"a":1}}}\n', b'{"error":[]}\n', b"x" * 5000),
+    ],
+)
+def test_a_relay_that_lies_is_a_bad_message(cluster, relay_that_says, answer):
+    relay = relay_that_says(answer)
+    error = failure(lambda: cluster.pool.connect("n1", Role.CN, "127.0.0.1", 9, via=relay))
+    assert error.code is ErrorCode.BAD_MESSAGE
+    assert error.message.startswith("through sn1: ")
+
+
+def test_a_relay_that_ends_without_an_answer_may_be_tried_again(cluster, relay_that_says):
+    relay = relay_that_says(b"")
+    error = failure(lambda: cluster.pool.connect("n1", Role.CN, "127.0.0.1", 9, via=relay))
+    assert error.code is ErrorCode.UNREACHABLE
+    assert "ended the connection without an answer" in error.message
+
+
+class Later(SystemClock):
+    """The machine's clock, and what a test lets pass beside it."""
+
+    passed = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.passed
+
+
+def test_nim_may_take_longer_than_a_greeting(cluster, programs, node):
+    """A master under load answers after seven seconds; a peer must be greeted within five."""
+    config = cluster.config("sn1", relay_ports=(node.addresses[0][1],))
+    (config.root / "etc/hosts").write_text("127.0.0.1 n1\n")
+    clock = Later()
+    server = AgentServer(config, commands=programs, runner="inline", clock=clock)
+
+    def slow(argv):
+        clock.passed += 7.0
+        server.look_after_peers()
+        return nim()(argv)
+
+    programs.programs["lsnim"] = slow
+    server.start()
+    cluster.servers.append(server)
+    with cluster.connect(node, via=through(server)) as agent:
+        assert agent.jobs() == []
+    assert clock.passed >= 14.0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +94,49 @@ def test_stories_end():
     told = list(story.told(["x" * 10_000] * 5000))
     assert sum(map(len, told)) < bounds.MAX_STORY + 5000
     assert told[-1] == "no more of what this job tells is kept"
+
+
+def test_a_message_is_read_if_it_is_small_and_flat():
+    assert bounds.parsed(b'{"a": [1, 0.5, true, null, "x"]}') == {"a": [1, 0.5, True, None, "x"]}
+    text = json.dumps(["[,{" * 1000, "\\", '\\"', '"[,'] * 3).encode()
+    assert bounds.parsed(text, 13) == json.loads(text)
+    assert bounds.parsed(memoryview(b"[[[]]]"), 3) == [[[]]]
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        (b"[" + b"1," * 100 + b"1]", 100),
+        (b"[" + b"{}," * 100 + b"1]", 100),
+        (b"[" + b'"a,b",' * 100 + b"1]", 100),
+        (b"[" + b'"\\\\\\"a",' * 100 + b"1]", 100),
+        (b'"' * 5000, 100),
+        (b'"\\"[' * 5000, 100),
+        (b"[" * 41 + b"]" * 41, 100),
+        (b'{"a":' * 41 + b"1" + b"}" * 41, 100),
+        (b"[" * 90_000, 100_000),
+        (b"9" * 41, 100),
+        (b"1e999", 100),
+        (b"NaN", 100),
+        (b"-Infinity", 100),
+        (b"[\xff]", 100),
+        (b"", 100),
+        (b"[1", 100),
+    ],
+)
+def test_no_other_message_is_read(text, most):
+    with pytest.raises(ValueError):
+        bounds.parsed(text, most)
+
+
+@given(JSON)
+def test_what_is_within_the_bounds_is_read_as_it_is(data):
+    assert bounds.parsed(json.dumps(data).encode()) == data
+
+
+def test_bounding_makes_no_second_copy():
+    data = {"a": [["x"]], "b\n": 1}
+    inner = data["a"]
+    assert bounds.bounded(data) is data
+    assert data["a"] is inner
+    assert set(data) == {"a", "b "}

@@ -122,9 +122,21 @@ def test_envelopes():
             messages.unwrap(odd)
 
 
-@pytest.mark.parametrize("code", [None, "x", 99999, [1]])
+@pytest.mark.parametrize("code", [99999, -1, 10**30])
 def test_an_unknown_error_number_is_internal(code):
     assert AgentError.from_wire({"code": code, "message": "m"}).code is ErrorCode.INTERNAL
+
+
+@pytest.mark.parametrize("code", [None, "x", "401", [1], True, 401.0, float("inf"), float("nan")])
+def test_an_error_number_of_another_type_is_a_bad_message(code):
+    assert AgentError.from_wire({"code": code, "message": "m"}).code is ErrorCode.BAD_MESSAGE
+
+
+@pytest.mark.parametrize("field", ["message", "detail"])
+@pytest.mark.parametrize("text", [None, 1, ["x"], {"a": "b"}])
+def test_a_text_of_another_type_is_a_bad_message(field, text):
+    error = AgentError.from_wire({"code": 401, "message": "m", field: text})
+    assert error.code is ErrorCode.BAD_MESSAGE
 
 
 def test_an_outcome_gives_its_failure_as_exception():
@@ -136,3 +148,15 @@ def test_an_outcome_gives_its_failure_as_exception():
 
 def test_over_means_exited_or_lost():
     assert {s for s in jobs.JobState if s.is_over} == {jobs.JobState.EXITED, jobs.JobState.LOST}
+
+
+def test_a_number_too_large_for_a_float_is_a_bad_message():
+    @dataclass(frozen=True)
+    class Timed:
+        seconds: float
+
+    codec._fields(Timed)
+    for number in (10**400, -(10**400)):
+        with pytest.raises(AgentError, match="must be float") as caught:
+            codec.from_wire(Timed, {"seconds": number})
+        assert caught.value.code is ErrorCode.BAD_MESSAGE

@@ -14,7 +14,7 @@ from xcat_aix.run.errors import LeaseLost, NothingToResume, Overlap, Parked, Ste
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.progress import LaneEnded, PlanEnded, StepEnded, StepSaid, StepStarted
 from xcat_aix.run.registry import AnyKind, Registry
-from xcat_aix.run.states import Outcome, StepState, Word
+from xcat_aix.run.states import Outcome, StepState
 from xcat_aix.run.task import Task
 from xcat_aix.run.testing import FakeConnection, MemoryDatabase
 from xcat_aix_proto.errors import AgentError, ErrorCode
@@ -497,16 +497,61 @@ class Buggy:
         raise AssertionError
 
 
-def test_a_fault_of_the_program_is_raised_and_the_plan_can_be_resumed() -> None:
+class BuggyEffect(Buggy):
+    def probe(self, task: Task) -> Probe:
+        return Probe(Verdict.NOT_DONE)
+
+    def effect(self, task: Task) -> Mapping[str, Any]:
+        raise OverflowError("cannot convert float infinity to integer")
+
+
+@pytest.mark.parametrize("kind", [Buggy, BuggyEffect])
+def test_a_fault_of_the_program_ends_its_lane_and_no_other(kind, caplog) -> None:
     rig = Rig(fanout=2)
-    lanes = [Lane("bad", (Step("s", Buggy.kind),)), Lane("n1", steps("n1"), target="n1")]
-    executor = replace(rig.executor(), registry=Registry([Buggy(), *kinds(rig)]))
-    with pytest.raises(ZeroDivisionError):
-        list(executor.run(executor.open(plan(["n1"], lanes=lanes))))
+    lanes = [
+        Lane("bad", (*steps("n2", 1), Step("s", Buggy.kind), *steps("n2")[1:]), target="n2"),
+        lane("n1", needs=()),
+    ]
+    executor = replace(rig.executor(), registry=Registry([kind(), *kinds(rig)]))
+    told = list(executor.run(executor.open(plan(["n1", "n2"], lanes=lanes))))
+    assert outcome(told) is Outcome.PARTIAL
+    assert results(told) == {"bad": "mixed", "n1": "moved"}
     stored = rig.journal().load(rig.only_plan())
-    assert stored.summary.is_interrupted
-    assert stored.state.record("bad", "s").state is StepState.UNKNOWN
-    assert stored.events[-1].word is Word.RELEASED
+    assert stored.state.record("bad", "repoint").state is StepState.DONE
+    record = stored.state.record("bad", "s")
+    assert (record.state, record.text) == (StepState.UNKNOWN, executor_module.FAULT)
+    assert stored.state.record("bad", "xcatinfo").state is StepState.TODO
+    assert ended(told, "bad", "s").state is StepState.UNKNOWN
+    assert f"internal error in the lane bad of {rig.only_plan()}" in caplog.text
+
+
+def test_a_fault_before_a_step_is_begun_fails_it(caplog) -> None:
+    rig = Rig(fanout=2)
+    connect = rig.world.connect
+
+    def faulty(target: str, via: str | None) -> FakeConnection:
+        if target == "n1":
+            raise RecursionError
+        return connect(target, via)
+
+    lanes = [lane("n1", needs=()), lane("n2", needs=())]
+    told = rig.run(plan(lanes=lanes), connect=faulty)
+    assert results(told) == {"n1": "unmoved", "n2": "moved"}
+    assert ended(told, "n1", "repoint").state is StepState.FAILED
+    assert "RecursionError" in caplog.text
+    told = rig.resume(rig.only_plan())
+    assert outcome(told) is Outcome.OK
+
+
+def test_a_fault_while_an_interrupted_step_is_asked_about_leaves_it_in_doubt() -> None:
+    rig = Rig(fanout=2)
+    lanes = [Lane("bad", (Step("s", Buggy.kind),)), lane("n1", needs=())]
+    registry = Registry([Buggy(), *kinds(rig)])
+    executor = replace(rig.executor(), registry=registry)
+    list(executor.run(executor.open(plan(["n1"], lanes=lanes))))
+    told = list(executor.run(executor.claim(rig.only_plan())))
+    assert outcome(told) is Outcome.PARTIAL
+    assert words(rig)[-2:] == ["probed-unreachable bad/s", "closed"]
 
 
 def test_an_executor_that_lost_its_claim_stops_without_another_effect() -> None:

@@ -137,13 +137,17 @@ class AgentConnection:
         self._patiently(lambda: self.submit(job_id, op, limit), cancelled)
         while True:
             update = self._patiently(lambda: self.follow(job_id, seq, MAX_FOLLOW), cancelled)  # noqa: B023 - called at once
+            before = seq
             for event in update.events:
                 seq = max(seq, event.seq)
                 for text in story.told([event.text]):
                     if on_event is not None:
                         on_event(replace(event, text=text))
             if update.status.state.is_over:
-                return _outcome(update.status)
+                is_told = seq == before or seq >= update.status.last_seq
+                if is_told or time.monotonic() > deadline:
+                    return _outcome(update.status)
+                continue
             self._check_time(job_id, deadline, cancelled)
 
     def _check_time(self, job_id: str, deadline: float, cancelled: threading.Event) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xcat_aix_proto import MAX_RELAY_LINE, codec, messages
+from xcat_aix_proto import MAX_RELAY_LINE, bounds, codec, messages
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
 
@@ -107,14 +107,15 @@ def _answer_line(sock: ssl.SSLSocket, deadline: float) -> object:
         chunk = sock.recv(1)
         if not chunk:
             text = "the relay ended the connection without an answer"
-            raise AgentError(ErrorCode.NOT_ALLOWED, text)
+            # It may have had to give way, or be about to end: worth another try, unlike a refusal.
+            raise AgentError(ErrorCode.UNREACHABLE, text)
         if len(line) >= MAX_RELAY_LINE:
             raise AgentError(ErrorCode.BAD_MESSAGE, "the relay's answer does not end")
         line += chunk
     try:
-        return json.loads(line)
+        return bounds.parsed(line)
     except ValueError:
-        raise AgentError(ErrorCode.BAD_MESSAGE, "the relay's answer is not JSON") from None
+        raise AgentError(ErrorCode.BAD_MESSAGE, "the relay's answer cannot be read") from None
 
 
 def _check(secure: Secure, target: Target) -> None:

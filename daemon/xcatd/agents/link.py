@@ -1,14 +1,14 @@
 """Calls over one stream in Pyro5's protocol.
 
 Owns: Pyro5 on this end: hardened, nothing a peer sends becomes an object or an exception but plain data,
-and its texts are bounded (:mod:`xcat_aix_proto.bounds`) before anybody else sees them.
+and that is bounded (:mod:`xcat_aix_proto.bounds`): its bytes by the method that was called before they are
+taken in, its values before they are read, its texts before anybody else sees them.
 Must not: know what a method does, or connect.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import ssl
 import threading
@@ -60,14 +60,21 @@ class _Proxy(client.Proxy):  # type: ignore[misc]  # Pyro5 has no types
 
 
 class _Connection(socketutil.SocketConnection):  # type: ignore[misc]  # Pyro5 has no types
-    """Takes in a large answer when it is its turn, and keeps the turn until :meth:`done`."""
+    """Takes in a large answer when it is its turn, and keeps the turn until :meth:`done`.
+
+    ``most``: bytes of the answer that is awaited.
+    """
 
     def __init__(self, stream: Stream) -> None:
         super().__init__(stream, OBJECT_ID, keep_open=True)
         self._has_turn = False
+        self.most = 0
 
     def recv(self, size: int) -> bytes:
-        """As Pyro5's; raises its time-out if no turn comes within the stream's deadline."""
+        """As Pyro5's; raises its time-out if no turn comes within the stream's deadline, ``BAD_MESSAGE``."""
+        if size > self.most:
+            text = f"the agent's answer of {size} bytes is too long, at most {self.most} are taken"
+            raise AgentError(ErrorCode.BAD_MESSAGE, text)
         if size > LARGE and not self._has_turn:
             left = self.sock.deadline - time.monotonic()
             if not _large.acquire(timeout=max(0.0, left)):
@@ -100,11 +107,16 @@ class Link:
         if limit is not None:
             self._stream.deadline = time.monotonic() + limit
         try:
-            return messages.unwrap(self._answer(method, args))
+            envelope = self._answer(method, args)
+        except AgentError:
+            self.close()  # what comes next is the rest of this, if anything
+            raise
         finally:
             self._connection.done()
+        return messages.unwrap(envelope)
 
     def _answer(self, method: str, args: tuple[Any, ...]) -> Any:
+        self._connection.most, values = messages.ANSWERS[method]
         try:
             with _annotated(self._annotations):
                 answer = self._proxy._pyroInvoke(method, args, {})  # noqa: SLF001 - see _Proxy
@@ -112,14 +124,16 @@ class Link:
             raise NoAnswerError from None
         except (errors.CommunicationError, OSError) as error:
             raise _explained(error) from None
-        except (errors.PyroError, zlib.error) as error:
-            raise AgentError(ErrorCode.BAD_MESSAGE, f"no message of an agent: {error}") from None
+        except (errors.PyroError, zlib.error, ValueError) as error:
+            text = f"no message of an agent: {bounds.line(str(error), 200)}"
+            raise AgentError(ErrorCode.BAD_MESSAGE, text) from None
         if answer.flags & ~protocol.FLAGS_CORR_ID:
             raise AgentError(ErrorCode.BAD_MESSAGE, "the agent answered outside of the protocol")
         try:
-            return bounds.bounded(json.loads(bytes(answer.data)))
-        except (ValueError, RecursionError):
-            raise AgentError(ErrorCode.BAD_MESSAGE, "the agent's answer is not JSON") from None
+            return bounds.bounded(bounds.parsed(answer.data, values))
+        except ValueError as error:
+            text = f"the agent's answer cannot be read: {bounds.line(str(error), 200)}"
+            raise AgentError(ErrorCode.BAD_MESSAGE, text) from None
 
     def close(self) -> None:
         """End the connection."""

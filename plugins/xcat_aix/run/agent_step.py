@@ -192,11 +192,19 @@ class _Job:
             status = self._follow(max(0.0, min(FOLLOW_WAIT, time_left))).status
             if time_left <= 0 and not status.state.is_over:
                 raise StepLost("no result within the time limit; its job may go on at the agent")
-        if status.last_seq > self._seen:
-            with suppress(StepFailed):  # how it ended is known; only what it said is missing
-                self._follow(0.0)
+        with suppress(StepFailed):  # how it ended is known; only what it said is missing
+            self._hear_the_rest(status)
         self._task.afterwards.append(self._acknowledge)
         return status
+
+    def _hear_the_rest(self, status: JobStatus) -> None:
+        """A long story comes in portions; one that does not go on, or not in time, is left."""
+        before = -1
+        while before < self._seen < status.last_seq and not self._task.stop.is_set():
+            if self._task.clock.monotonic() > self._limit:
+                return
+            before = self._seen
+            self._follow(0.0)
 
     def _follow(self, wait: float) -> JobUpdate:
         try:

@@ -7,6 +7,7 @@ transactions and tells what is committed, and nothing else.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,11 @@ from .task import Connect, LaneLink
 if TYPE_CHECKING:
     from xcatd.api import Clock
 
+_log = logging.getLogger(__name__)
+
+#: What a user is told of a fault of the program in a lane; the log has more.
+FAULT = "an internal error ended the work on it; the log of the management node tells more"
+
 #: Nodes worked on at once, unless the user says otherwise.
 FANOUT = 64
 
@@ -50,6 +56,14 @@ PROGRESS_ROWS = 20
 _TICK = 0.25
 _LOOK = 1.0
 _JOIN = 5.0
+
+
+#: What a fault makes of the step at which its lane stood: nobody knows about one that was under way.
+_AFTER_FAULT = {
+    StepState.DOING: Word.LOST,
+    StepState.TODO: Word.FAILED,
+    StepState.UNKNOWN: Word.PROBED_UNREACHABLE,
+}
 
 
 def _no_crash(_point: str, _lane: str, _step: str) -> None:
@@ -127,7 +141,6 @@ class _Run:
         self._active: dict[str, Line] = {}
         self._batch: list[Message] = []
         self._later: list[Event] = []
-        self._fault: Exception | None = None
         self._has_ended = False
         self._next_look = 0.0
         self._board = Board(claimed.plan.lanes, claimed.state.results())
@@ -274,11 +287,31 @@ class _Run:
         problem = finished.problem
         if problem is not None and not isinstance(problem, Exception):
             raise problem
+        told: list[Progress] = []
         if problem is not None:
-            # A fault of the program: what runs is brought to an end, then it is raised.
-            self._fault = self._fault or problem
-            self._halt.set()
-        return self._end_lane(finished.line.lane)
+            told = self._note_fault(finished.line.lane, problem, finished.outcomes)
+        return told + self._end_lane(finished.line.lane)
+
+    def _note_fault(
+        self, lane: Lane, problem: Exception, outcomes: Sequence[Event]
+    ) -> list[Progress]:
+        """A fault of the program ended a lane: it is that lane's trouble, not everybody's.
+
+        What ``outcomes`` say was done before stays done; what was under way is in doubt.
+        """
+        where = f"the lane {lane.id} of {self._hold.plan_id}"
+        _log.error("internal error in %s", where, exc_info=problem)
+        told = list(self._teller.tell(self._record(outcomes)))
+        return told + list(self._teller.tell(self._record(self._in_doubt(lane))))
+
+    def _in_doubt(self, lane: Lane) -> list[Event]:
+        for step, record in self._state.lanes[lane.id].items():
+            word = _AFTER_FAULT.get(record.state)
+            if word is not None:
+                return [Event(word, lane.id, step, record.attempt, detail={"text": FAULT})]
+            if record.state is not StepState.DONE:
+                return []
+        return []
 
     def _end_lane(self, lane: Lane) -> list[Progress]:
         del self._active[lane.id]
@@ -327,8 +360,6 @@ class _Run:
     def _end(self) -> PlanEnded:
         outcome = self._close()
         self._has_ended = True
-        if self._fault is not None:
-            raise self._fault
         return PlanEnded(self._hold.plan_id, outcome, self._state.results())
 
     def _close(self) -> Outcome | None:
@@ -365,15 +396,16 @@ class _Run:
             line.thread = threading.current_thread()
             line.deadline = self._clock.monotonic() + self._executor.timeout
             try:
-                line.put(Finished(line, self._problem_of(line)))
+                line.put(self._finished(line))
             except Stopped:
                 return
 
-    def _problem_of(self, line: Line) -> BaseException | None:
+    def _finished(self, line: Line) -> Finished:
+        runner = LaneRunner(self._around, line, self._state.lanes[line.lane.id])
         try:
-            LaneRunner(self._around, line, self._state.lanes[line.lane.id]).run()
+            runner.run()
         except Stopped:
             raise
-        except BaseException as problem:  # noqa: BLE001 - raised again in the settling thread
-            return problem
-        return None
+        except BaseException as problem:  # noqa: BLE001 - told, or raised again, by the settling thread
+            return Finished(line, problem, runner.outcomes)
+        return Finished(line)

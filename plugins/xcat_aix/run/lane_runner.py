@@ -77,6 +77,11 @@ class LaneRunner:
     _pending: list[Event] = field(default_factory=list)
     _afterwards: list[Callable[[], None]] = field(default_factory=list)
 
+    @property
+    def outcomes(self) -> Sequence[Event]:
+        """What is done and not committed yet."""
+        return tuple(self._pending)
+
     def run(self) -> None:
         """Do what is left to do, as far as it goes; raises :class:`.line.Stopped`."""
         try:

@@ -55,10 +55,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A lane's worker is done with it; ``problem`` is what nobody foresaw."""
+    """A lane's worker is done with it.
+
+    ``problem`` is what nobody foresaw; then ``outcomes`` of steps before it may still have to be committed.
+    """
 
     line: Line
     problem: BaseException | None = None
+    outcomes: Sequence[Event] = ()
 
 
 Message: TypeAlias = Wish | Said | Finished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import socket
@@ -138,14 +139,13 @@ class Agent(Target):
         with socket.create_connection(("127.0.0.1", self._agent.port), _PATIENCE) as plain:
             if come == _PLAIN:
                 plain.sendall(data)
-                plain.shutdown(socket.SHUT_WR)
+                _say_no_more(plain)
                 return _read(plain)
             with self._context(come).wrap_socket(plain) as secure:
                 if come == _GREETED:
                     RawClient(secure).hello()
                 secure.sendall(data)
-                # Of TCP, not of TLS: answers can still be read.
-                socket.socket.shutdown(secure, socket.SHUT_WR)
+                _say_no_more(secure)
                 return _read(secure)
 
     def _context(self, come: int) -> ssl.SSLContext:
@@ -207,6 +207,15 @@ def _call(rng: random.Random) -> bytes:
         params = [grammars.value(rng) for _ in range(rng.randint(0, 4))]
     call: Any = {"object": "xcat-aix.agent", "method": method, "params": params, "kwargs": {}}
     return grammars.dumped(grammars.mutated(rng, call) if rng.random() < 0.1 else call)
+
+
+def _say_no_more(sock: socket.socket) -> None:
+    """Of TCP, not of TLS: answers can still be read.  The agent may have hung up before."""
+    try:
+        socket.socket.shutdown(sock, socket.SHUT_WR)
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
 
 
 def _read(sock: socket.socket) -> bytes:
