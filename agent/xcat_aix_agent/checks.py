@@ -22,9 +22,9 @@ from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import NimObject
 from xcat_aix_proto.identity import Role
 
-from . import lsnim, netparse, nim, niminfo
 from .config import AgentConfig
 from .host import Host
+from .nim import commands, lsnim, netparse, niminfo
 from .operations import bootlist
 from .shell import Completed
 
@@ -104,7 +104,7 @@ def _as_master(place: Place) -> str:
     """The output of ``lsnim``; stops the check where this host is no NIM master."""
     if place.config.role is not Role.SN:
         raise _unknown("this host is no service node")
-    return _output(place, nim.lsnim())
+    return _output(place, commands.lsnim())
 
 
 def _as_client(place: Place) -> str:
@@ -121,7 +121,7 @@ def _machines(place: Place) -> Tuple[NimObject, ...]:
     found = [name for name, kind, _ in rows if kind == "machines"][:20]
     if not found:
         raise _unknown("NIM knows no machines here")
-    return lsnim.stanzas(_output(place, nim.lsnim_long(found)))
+    return lsnim.stanzas(_output(place, commands.lsnim_long(found)))
 
 
 # NIM.
@@ -155,7 +155,7 @@ def _several_objects(place: Place) -> Seen:
     wanted = [name for name, _, _ in lsnim.listing(_as_master(place))][:3]
     if len(wanted) < 2:
         raise _unknown("NIM knows fewer than two objects here")
-    found = [entry.name for entry in lsnim.stanzas(_output(place, nim.lsnim_long(wanted)))]
+    found = [entry.name for entry in lsnim.stanzas(_output(place, commands.lsnim_long(wanted)))]
     return _judge(f"asked for {', '.join(wanted)}, got {', '.join(found)}", found == wanted)
 
 
@@ -166,14 +166,14 @@ def _stanza_attributes(place: Place) -> Seen:
 
 def _missing_object(place: Place) -> Seen:
     _as_master(place)
-    done = _run(place, nim.lsnim_long([_NOBODY]))
+    done = _run(place, commands.lsnim_long([_NOBODY]))
     text = f"exit code {done.rc}, stderr {done.stderr.strip()!r}, stdout {done.stdout.strip()!r}"
     return _judge(text, done.rc == 53 and "0042-053" in done.stderr and not done.stdout.strip())
 
 
 def _partly_missing(place: Place) -> Seen:
     known = next(iter(lsnim.listing(_as_master(place))), ("master", "", ""))[0]
-    done = _run(place, nim.lsnim_long([known, _NOBODY]))
+    done = _run(place, commands.lsnim_long([known, _NOBODY]))
     shown = [entry.name for entry in lsnim.stanzas(done.stdout)]
     return _judge(f"exit code {done.rc}, stanzas of {', '.join(shown) or 'none'}", shown == [known])
 
@@ -199,7 +199,7 @@ def _colon_interface(place: Place) -> Seen:
 
 def _client_stanza(place: Place) -> Seen:
     name = _as_client(place)
-    done = _run(place, nim.ask_master(name))
+    done = _run(place, commands.ask_master(name))
     found = [entry.name for entry in lsnim.stanzas(done.stdout)]
     text = f"exit code {done.rc}: {', '.join(found) or lsnim.message(done.stdout, done.stderr)}"
     return _judge(text, done.rc == 0 and found == [name])
@@ -244,24 +244,24 @@ def _commands_found(wanted: Tuple[str, ...]) -> Callable[[Place], Seen]:
 
 
 def _addresses(place: Place) -> Seen:
-    found = netparse.interfaces(_output(place, nim.show_addresses()))
+    found = netparse.interfaces(_output(place, commands.show_addresses()))
     shown = ", ".join(f"{entry.name} {entry.address}/{entry.netmask}" for entry in found[:4])
     return _judge(shown or "no address", bool(found))
 
 
 def _address_field(place: Place) -> Seen:
-    found = netparse.interfaces(_output(place, nim.show_addresses()))
+    found = netparse.interfaces(_output(place, commands.show_addresses()))
     held = {entry.address for entry in found if not entry.name.startswith("lo")}
     held = {address for address in held if ":" not in address}
     if not held:
         raise _unknown("this host has no address but loopback")
-    text = _output(place, nim.show_interfaces())
+    text = _output(place, commands.show_interfaces())
     lost = sorted(address for address in held if netparse.interface_of(text, address) is None)
     return _judge(f"not in the fourth field: {', '.join(lost) or 'none'}", not lost)
 
 
 def _adapters(place: Place) -> Seen:
-    found = netparse.interfaces(_output(place, nim.show_addresses()))
+    found = netparse.interfaces(_output(place, commands.show_addresses()))
     cards = sorted({entry.name for entry in found if not entry.name.startswith("lo")})
     odd = [name for name in cards if netparse.adapter_of(name) is None]
     pairs = ", ".join(f"{name} -> {netparse.adapter_of(name)}" for name in cards)
@@ -269,7 +269,7 @@ def _adapters(place: Place) -> Seen:
 
 
 def _route_columns(place: Place) -> Seen:
-    text = _output(place, nim.show_routes())
+    text = _output(place, commands.show_routes())
     header = next((line for line in text.splitlines() if line.startswith("Destination")), "")
     wanted = ["Destination", "Gateway", "Flags", "Refs", "Use", "If"]
     default = ", ".join(netparse.default_gateways(text)) or "none"
@@ -277,7 +277,7 @@ def _route_columns(place: Place) -> Seen:
 
 
 def _boot_entry(place: Place) -> Seen:
-    text = _output(place, nim.show_bootlist())
+    text = _output(place, commands.show_bootlist())
     device, values = bootlist.entry(text)
     if not device.startswith(("ent", "hfi")):
         raise _unknown(f"the boot list begins with {device or 'nothing'}, not with an adapter")
@@ -285,12 +285,12 @@ def _boot_entry(place: Place) -> Seen:
 
 
 def _level(place: Place) -> Seen:
-    text = _output(place, nim.show_os_level()).strip()
+    text = _output(place, commands.show_os_level()).strip()
     return _judge(text, re.match(r"\d{4}-\d\d-\d\d-\d{4}\Z", text) is not None)
 
 
 def _space_columns(place: Place) -> Seen:
-    text = _output(place, nim.show_space())
+    text = _output(place, commands.show_space())
     header = text.splitlines()[0].split() if text else []
     return _judge(
         " ".join(header), header[1:4] == ["MB", "blocks", "Free"] and bool(netparse.space(text))

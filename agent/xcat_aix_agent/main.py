@@ -15,14 +15,15 @@ from typing import Any, List, Optional, Sequence, TextIO
 
 from xcat_aix_proto.errors import AgentError
 
-from . import __version__, log, policy, shell, tls
+from . import __version__, log, shell, tls
 from . import config as settings
 from .clock import SystemClock
 from .config import AgentConfig, ConfigError
-from .jobs import Place
+from .jobs.job import Place
+from .jobs.runners import Detached
+from .jobs.store import JobStore, Limits
 from .ownership import OwnershipError
-from .runners import Detached
-from .store import JobStore, Limits
+from .serving import policy
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
     shell.make_private()
     log.set_up(config.log)
-    from .server import AgentServer  # noqa: PLC0415 - Pyro5 is loaded by the agent itself only
+    from xcat_aix_agent.serving.server import AgentServer  # noqa: PLC0415 - Pyro5 is loaded by the agent itself only
 
     own = tls.own_identity(config)
     if own != config.identity:

@@ -19,8 +19,8 @@ from xcat_aix_proto.jobs import Outcome
 
 from .clock import SystemClock
 from .host import Host
-from .jobs import Job, Place, Spec
-from .perform import cancelled_outcome, perform
+from .jobs.job import Job, Place, Spec
+from .jobs.perform import cancelled_outcome, perform
 from .shell import Subprocesses, make_private
 
 _ATTEMPTS, _PAUSE = 100, 0.02

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from xcat_aix_agent.config import AgentConfig
-from xcat_aix_agent.server import AgentServer
+from xcat_aix_agent.serving.server import AgentServer
 from xcat_aix_agent.shell import Completed, not_found
 from xcat_aix_proto.identity import Role
 

@@ -8,9 +8,10 @@ import stat
 
 import pytest
 
-from xcat_aix_agent import config, ownership, policy
+from xcat_aix_agent import config, ownership
 from xcat_aix_agent import main as program
 from xcat_aix_agent.ownership import OwnershipError, check_directory, check_file
+from xcat_aix_agent.serving import policy
 from xcat_aix_agent.tls import TlsError
 
 POSTSCRIPTS = "client.postscripts@2"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import List, Sequence, Tuple
 
-from xcat_aix_agent import lsnim, nim, niminfo
 from xcat_aix_agent.host import Host
+from xcat_aix_agent.nim import commands, lsnim, niminfo
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import NimDatabase, NimObject
 from xcat_aix_proto.operations import NimSnapshot
@@ -16,7 +16,7 @@ _LIMIT = 60.0
 def answer(operation: NimSnapshot, host: Host) -> NimDatabase:
     """The asked objects; raises ``NIM_REFUSED`` where the host is a master and lsnim fails."""
     try:
-        done = host.commands.run(nim.lsnim(), timeout=_LIMIT)
+        done = host.commands.run(commands.lsnim(), timeout=_LIMIT)
     except AgentError as error:
         if error.code is not ErrorCode.NOT_FOUND:
             raise
@@ -41,8 +41,8 @@ def _no_master(operation: NimSnapshot, reason: str) -> NimDatabase:
 def _stanzas(names: Sequence[str], host: Host) -> Tuple[Tuple[NimObject, ...], Tuple[str, ...]]:
     objects: List[NimObject] = []
     problems: List[str] = []
-    for batch in nim.batches(names):
-        done = host.commands.run(nim.lsnim_long(batch), timeout=_LIMIT)
+    for batch in commands.batches(names):
+        done = host.commands.run(commands.lsnim_long(batch), timeout=_LIMIT)
         objects += lsnim.stanzas(done.stdout)
         if done.rc != 0:
             # An object may go between the two looks; the others are there all the same.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from xcat_aix_agent import files
-from xcat_aix_agent.jobs import Job
+from xcat_aix_agent.jobs.job import Job
 
 BUSY, CONFLICT, UNKNOWN, LIMIT, NOT_FINISHED, NO_SPACE = 502, 302, 301, 303, 304, 406
 CANCELLED, TIMED_OUT, BAD_NAME = 408, 405, 103

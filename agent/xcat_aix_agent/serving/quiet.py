@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from .clock import Clock
+from xcat_aix_agent.clock import Clock
 
 #: Lines per window, and the window in seconds.
 LINES, WINDOW = 20, 60.0

@@ -16,25 +16,26 @@ import threading
 from pathlib import Path
 from typing import Any, List, Optional, Tuple
 
+from xcat_aix_agent import operations, ownership
+from xcat_aix_agent.clock import Clock, SystemClock
+from xcat_aix_agent.config import AgentConfig
+from xcat_aix_agent.host import Host
+from xcat_aix_agent.jobs.job import Place, Spec
+from xcat_aix_agent.jobs.runners import Detached, Inline, Runner
+from xcat_aix_agent.jobs.store import JobStore, Limits
+from xcat_aix_agent.shell import Commands, Subprocesses
+from xcat_aix_agent.tls import Contexts, TlsError
 from xcat_aix_proto import ALPN_RELAY, ALPN_RPC
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
 from xcat_aix_proto.operations import Right
 
-from . import operations, ownership, relay, rpc
+from . import relay, rpc
 from .acceptor import Acceptor
-from .clock import Clock, SystemClock
-from .config import AgentConfig
-from .host import Host
-from .jobs import Place, Spec
 from .peers import Peer, Peers
 from .policy import Policy
 from .quiet import QuietLog
-from .runners import Detached, Inline, Runner
 from .service import Service, Session, Turns
-from .shell import Commands, Subprocesses
-from .store import JobStore, Limits
-from .tls import Contexts, TlsError
 from .trust import Standing, Trust
 
 _log = logging.getLogger(__name__)

@@ -18,11 +18,10 @@ import threading
 from pathlib import Path
 from typing import Dict, Mapping, Optional
 
+from xcat_aix_agent import files, ownership
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.identity import Identity, Role
 from xcat_aix_proto.operations import Right
-
-from . import files, ownership
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from xcat_aix_agent.clock import SystemClock
-from xcat_aix_agent.service import Turns
+from xcat_aix_agent.serving.service import Turns
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
 
@@ -213,7 +213,7 @@ def test_trickled_hello_ends_in_time(site, commands):
 
 
 def test_trickled_relay_line_ends_in_time(site, server, commands, until):
-    from xcat_aix_agent.relay import _read_line
+    from xcat_aix_agent.serving.relay import _read_line
 
     near, far = socket.socketpair()
     with near, far:

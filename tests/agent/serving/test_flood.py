@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix_agent.fair import gives_way
+from xcat_aix_agent.serving.fair import gives_way
 
 HONEST = 15
 CLIENT_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xcat_aix_agent import lsnim, netparse, nim, niminfo
+from xcat_aix_agent.nim import commands, lsnim, netparse, niminfo
 from xcat_aix_agent.operations import bootlist, xcatinfo
 from xcat_aix_proto.facts import Interface, NimObject, Route, Space
 from xcat_aix_proto.operations import SetBootlist, SetDumpDevice
@@ -256,16 +256,16 @@ def test_xcatinfo_changes_one_line(before, after):
 
 def test_batches_of_names_fit_and_lose_none():
     names = [f"node{number:05d}" for number in range(9000)]
-    batches = nim.batches(names)
+    batches = commands.batches(names)
     assert [name for batch in batches for name in batch] == names
     assert 1 < len(batches) < 10
     assert all(sum(len(name) + 1 for name in batch) <= 16 * 1024 for batch in batches)
-    assert nim.batches([]) == ()
+    assert commands.batches([]) == ()
 
 
 def test_argv():
     boot = SetBootlist("10.0.0.5", "10.0.0.2", "10.0.0.1")
-    assert nim.set_bootlist("ent0", boot) == (
+    assert commands.set_bootlist("ent0", boot) == (
         [
             "bootlist",
             "-m",
@@ -276,9 +276,11 @@ def test_argv():
             "client=10.0.0.5",
         ]
     )
-    assert nim.set_bootlist("ent0", SetBootlist("10.0.0.5", "10.0.0.2"))[4] == "bserver=10.0.0.2"
+    assert (
+        commands.set_bootlist("ent0", SetBootlist("10.0.0.5", "10.0.0.2"))[4] == "bserver=10.0.0.2"
+    )
     dump = SetDumpDevice("iqn.x", "0x1", "10.0.0.2", "full")
-    assert nim.discover_dump(dump) == [
+    assert commands.discover_dump(dump) == [
         "c_disc_target",
         "-a",
         "operation=discover",
@@ -291,4 +293,4 @@ def test_argv():
         "-a",
         "lun_id=0x1",
     ]
-    assert nim.configure_dump(dump)[:3] == ["c_config_dump", "-a", "configdump=full"]
+    assert commands.configure_dump(dump)[:3] == ["c_config_dump", "-a", "configdump=full"]

@@ -12,18 +12,18 @@ import logging
 import threading
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
+from xcat_aix_agent import __version__, operations
+from xcat_aix_agent.config import AgentConfig
+from xcat_aix_agent.host import Host, LimitedCommands
+from xcat_aix_agent.jobs.store import JobStore
 from xcat_aix_proto import PROTOCOL_VERSIONS, codec, messages
 from xcat_aix_proto import operations as proto
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity
 from xcat_aix_proto.operations import Operation, Right
 
-from . import __version__, operations
-from .config import AgentConfig
-from .host import Host, LimitedCommands
 from .policy import Policy
 from .quiet import QuietLog
-from .store import JobStore
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Dict, Mapping, Optional
 
-from . import files
-from .host import Host
+from xcat_aix_agent import files
+from xcat_aix_agent.host import Host
 
 FILE = "/etc/niminfo"
 

@@ -15,13 +15,14 @@ import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, Protocol
 
+import xcat_aix_agent
 import xcat_aix_proto
+from xcat_aix_agent import shell
+from xcat_aix_agent.clock import Clock
+from xcat_aix_agent.host import Host
 from xcat_aix_proto import codec
 
-from . import shell
-from .clock import Clock
-from .host import Host
-from .jobs import Job, Place, Spec
+from .job import Job, Place, Spec
 from .perform import perform
 
 #: Seconds a cancelled wrapper gets to clean up before it is killed with its command.
@@ -185,5 +186,5 @@ def _signal(process: int, number: int) -> None:
 
 def _source_roots() -> str:
     """Where a wrapper finds this very code, be it installed, a checkout or a zip file."""
-    modules: Any = (xcat_aix_proto, sys.modules[__package__])
+    modules: Any = (xcat_aix_proto, xcat_aix_agent)
     return os.pathsep.join(dict.fromkeys(str(Path(m.__file__).parent.parent) for m in modules))

@@ -23,12 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple
 
+from xcat_aix_agent import files, ownership
+from xcat_aix_agent.clock import Clock, parse, stamp
 from xcat_aix_proto import bounds, codec, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobEvent, Outcome
-
-from . import files, ownership
-from .clock import Clock, parse, stamp
 
 _SPEC, _LOCK, _STARTED, _GROUP = "spec.json", "lock", "started", "group"
 # An event's line is shorter than the tail that is read to find the last number.

@@ -51,7 +51,7 @@ class NimWorld:
         return None
 
     def nimclient(self, argv):
-        from xcat_aix_agent import niminfo
+        from xcat_aix_agent.nim import niminfo
 
         values = niminfo.parse(self.niminfo or "")
         known = self.known.get(values.get("NIM_MASTER_HOSTNAME", ""), set())

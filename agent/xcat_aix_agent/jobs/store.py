@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
+from xcat_aix_agent import files, ownership
+from xcat_aix_agent.clock import Clock, stamp
 from xcat_aix_proto import MAX_FOLLOW, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate
 from xcat_aix_proto.operations import Operation, to_wire
 
-from . import files, jobs, ownership
-from .clock import Clock, stamp
-from .jobs import Job, Spec
+from .job import Job, Spec, remove
 from .runners import Runner
 
 #: Seconds between two looks for jobs that were kept long enough.
@@ -76,7 +76,7 @@ class JobStore:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             for entry in sorted(self._directory.iterdir()):
                 if entry.name.startswith("."):
-                    jobs.remove(entry)
+                    remove(entry)
         with self._lock:
             for entry in self._directory.iterdir():
                 self._job(entry.name).check_owner()
@@ -210,7 +210,7 @@ class JobStore:
         return spec
 
     def _remove(self, job: Job) -> None:
-        jobs.remove(job.path)
+        remove(job.path)
         self._open.pop(job.job_id, None)
         self._specs.pop(job.job_id, None)
         self._count -= 1

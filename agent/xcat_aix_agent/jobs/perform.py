@@ -10,13 +10,13 @@ import threading
 import traceback
 from typing import Optional
 
+from xcat_aix_agent import operations
+from xcat_aix_agent.host import Host, LimitedCommands, Report
 from xcat_aix_proto import bounds
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import Outcome
 
-from . import operations
-from .host import Host, LimitedCommands, Report
-from .jobs import Spec
+from .job import Spec
 
 
 def perform(

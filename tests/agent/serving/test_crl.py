@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix_agent.crl import MAX_BYTES, CrlError, serials
+from xcat_aix_agent.serving.crl import MAX_BYTES, CrlError, serials
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "agents")])

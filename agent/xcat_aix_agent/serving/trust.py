@@ -10,13 +10,14 @@ import threading
 from dataclasses import dataclass
 from typing import Any, FrozenSet, Mapping, Optional
 
+from xcat_aix_agent import files, ownership
+from xcat_aix_agent.clock import Clock
+from xcat_aix_agent.config import AgentConfig
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity
 from xcat_aix_proto.operations import Right
 
-from . import crl, files, ownership
-from .clock import Clock
-from .config import AgentConfig
+from . import crl
 from .policy import Policy
 
 

@@ -15,13 +15,13 @@ import ssl
 import threading
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Tuple
 
+from xcat_aix_agent.host import Host, LimitedCommands
+from xcat_aix_agent.nim import commands, lsnim
+from xcat_aix_agent.operations import nimsnapshot
 from xcat_aix_proto import MAX_RELAY_LINE, codec, messages, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.operations import NimSnapshot
 
-from . import lsnim, nim
-from .host import Host, LimitedCommands
-from .operations import nimsnapshot
 from .service import ANSWER_LIMIT, Session
 
 _log = logging.getLogger(__name__)
@@ -92,8 +92,8 @@ class Relay:
             return self._machines.get(node) or self._machines.get(_short(node)) or frozenset()
 
     def _read(self) -> Mapping[str, FrozenSet[str]]:
-        commands = LimitedCommands(self._host.commands, self._host.clock, ANSWER_LIMIT)
-        done = commands.run(nim.lsnim(), timeout=ANSWER_LIMIT)
+        limited = LimitedCommands(self._host.commands, self._host.clock, ANSWER_LIMIT)
+        done = limited.run(commands.lsnim(), timeout=ANSWER_LIMIT)
         machines = tuple(
             name
             for name, kind, type_ in lsnim.listing(done.stdout)
@@ -101,7 +101,7 @@ class Relay:
         )
         if done.rc != 0 or not machines:
             return {}
-        host = Host(self._host.node, commands, self._host.root, clock=self._host.clock)
+        host = Host(self._host.node, limited, self._host.root, clock=self._host.clock)
         found = nimsnapshot.answer(NimSnapshot(machines), host)
         return {machine.name: frozenset(lsnim.hosts(machine)) for machine in found.objects}
 
