@@ -21,13 +21,15 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, Callable, Mapping, Optional, Tuple, Type, TypeVar
 
 from xcat_aix_agent import files, ownership
 from xcat_aix_agent.clock import Clock, parse, stamp
 from xcat_aix_proto import bounds, codec, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobEvent, Outcome
+
+T = TypeVar("T")
 
 _SPEC, _LOCK, _STARTED, _GROUP = "spec.json", "lock", "started", "group"
 # An event's line is shorter than the tail that is read to find the last number.
@@ -106,19 +108,21 @@ class Job:
 
     def spec(self) -> Spec:
         """What was accepted; raises ``INTERNAL`` if the file cannot be read, or is not this job's."""
-        try:
-            spec = codec.from_wire(
-                Spec, _current(json.loads((self.path / _SPEC).read_text("utf-8")))
-            )
-            operations.check_wire(spec.operation)
-            parse(spec.accepted)
-        except (OSError, ValueError, AgentError) as error:
-            text = f"cannot read {self.path / _SPEC}: {error}; remove the directory"
-            raise AgentError(ErrorCode.INTERNAL, text) from None
+        spec = self._stored(Spec, _SPEC, _check)
         if spec.job_id != self.job_id:
             text = f"{self.path / _SPEC} is of the job {spec.job_id}; remove the directory"
             raise AgentError(ErrorCode.INTERNAL, text)
         return spec
+
+    def _stored(self, kind: Type[T], name: str, check: Callable[[T], object] = lambda _: None) -> T:
+        path = self.path / name
+        try:
+            value = codec.from_wire(kind, _current(json.loads(path.read_text("utf-8"))))
+            check(value)
+        except (OSError, ValueError, RecursionError, AgentError) as error:
+            text = f"cannot read {path}: {error}; remove the directory"
+            raise AgentError(ErrorCode.INTERNAL, text) from None
+        return value
 
     def check_owner(self) -> None:
         """Raises ``INTERNAL`` if somebody else made this job, or could have changed it."""
@@ -167,10 +171,10 @@ class Job:
         return _modified(self.path)
 
     def outcome(self) -> Optional[Outcome]:
-        """How it ended, None unless it exited."""
+        """How it ended, None unless it exited; raises ``INTERNAL`` if the file cannot be read."""
         if not self.is_exited:
             return None
-        return codec.from_wire(Outcome, json.loads((self.path / _RESULT).read_text("utf-8")))
+        return self._stored(Outcome, _RESULT)
 
     def events(self, after_seq: int = 0) -> Tuple[JobEvent, ...]:
         """The events after ``after_seq``; a line cut off by a crash is left out."""
@@ -290,6 +294,12 @@ class Job:
 
     def _write(self, path: Path, text: str) -> None:
         files.write(path, text, 0o600, sync=self._sync)
+
+
+def _check(spec: Spec) -> None:
+    """What the codec does not look at."""
+    operations.check_wire(spec.operation)
+    parse(spec.accepted)
 
 
 def _current(data: Any) -> Any:

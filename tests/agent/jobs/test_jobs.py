@@ -16,7 +16,7 @@ from xcat_aix_agent import files
 from xcat_aix_agent.jobs.job import Job
 
 BUSY, CONFLICT, UNKNOWN, LIMIT, NOT_FINISHED, NO_SPACE = 502, 302, 301, 303, 304, 406
-CANCELLED, TIMED_OUT, BAD_NAME = 408, 405, 103
+CANCELLED, TIMED_OUT, BAD_NAME, INTERNAL = 408, 405, 103, 501
 XCATINFO = {"kind": "client.xcatinfo@1", "args": {"server": "10.0.0.1"}}
 
 
@@ -259,6 +259,18 @@ def test_acknowledge(client, slow, error, until):
     assert client.call("acknowledge", "j") == {"ok": None}
     assert client.call("acknowledge", "j") == {"ok": None}
     assert client.call("acknowledge", "expired-before") == {"ok": None}
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "[", "[" * 100_000])
+def test_result_that_cannot_be_read_is_named(site, client, error, content):
+    client.call("submit", "j", XCATINFO, 30)
+    finish(client, "j")
+    result = site.path / "jobs/sn1/j/result.json"
+    result.unlink() if content is None else result.write_text(content)
+    code, text = error(client.call("follow", "j", 0, 0))
+    assert code == INTERNAL
+    assert text.startswith(f"cannot read {result}: ")
+    assert text.endswith("; remove the directory")
 
 
 def test_unknown_job_and_bad_names(client, error):
