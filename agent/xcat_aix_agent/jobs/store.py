@@ -28,6 +28,9 @@ _SWEEP = 3600.0
 #: management node may still come back and ask how it ended.
 _PATIENCE = 4
 
+#: Seconds that a new job waits while what a lost one of its kind left is mended.
+_MENDING = 5.0
+
 #: Seconds that :meth:`JobStore.follow` waits for the end once there are news.
 _MOMENT = 0.02
 
@@ -59,11 +62,14 @@ class JobStore:
         self._limits = limits
         self._sync = sync
         self._lock = threading.Lock()
+        self._mended = threading.Condition(self._lock)
+        self._mending: Dict[str, str] = {}
         self._open: Dict[str, Spec] = {}
         self._specs: Dict[str, Spec] = {}
         self._count = 0
         self._swept = 0.0
-        #: Called once for each job that turns out to be lost, before another of its kind begins.
+        #: Called once for each job that turns out to be lost, before another of its kind begins; the
+        #: other kinds do not wait for it.
         self.on_lost: Callable[[Spec], None] = lambda _spec: None
 
     def recover(self) -> None:
@@ -85,7 +91,8 @@ class JobStore:
             for job in found:
                 if not job.is_exited:
                     self._open[job.job_id] = self._spec_of(job)
-            self._settle()
+        self.settle()
+        with self._lock:
             for job_id, spec in self._open.items():
                 if not self._job(job_id).is_started:
                     self._runner.start(self._job(job_id), spec)
@@ -98,9 +105,16 @@ class JobStore:
             raise AgentError(ErrorCode.INTERNAL, str(error)) from None
 
     def settle(self) -> None:
-        """Notice which jobs are over; what lost ones left half done is mended."""
-        with self._lock:
-            self._settle()
+        """Notice which jobs are over; what lost ones left half done is mended before this returns."""
+        lost = self._lost()
+        try:
+            for spec in lost:
+                self.on_lost(spec)
+        finally:
+            with self._mended:
+                for spec in lost:
+                    self._mending.pop(spec.kind, None)
+                self._mended.notify_all()
 
     # Operations of the protocol.
 
@@ -113,10 +127,11 @@ class JobStore:
         of this kind works here), ``NO_SPACE``; then nothing of it is left.
         """
         job = self._job(names.job_id(job_id))
+        self.settle()
         with self._lock:
-            self._settle()
-            known = self._known(job, operation)
-            if not known:
+            if not self._known(job, operation):
+                self._check_mended(operation)
+            if not self._known(job, operation):  # somebody may have been quicker
                 self._check_limits(operation)
                 spec = self._spec(job_id, operation, limit, by, trace)
                 with files.disk_errors(f"accept the job {job_id}"):
@@ -251,23 +266,33 @@ class JobStore:
         in_time = self._clock.now().timestamp() <= spec.deadline
         return JobState.ACCEPTED if in_time and not started else JobState.LOST
 
-    def _settle(self) -> None:
-        """Drop jobs that are over from the open ones; mend what the lost ones left half done.
+    def _lost(self) -> List[Spec]:
+        """Drop jobs that are over from the open ones; the lost ones of them whose kind is to be mended.
 
-        The caller holds the lock, so that no new job of that kind begins meanwhile; where one works
-        already nothing is mended under its feet, it has done that itself.
+        Until that is done no new job of the kind begins; where one works already nothing is mended under
+        its feet, it has done that itself.
         """
-        lost = []
-        for job_id, spec in list(self._open.items()):
-            state = self._state(self._job(job_id), spec)
-            if state.is_over:
-                del self._open[job_id]
-                if state is JobState.LOST:
-                    lost.append(spec)
-        at_work = {spec.kind for spec in self._open.values()}
-        for spec in lost:
-            if spec.kind not in at_work:
-                self.on_lost(spec)
+        with self._lock:
+            lost: List[Spec] = []
+            for job_id, spec in list(self._open.items()):
+                state = self._state(self._job(job_id), spec)
+                if state.is_over:
+                    del self._open[job_id]
+                    if state is JobState.LOST:
+                        lost.append(spec)
+            at_work = {spec.kind for spec in self._open.values()}
+            to_mend = [spec for spec in lost if spec.kind not in at_work]
+            self._mending.update((spec.kind, spec.job_id) for spec in to_mend)
+            return to_mend
+
+    def _check_mended(self, operation: Operation) -> None:
+        """The caller holds the lock, which is let go of while somebody else mends."""
+        kind = operation.kind
+        if not self._mended.wait_for(lambda: kind not in self._mending, _MENDING):
+            text = (
+                f"what the lost job {self._mending[kind]} ({kind}) left is still being mended here"
+            )
+            raise AgentError(ErrorCode.BUSY, text)
 
     def _check_limits(self, operation: Operation) -> None:
         for other in self._open.values():
