@@ -19,11 +19,10 @@ from . import __version__, log, shell, tls
 from . import config as settings
 from .clock import SystemClock
 from .config import AgentConfig, ConfigError
-from .jobs.job import Place
 from .jobs.runners import Detached
 from .jobs.store import JobStore, Limits
 from .ownership import OwnershipError
-from .serving import policy
+from .serving import rights
 
 _log = logging.getLogger(__name__)
 
@@ -92,10 +91,10 @@ def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
 def _warn_of_policy(config: AgentConfig) -> None:
     """Without a policy the agent serves nobody, and says so; it need not be started again for one."""
     try:
-        if policy.load(config.policy):
+        if rights.load(config.policy):
             return
         reason = f"{config.policy} names no management node"
-    except policy.PolicyError as error:
+    except rights.PolicyError as error:
         reason = str(error)
     text = (
         f"{reason}; nobody is served until it has a section [xcat-aix:mn:NAME] with allow = operate"
@@ -108,11 +107,7 @@ def _jobs(config: AgentConfig, _options: argparse.Namespace) -> int:
     if not config.jobs.is_dir():
         return 0
     clock = SystemClock()
-    limits = Limits(config.max_jobs, config.max_running, config.keep_jobs)
-    place = Place(
-        config.node, str(config.root), config.path, config.postscripts, config.max_job_log
-    )
-    store = JobStore(config.jobs, Detached(clock, place), clock, limits)
+    store = JobStore(config.jobs, Detached(clock, config), clock, Limits.of(config))
     store.check_owner()
     for status in store.all():
         words: List[Any] = [status.job_id, status.kind, status.state.value]

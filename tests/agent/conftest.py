@@ -248,6 +248,16 @@ class Site:
         assert "ok" in client.hello()
         return client
 
+    def is_refused(
+        self, server: AgentServer, credential: str, alpn: str = "xcat-aix-rpc/1"
+    ) -> bool:
+        """Whether the connection ends without an answer."""
+        try:
+            self.connect(server, credential, alpn).hello()
+        except (OSError, EOFError):
+            return True
+        return False
+
     def close(self) -> None:
         for client in self.clients:
             client.close()

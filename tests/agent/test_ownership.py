@@ -11,7 +11,7 @@ import pytest
 from xcat_aix_agent import config, ownership
 from xcat_aix_agent import main as program
 from xcat_aix_agent.ownership import OwnershipError, check_directory, check_file
-from xcat_aix_agent.serving import policy
+from xcat_aix_agent.serving import rights
 from xcat_aix_agent.tls import TlsError
 
 POSTSCRIPTS = "client.postscripts@2"
@@ -215,8 +215,8 @@ def test_policy_that_others_may_write_allows_nobody(site, commands, caplog):
     site.policy.chmod(0o666)  # its content and time are what they were
     assert client.call("jobs")["error"]["code"] == 202
     assert f"cannot trust {site.policy}" in caplog.text
-    with pytest.raises(policy.PolicyError, match="chmod go-w"):
-        policy.load(site.policy)
+    with pytest.raises(rights.PolicyError, match="chmod go-w"):
+        rights.load(site.policy)
     site.policy.chmod(0o644)
     assert "ok" in client.call("jobs")
 

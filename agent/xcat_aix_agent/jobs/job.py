@@ -43,13 +43,20 @@ _FORMER = frozenset({"node", "root", "path", "postscripts", "max_log"})
 
 @dataclass(frozen=True)
 class Place:
-    """What a job's wrapper is told by the agent's settings, never by the job: see ``config.KEYS``."""
+    """What a job's wrapper is told by the agent's settings, never by the job: see ``config.KEYS``.
+
+    Where an agent of the version before still runs and starts a wrapper of this one, the last three are
+    empty, and the job reaches no other agent.
+    """
 
     node: str
     root: str
     path: str
     postscripts: str
     max_log: int
+    certificate: str = ""
+    ca: str = ""
+    crl: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import traceback
 from typing import Optional
 
 from xcat_aix_agent import operations
-from xcat_aix_agent.host import Host, LimitedCommands, Report
+from xcat_aix_agent.host import Host, LimitedAgents, LimitedCommands, Report
 from xcat_aix_proto import bounds
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import Outcome
@@ -25,7 +25,8 @@ def perform(
     """Run the operation of ``spec``; every failure becomes part of the outcome."""
     left = spec.deadline - host.clock.now().timestamp()
     commands = LimitedCommands(host.commands, host.clock, left, cancelled, report)
-    limited = dataclasses.replace(host, commands=commands)
+    peers = LimitedAgents(host.peers, host.clock, left, cancelled, report)
+    limited = dataclasses.replace(host, commands=commands, peers=peers)
     try:
         result = operations.run(spec.decoded(), limited, report)
     except AgentError as error:

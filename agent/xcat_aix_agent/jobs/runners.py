@@ -19,6 +19,7 @@ import xcat_aix_agent
 import xcat_aix_proto
 from xcat_aix_agent import shell
 from xcat_aix_agent.clock import Clock
+from xcat_aix_agent.config import AgentConfig
 from xcat_aix_agent.host import Host
 from xcat_aix_proto import codec
 
@@ -53,9 +54,9 @@ class Runner(Protocol):
 class Detached:
     """Each job in a wrapper process (:mod:`.runjob`) with a session of its own."""
 
-    def __init__(self, clock: Clock, place: Place) -> None:
+    def __init__(self, clock: Clock, config: AgentConfig) -> None:
         self._clock = clock
-        self._place = place
+        self._place = place_of(config)
 
     def start(self, job: Job, spec: Spec) -> None:  # noqa: ARG002 - see Runner
         """See :meth:`Runner.start`."""
@@ -177,6 +178,20 @@ class Inline:
         self._abandoned = abandon
         for cancelled in list(self._running.values()):
             cancelled.set()
+
+
+def place_of(config: AgentConfig) -> Place:
+    """What the wrapper of a job is told."""
+    return Place(
+        node=config.node,
+        root=str(config.root),
+        path=config.path,
+        postscripts=config.postscripts,
+        max_log=config.max_job_log,
+        certificate=str(config.certificate),
+        ca=str(config.ca),
+        crl=str(config.crl or ""),
+    )
 
 
 def _signal(process: int, number: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from xcat_aix_agent import files, ownership
 from xcat_aix_agent.clock import Clock, stamp
+from xcat_aix_agent.config import AgentConfig
 from xcat_aix_proto import MAX_FOLLOW, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate
@@ -42,6 +43,11 @@ class Limits:
     kept: int
     running: int
     keep: float
+
+    @classmethod
+    def of(cls, config: AgentConfig) -> Limits:
+        """Those of the settings."""
+        return cls(config.max_jobs, config.max_running, config.keep_jobs)
 
 
 class JobStore:

@@ -16,7 +16,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 from xcat_aix_proto.errors import AgentError, ErrorCode
 
 from .fair import gives_way
-from .trust import Standing
+from .standing import Standing
 
 _LAST_READS, _LAST_BYTES = 4, 65536
 

@@ -1,98 +1,141 @@
-"""Which management node may do what on this host.
+"""Who may do what here: every question of that is asked here, once, before any work for the peer.
 
-An INI file with a section per identity::
-
-    [xcat-aix:mn:mn1]
-    allow = operate
-
-``allow`` is ``read``, ``operate`` or ``admin``, each including the ones before.  Several management nodes
-can be named.  Owns: reading it again whenever it changed.  A file that cannot be used, or that somebody
-else could change, allows nobody.
+Owns: which role may come by which protocol (ALPN), which right each call and each operation needs, where a
+relay may lead and what may be taken.  It weighs facts that others gather: the rights that the policy file
+grants (:mod:`.rights`), the clients of this host's NIM database, the grants that are lodged
+(:mod:`.grants`).  Must not: gather them itself.
 """
 
 from __future__ import annotations
 
-import configparser
-import logging
-import threading
-from pathlib import Path
-from typing import Dict, Mapping, Optional
+import enum
+from dataclasses import dataclass
+from typing import Callable, FrozenSet, Mapping, Optional, Union
 
-from xcat_aix_agent import files, ownership
-from xcat_aix_proto.errors import AgentError
+from xcat_aix_agent.clock import Clock
+from xcat_aix_proto import ALPN_RELAY, ALPN_RPC, ALPN_TAKE
+from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
-from xcat_aix_proto.operations import Right
+from xcat_aix_proto.messages import RelayRequest, TakeRequest
+from xcat_aix_proto.operations import Operation, Right
 
-_log = logging.getLogger(__name__)
+from .grants import Grants
+from .rights import Rights
 
-_RIGHTS = {"read": Right.READ, "operate": Right.OPERATE, "admin": Right.ADMIN}
+#: Who comes by which protocol, and in words.
+_ROLES = {ALPN_RPC: Role.MN, ALPN_RELAY: Role.MN, ALPN_TAKE: Role.SN}
+_WORDS = {Role.MN: "a management node", Role.SN: "a service node", Role.CN: "a compute node"}
+
+#: The right that each call needs; None: the one that its operation needs.
+CALLS: Mapping[str, Optional[Right]] = {
+    "hello": Right.READ,
+    "query": None,
+    "probe": Right.READ,
+    "submit": None,
+    "follow": Right.READ,
+    "acknowledge": Right.OPERATE,
+    "cancel": Right.OPERATE,
+    "jobs": Right.READ,
+    "lodge": Right.OPERATE,
+    "withdraw": Right.OPERATE,
+}
 
 
-class PolicyError(Exception):
-    """The policy cannot be used; the message names the file and what is wrong."""
+class Opening(enum.Enum):
+    """To come by the protocol and to stay, before anything else is asked."""
+
+    OPENING = enum.auto()
 
 
+OPENING = Opening.OPENING
+
+
+@dataclass(frozen=True)
+class Call:
+    """To make one remote call, perhaps for an operation."""
+
+    method: str
+    operation: Optional[Operation] = None
+
+    @property
+    def right(self) -> Right:
+        """What it needs."""
+        needed = CALLS[self.method]
+        if needed is None:
+            needed = Right.ADMIN if self.operation is None else self.operation.right
+        return needed
+
+
+#: What a peer can ask for: a relay and a take are more than the protocol's opening.
+Asked = Union[Opening, Call, RelayRequest, TakeRequest]
+
+
+@dataclass(frozen=True)
 class Policy:
-    """The rights in a file, as new as the file.  Safe for use by several threads."""
+    """``clients`` tells the addresses of a machine in this host's NIM database, none if it is not there."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-        self._stamp: Optional[files.Stamp] = None
-        self._rights: Mapping[Identity, Right] = {}
+    node: str
+    rights: Rights
+    clients: Callable[[str], FrozenSet[str]]
+    relay_ports: FrozenSet[int]
+    grants: Grants
+    clock: Clock
 
-    def right_of(self, identity: Identity) -> Optional[Right]:
-        """What ``identity`` may do, None if it is not named."""
-        with self._lock:
-            stamp = files.stamp(self.path)
-            if stamp != self._stamp:
-                self._rights = self._read()
-                self._stamp = stamp
-            return self._rights.get(identity)
+    def check(self, who: Identity, protocol: str, asked: Asked) -> None:
+        """Raises unless ``who`` may have what is ``asked`` by this protocol (ALPN), now.
 
-    def _read(self) -> Mapping[Identity, Right]:
-        try:
-            rights = load(self.path)
-        except PolicyError as error:
-            _log.error("nobody is allowed anything: %s", error)
-            return {}
-        names = ", ".join(f"{who} {right.name.lower()}" for who, right in rights.items())
-        _log.info("policy %s read: %s", self.path, names or "nobody is allowed anything")
-        return rights
+        ``BAD_MESSAGE`` (no protocol of ours), ``WRONG_PEER`` (not for that role) or ``NOT_ALLOWED``; the
+        answer is never remembered, so that what changes holds at once.
+        """
+        self.check_protocol(who, protocol)
+        if protocol == ALPN_RPC and isinstance(asked, Call):
+            self._check_right(who, asked.right)
+        elif protocol == ALPN_RPC and asked is OPENING:
+            self._check_right(who, Right.READ)
+        elif protocol == ALPN_RELAY and (asked is OPENING or isinstance(asked, RelayRequest)):
+            self._check_right(who, Right.OPERATE)
+            if isinstance(asked, RelayRequest):
+                self._check_target(asked)
+        elif protocol == ALPN_TAKE and (asked is OPENING or isinstance(asked, TakeRequest)):
+            self._check_grant(who, asked if isinstance(asked, TakeRequest) else None)
+        else:
+            raise AgentError(ErrorCode.NOT_ALLOWED, f"{protocol} is not for that")
 
+    @staticmethod
+    def check_protocol(who: Identity, protocol: str) -> None:
+        """The part of :meth:`check` that is asked before a word is read: who fails it is told nothing."""
+        role = _ROLES.get(protocol)
+        if role is None:
+            raise AgentError(ErrorCode.BAD_MESSAGE, "it asked for no protocol of ours (ALPN)")
+        if who.role is not role:
+            raise AgentError(ErrorCode.WRONG_PEER, f"{who} is not {_WORDS[role]}")
 
-def load(path: Path) -> Mapping[Identity, Right]:
-    """The rights in ``path``; raises :class:`PolicyError`."""
-    # No section holds for all others: [DEFAULT] is a name like any other, and no identity.
-    parser = configparser.ConfigParser(interpolation=None, strict=True, default_section="")
-    try:
-        ownership.check_file(path)
-        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
-    except ownership.OwnershipError as error:
-        raise PolicyError(str(error)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PolicyError(f"cannot read {path}: {reason}") from None
-    except configparser.Error as error:
-        raise PolicyError(f"cannot read {path}: {' '.join(str(error).split())}") from None
-    rights: Dict[Identity, Right] = {}
-    for section in parser.sections():
-        rights[_identity(section, path)] = _right(dict(parser.items(section)), section, path)
-    return rights
+    def _check_right(self, who: Identity, needed: Right) -> None:
+        granted = self.rights.of(who)
+        if granted is None or granted < needed:
+            had = "nothing" if granted is None else granted.name.lower()
+            # Where to mend it is told: the peer is a management node with a certificate of our authority.
+            text = (
+                f"{who} needs the right {needed.name.lower()} here and has {had}; allow it in"
+                f" {self.rights.path} on {self.node}"
+            )
+            raise AgentError(ErrorCode.NOT_ALLOWED, text)
 
+    def _check_target(self, asked: RelayRequest) -> None:
+        """Only the agent of a machine that this host serves is relayed to."""
+        if asked.port not in self.relay_ports:
+            raise AgentError(ErrorCode.NOT_ALLOWED, f"port {asked.port} is not relayed to")
+        if asked.address not in self.clients(asked.node):
+            text = f"{asked.address} is not an address of a machine {asked.node} in NIM here"
+            raise AgentError(ErrorCode.NOT_ALLOWED, text)
 
-def _identity(section: str, path: Path) -> Identity:
-    try:
-        identity = Identity.parse(section)
-    except AgentError as error:
-        raise PolicyError(f"cannot use {path}: [{section}]: {error.message}") from None
-    if identity.role is not Role.MN:
-        raise PolicyError(f"cannot use {path}: [{section}]: only management nodes have rights")
-    return identity
-
-
-def _right(values: Mapping[str, str], section: str, path: Path) -> Right:
-    if set(values) != {"allow"} or values["allow"] not in _RIGHTS:
-        text = f"cannot use {path}: [{section}] must say allow = read, operate or admin"
-        raise PolicyError(text)
-    return _RIGHTS[values["allow"]]
+    def _check_grant(self, who: Identity, asked: Optional[TakeRequest]) -> None:
+        what, digest = (None, "") if asked is None else (asked.what, asked.digest)
+        if not self.grants.allows(who, what, digest, self.clock.monotonic()):
+            # Not a word of what others may take.
+            wanted = "anything" if asked is None else f"{what} with the digest {digest}"
+            text = (
+                f"no grant lets {who} take {wanted} from {self.node}; a management node lodges it, again"
+                " after its time and after each start of that agent"
+            )
+            raise AgentError(ErrorCode.NOT_ALLOWED, text)

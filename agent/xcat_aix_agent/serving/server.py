@@ -1,10 +1,10 @@
 """The agent as a server: listens, authenticates each peer in a thread of its own, serves it.
 
-The way of a connection: the acceptor hands it over when it says something; its thread does the TLS handshake with our own
-context under a time limit, reads the peer's identity from its certificate, and then serves calls or
-relays bytes, as the peer chose by ALPN.  While it is open it is looked at again and again: a peer that
-may not be here any more, or has been here too long, is hung up on.  Owns: the life of the agent's parts.  Must not: know what a
-call means.
+The way of a connection: the acceptor hands it over when it says something; its thread does
+the TLS handshake with our own context under a time limit, reads the peer's identity from its certificate, and
+then serves calls, relays bytes or gives what another agent may take, as the peer chose by ALPN.  While it is open it is looked at again and again: a peer that
+may not be here any more, or has been here too long, is hung up on.  Owns: the life
+of the agent's parts.  Must not: know what a call means, or judge: it asks the policy.
 """
 
 from __future__ import annotations
@@ -13,30 +13,38 @@ import logging
 import socket
 import ssl
 import threading
+from functools import partial
 from pathlib import Path
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
 from xcat_aix_agent import operations, ownership
 from xcat_aix_agent.clock import Clock, SystemClock
 from xcat_aix_agent.config import AgentConfig
 from xcat_aix_agent.host import Host
-from xcat_aix_agent.jobs.job import Place, Spec
+from xcat_aix_agent.jobs.job import Spec
 from xcat_aix_agent.jobs.runners import Detached, Inline, Runner
 from xcat_aix_agent.jobs.store import JobStore, Limits
+from xcat_aix_agent.nim.clients import Clients
 from xcat_aix_agent.shell import Commands, Subprocesses
 from xcat_aix_agent.tls import Contexts, TlsError
+from xcat_aix_agent.transfer.agents import TlsAgents
 from xcat_aix_proto import ALPN_RELAY, ALPN_RPC
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.identity import Identity, Role
+from xcat_aix_proto.identity import Identity
 from xcat_aix_proto.operations import Right
 
-from . import relay, rpc
+from . import giving, relay, rpc
 from .acceptor import Acceptor
+from .giving import Give
+from .grants import Grants
 from .peers import Peer, Peers
-from .policy import Policy
+from .policy import Call, Policy
 from .quiet import QuietLog
+from .rights import Rights
 from .service import Service, Session, Turns
-from .trust import Standing, Trust
+from .standing import Standing
+from .trust import Trust
+from .visit import Visit
 
 _log = logging.getLogger(__name__)
 
@@ -51,15 +59,14 @@ _LAST_WORDS = 0.5
 #: The first byte of every TLS connection (a handshake record, RFC 8446, section 5.1).
 _TLS = b"\x16"
 
-_WANTED = {ALPN_RPC: Right.READ, ALPN_RELAY: Right.OPERATE}
-
 
 class AgentServer:
     """One agent.
 
     ``commands`` None runs real processes.  ``runner`` is ``"detached"`` (jobs outlive the agent) or
     ``"inline"`` (jobs are threads that use ``commands``, nothing is flushed to disk: laboratories).
-    ``acceptor`` may be shared by many agents in one process and is then closed by its owner.
+    ``acceptor`` may be shared by many agents in one process and is then closed by its owner.  ``gives`` says
+    who gives which kind of thing to other agents.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class AgentServer:
         runner: str = "detached",
         acceptor: Optional[Acceptor] = None,
         clock: Optional[Clock] = None,
+        gives: Optional[Mapping[str, Give]] = None,
     ) -> None:
         self.config = config
         self._clock = clock or SystemClock()
@@ -87,23 +95,36 @@ class AgentServer:
         self._runner = self._make_runner(runner)
         store = self._make_store()
         store.on_lost = self._recover
-        host, policy = self._host(), Policy(config.policy)
+        host, self._gives = self._host(), gives or {}
+        self._policy = self._make_policy(host)
+        self._grants = self._policy.grants
         turns = Turns(config.max_peer_queries)
-        self.service = Service(config, host, store, policy, self._refusals, turns)
-        self._trust = Trust(config, policy, self._clock)
-        self._relay = relay.Relay(host, config.relay_ports or (config.port,))
+        self.service = Service(
+            config, host, store, self._policy, self._grants, self._refusals, turns
+        )
+        self._trust = Trust(config, self._policy, self._clock)
 
     def _make_runner(self, kind: str) -> Runner:
         if kind == "detached":
-            return Detached(self._clock, place_of(self.config))
+            return Detached(self._clock, self.config)
         if kind == "inline":
             return Inline(self._host, self.config.max_job_log)
         raise ValueError(f"there is no runner {kind!r}")
 
     def _make_store(self) -> JobStore:
-        config = self.config
-        limits = Limits(config.max_jobs, config.max_running, config.keep_jobs)
-        return JobStore(config.jobs, self._runner, self._clock, limits, sync=self._sync)
+        limits = Limits.of(self.config)
+        return JobStore(self.config.jobs, self._runner, self._clock, limits, sync=self._sync)
+
+    def _make_policy(self, host: Host) -> Policy:
+        config, rights = self.config, Rights(self.config.policy)
+        return Policy(
+            node=config.node,
+            rights=rights,
+            clients=Clients(host).addresses,
+            relay_ports=frozenset(config.relay_ports or (config.port,)),
+            grants=Grants(self._clock, lambda who: (rights.of(who) or 0) >= Right.OPERATE),
+            clock=self._clock,
+        )
 
     def _host(self) -> Host:
         config = self.config
@@ -114,6 +135,7 @@ class AgentServer:
             postscripts=config.postscripts,
             clock=self._clock,
             sync=self._sync,
+            peers=TlsAgents(config.certificate, config.ca, config.crl, self._clock),
         )
 
     def _recover(self, spec: Spec) -> None:
@@ -151,6 +173,7 @@ class AgentServer:
                 patience=config.handshake_timeout,
             )
         self._acceptor.watch(self.look_after_peers)
+        _log.info("no grants are kept: those of before ended with the agent that kept them")
 
     @property
     def addresses(self) -> Tuple[Tuple[str, int], ...]:
@@ -170,6 +193,7 @@ class AgentServer:
         for peer, standing, reason in self._peers.dubious(self._trust.problem):
             self._refusals.warning("hung up on %s at %s: %s", standing.identity, peer.name, reason)
             peer.hang_up()
+        self._grants.settle(lambda by: self._trust.problem(by, Call("lodge")))
 
     def stop(self, wait: float = 5.0, *, abandon: bool = False) -> None:
         """Listen no more, end all connections; ``abandon`` also drops inline jobs, as a kill would."""
@@ -237,35 +261,42 @@ class AgentServer:
             )
         certificate = sock.getpeercert() or {}
         identity = Identity.of_certificate(certificate)
-        if identity.role is not Role.MN:
-            text = f"{identity} is not a management node"
-            raise AgentError(ErrorCode.WRONG_PEER, text)
         protocol = sock.selected_alpn_protocol() or ""
-        if protocol not in _WANTED:
-            raise AgentError(ErrorCode.BAD_MESSAGE, "it asked for no protocol of ours (ALPN)")
-        standing = self._trust.standing(certificate, identity, authority, _WANTED[protocol])
-        session = Session(self.service, identity, peer.name, lambda: self._let_in(peer, standing))
+        self._policy.check_protocol(identity, protocol)
+        standing = Standing.of_certificate(certificate, authority, protocol)
         if protocol == ALPN_RPC:
-            rpc.serve(peer.sock, session)
-            if session.refused is not None:
-                self._turned_away(session, session.refused)
+            self._serve_calls(peer, standing)
         else:
-            self._serve_relay(peer, sock, session, standing)
+            self._serve_visit(peer, sock, standing)
 
-    def _serve_relay(
-        self, peer: Peer, sock: ssl.SSLSocket, session: Session, standing: Standing
-    ) -> None:
+    def _serve_calls(self, peer: Peer, standing: Standing) -> None:
+        session = Session(self.service, standing, peer.name, partial(self._let_in, peer, standing))
+        rpc.serve(peer.sock, session)
+        if session.refused is not None:
+            self._turned_away(session.whom, session.refused)
+
+    def _serve_visit(self, peer: Peer, sock: ssl.SSLSocket, standing: Standing) -> None:
+        identity, protocol = standing.identity, standing.protocol
+        visit = Visit(
+            sock=sock,
+            identity=identity,
+            ask=partial(self._policy.check, identity, protocol),
+            let_in=partial(self._let_in, peer, standing),
+            limit=self.config.handshake_timeout,
+            clock=self._clock,
+        )
         try:
-            self._relay.serve(
-                sock, session, lambda: self._let_in(peer, standing), self.config.handshake_timeout
-            )
+            if protocol == ALPN_RELAY:
+                relay.serve(visit)
+            else:
+                giving.serve(visit, self._gives)
         except AgentError as error:
-            self._turned_away(session, error)
+            self._turned_away(f"{identity} at {peer.name}, trace -", error)
             peer.let_read(_LAST_WORDS)
 
-    def _turned_away(self, session: Session, error: AgentError) -> None:
-        """A management node that was told why it is not served."""
-        self._refusals.warning("refused %s: %s", session.whom, error.message)
+    def _turned_away(self, whom: str, error: AgentError) -> None:
+        """Somebody of ours who was told why he is not served."""
+        self._refusals.warning("refused %s: %s", whom, error.message)
 
     def _handshake(self, peer: Peer) -> ssl.SSLSocket:
         sock = peer.sock
@@ -286,11 +317,6 @@ class AgentServer:
         self._trust.check(standing)
         self._peers.establish(peer, standing, self._clock.monotonic())
         peer.sock.settimeout(self.config.idle_timeout)
-
-
-def place_of(config: AgentConfig) -> Place:
-    """What the wrapper of a job is told."""
-    return Place(config.node, str(config.root), config.path, config.postscripts, config.max_job_log)
 
 
 def check_directories(config: AgentConfig) -> None:

@@ -1,6 +1,6 @@
 """What a management node can ask of this agent: the methods of ``xcat_aix_proto.messages``.
 
-Owns: decoding arguments, checking rights, answering in envelopes; nothing raised in here leaves as an
+Owns: decoding arguments, asking the policy, answering in envelopes; nothing raised in here leaves as an
 exception.  Must not: know sockets or Pyro5.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import threading
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
@@ -20,10 +21,13 @@ from xcat_aix_proto import PROTOCOL_VERSIONS, codec, messages
 from xcat_aix_proto import operations as proto
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity
-from xcat_aix_proto.operations import Operation, Right
+from xcat_aix_proto.operations import Operation
 
-from .policy import Policy
+from . import grants
+from .grants import Grants
+from .policy import Call, Policy
 from .quiet import QuietLog
+from .standing import Standing
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +79,7 @@ class Service:
     host: Host
     store: JobStore
     policy: Policy
+    grants: Grants
     refusals: QuietLog
     turns: Turns
 
@@ -96,12 +101,13 @@ class Session:
     def __init__(
         self,
         service: Service,
-        peer: Identity,
+        standing: Standing,
         source: str,
         on_hello: Callable[[], None] = lambda: None,
     ) -> None:
         self._service = service
-        self.peer = peer
+        self._standing = standing
+        self.peer = standing.identity
         self._source = source
         self._trace = ""
         self._on_hello = on_hello
@@ -119,7 +125,7 @@ class Session:
         except AgentError as error:
             if not self._greeted:
                 self.refused = error
-            elif error.code in _LOGGED or method == "submit":
+            elif error.code in _LOGGED or method in _LOGGED_CALLS:
                 text = "refused %s of %s: %s"
                 self._service.refusals.warning(text, method, self.whom, error.message)
             return messages.failed(error)
@@ -133,38 +139,23 @@ class Session:
         return f"{self.peer} at {self._source}, trace {self._trace or '-'}"
 
     def _answer(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        handler, types = _METHODS[method]
-        if kwargs or len(args) != len(types):
-            raise AgentError(ErrorCode.BAD_MESSAGE, f"{method} takes {len(types)} arguments")
-        for place, (arg, wanted) in enumerate(zip(args, types), start=1):
-            if not isinstance(arg, wanted) or isinstance(arg, bool):
+        handler, wanted = _METHODS[method]
+        if kwargs or len(args) != len(wanted):
+            raise AgentError(ErrorCode.BAD_MESSAGE, f"{method} takes {len(wanted)} arguments")
+        for place, (arg, argument) in enumerate(zip(args, wanted), start=1):
+            if not isinstance(arg, argument.types) or isinstance(arg, bool):
                 text = f"argument {place} of {method} has the wrong type"
                 raise AgentError(ErrorCode.BAD_MESSAGE, text)
         if not self._greeted and method != "hello":
             raise AgentError(ErrorCode.BAD_MESSAGE, "the first call must be hello")
-        return codec.to_wire(handler(self, *args))
+        values = [argument.read(arg) for arg, argument in zip(args, wanted)]
+        operation = next((one for one in values if isinstance(one, Operation)), None)
+        self._service.policy.check(self.peer, self._standing.protocol, Call(method, operation))
+        return codec.to_wire(handler(self, *values))
 
-    def _require(self, right: Right) -> Right:
-        granted = self._service.policy.right_of(self.peer)
-        if granted is None or granted < right:
-            had = "nothing" if granted is None else granted.name.lower()
-            # Where to mend it is told: the peer is a management node with a certificate of our authority.
-            text = (
-                f"{self.peer} needs the right {right.name.lower()} here and has {had}; allow it in"
-                f" {self._service.policy.path} on {self._service.config.node}"
-            )
-            raise AgentError(ErrorCode.NOT_ALLOWED, text)
-        return granted
+    # The methods: what they get is typed, and the policy has allowed it.
 
-    def require_operate(self) -> None:
-        """Raises ``NOT_ALLOWED``."""
-        self._require(Right.OPERATE)
-
-    # The methods.
-
-    def _hello(self, data: Mapping[str, Any]) -> messages.Welcome:
-        hello = codec.from_wire(messages.Hello, data)
-        right = self._require(Right.READ)
+    def _hello(self, hello: messages.Hello) -> messages.Welcome:
         common = set(PROTOCOL_VERSIONS) & set(hello.protocols)
         if not common:
             text = f"this agent ({__version__}) speaks the protocol versions {PROTOCOL_VERSIONS}"
@@ -177,23 +168,20 @@ class Session:
             version=__version__,
             node=self._service.config.node,
             role=self._service.config.role.value,
-            operations=operations.kinds(),
-            right=int(right),
+            operations=(messages.GRANTS, *operations.kinds()),
+            # Nothing: it was taken away at this very moment, as the next call will tell.
+            right=int(self._service.policy.rights.of(self.peer) or 0),
         )
 
-    def _query(self, data: Mapping[str, Any]) -> Any:
-        operation = self._allowed(data)
+    def _query(self, operation: Operation) -> Any:
         with self._service.turns.of(self.peer):
             return operations.query(operation, self._service.limited_host())
 
-    def _probe(self, data: Mapping[str, Any], job_id: str) -> Any:
-        operation = proto.from_wire(data)
-        self._require(Right.READ)
+    def _probe(self, operation: Operation, job_id: str) -> Any:
         with self._service.turns.of(self.peer):
             return operations.probe(operation, self._service.limited_host(job_id))
 
-    def _submit(self, job_id: str, data: Mapping[str, Any], limit: float) -> Any:
-        operation = self._allowed(data)
+    def _submit(self, job_id: str, operation: Operation, limit: float) -> Any:
         if operation.is_query:
             raise AgentError(ErrorCode.BAD_OPERATION, f"{operation.kind} is a query, not a job")
         if not 0 < limit <= MAX_LIMIT:
@@ -206,41 +194,58 @@ class Session:
         return status
 
     def _follow(self, job_id: str, after_seq: int, wait: float) -> Any:
-        self._require(Right.READ)
         return self._service.store.follow(job_id, after_seq, wait)
 
     def _acknowledge(self, job_id: str) -> None:
-        self._require(Right.OPERATE)
         self._service.store.acknowledge(job_id)
 
     def _cancel(self, job_id: str) -> Any:
-        self._require(Right.OPERATE)
         status = self._service.store.cancel(job_id)
         _log.info("job %s cancelled by %s", job_id, self.whom)
         return status
 
     def _jobs(self) -> Any:
-        self._require(Right.READ)
         return self._service.store.all()
 
-    def _allowed(self, data: Mapping[str, Any]) -> Operation:
-        operation = proto.from_wire(data)
-        self._require(operation.right)
-        return operation
+    def _lodge(self, grant: messages.Grant, seconds: float) -> None:
+        if not 0 < seconds <= messages.MAX_GRANT:
+            raise AgentError(ErrorCode.BAD_MESSAGE, f"{seconds!r} is not a time for a grant")
+        self._service.grants.lodge(grant, self._standing, float(seconds))
+        text = "grant lodged for %.0f s: %s; %s"
+        _log.info(text, seconds, grants.told(grant, self.peer), self.whom)
+
+    def _withdraw(self, grant: messages.Grant) -> None:
+        if self._service.grants.withdraw(grant, self.peer):
+            _log.info("grant withdrawn: %s; %s", grants.told(grant, self.peer), self.whom)
 
 
-#: Refusals that are logged whatever was asked.
+#: Refusals that are logged whatever was asked, and what is always logged.
 _LOGGED = frozenset({ErrorCode.NOT_ALLOWED, ErrorCode.BUSY})
+_LOGGED_CALLS = frozenset({"submit", "lodge"})
 
-_NUMBER = (int, float)
-#: Method -> handler and the types of its arguments.
-_METHODS: Dict[str, Tuple[Callable[..., Any], Tuple[Any, ...]]] = {
-    "hello": (Session._hello, (dict,)),  # noqa: SLF001 - this table is part of the class
-    "query": (Session._query, (dict,)),  # noqa: SLF001 - as above
-    "probe": (Session._probe, (dict, str)),  # noqa: SLF001 - as above
-    "submit": (Session._submit, (str, dict, _NUMBER)),  # noqa: SLF001 - as above
-    "follow": (Session._follow, (str, int, _NUMBER)),  # noqa: SLF001 - as above
-    "acknowledge": (Session._acknowledge, (str,)),  # noqa: SLF001 - as above
-    "cancel": (Session._cancel, (str,)),  # noqa: SLF001 - as above
+
+@dataclasses.dataclass(frozen=True)
+class _Argument:
+    """What is expected on the wire, and what it is read as."""
+
+    types: Tuple[type, ...]
+    read: Callable[[Any], Any] = lambda plain: plain
+
+
+_TEXT, _COUNT, _NUMBER = _Argument((str,)), _Argument((int,)), _Argument((int, float))
+_OPERATION = _Argument((dict,), proto.from_wire)
+_HELLO = _Argument((dict,), functools.partial(codec.from_wire, messages.Hello))
+_GRANT = _Argument((dict,), functools.partial(codec.from_wire, messages.Grant))
+#: Method -> handler and its arguments.
+_METHODS: Dict[str, Tuple[Callable[..., Any], Tuple[_Argument, ...]]] = {
+    "hello": (Session._hello, (_HELLO,)),  # noqa: SLF001 - this table is part of the class
+    "query": (Session._query, (_OPERATION,)),  # noqa: SLF001 - as above
+    "probe": (Session._probe, (_OPERATION, _TEXT)),  # noqa: SLF001 - as above
+    "submit": (Session._submit, (_TEXT, _OPERATION, _NUMBER)),  # noqa: SLF001 - as above
+    "follow": (Session._follow, (_TEXT, _COUNT, _NUMBER)),  # noqa: SLF001 - as above
+    "acknowledge": (Session._acknowledge, (_TEXT,)),  # noqa: SLF001 - as above
+    "cancel": (Session._cancel, (_TEXT,)),  # noqa: SLF001 - as above
+    "lodge": (Session._lodge, (_GRANT, _NUMBER)),  # noqa: SLF001 - as above
+    "withdraw": (Session._withdraw, (_GRANT,)),  # noqa: SLF001 - as above
     "jobs": (Session._jobs, ()),  # noqa: SLF001 - as above
 }

@@ -5,33 +5,18 @@ Owns: the revoked serial numbers, as new as their file, and the reasons to hang 
 
 from __future__ import annotations
 
-import ssl
 import threading
-from dataclasses import dataclass
-from typing import Any, FrozenSet, Mapping, Optional
+from typing import FrozenSet, Optional
 
 from xcat_aix_agent import files, ownership
 from xcat_aix_agent.clock import Clock
 from xcat_aix_agent.config import AgentConfig
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.identity import Identity
-from xcat_aix_proto.operations import Right
+from xcat_aix_proto.identity import Role
 
 from . import crl
-from .policy import Policy
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a peer was let in by: its certificate's serial number and end (seconds of the epoch), the
-    authority as it was then, and the right that it needs.
-    """
-
-    identity: Identity
-    serial: int
-    until: float
-    authority: files.Stamp
-    right: Right
+from .policy import OPENING, Asked, Policy
+from .standing import Standing
 
 
 class Trust:
@@ -50,26 +35,20 @@ class Trust:
         """The authority's file as it is now; ask before the handshake that relies on it."""
         return files.stamp(self._config.ca)
 
-    @staticmethod
-    def standing(
-        certificate: Mapping[str, Any], identity: Identity, authority: files.Stamp, right: Right
-    ) -> Standing:
-        """Of a peer with this certificate (``ssl.SSLSocket.getpeercert()``)."""
-        until = float(ssl.cert_time_to_seconds(certificate["notAfter"]))
-        serial = int(certificate["serialNumber"], 16)
-        return Standing(identity, serial, until, authority, right)
-
     def check(self, standing: Standing) -> None:
         """Raises ``NOT_ALLOWED`` with the reason why this peer must go."""
         reason = self.problem(standing)
         if reason is not None:
             raise AgentError(ErrorCode.NOT_ALLOWED, reason)
 
-    def problem(self, standing: Standing) -> Optional[str]:
-        """Why this peer must go, None if it may stay."""
-        granted = self._policy.right_of(standing.identity)
-        if granted is None or granted < standing.right:
-            return f"{self._policy.path} does not allow it any more"
+    def problem(self, standing: Standing, asked: Asked = OPENING) -> Optional[str]:
+        """Why this peer must go, or may not have what is ``asked`` any more; None if it may."""
+        try:
+            self._policy.check(standing.identity, standing.protocol, asked)
+        except AgentError as error:
+            if standing.identity.role is not Role.MN:
+                return error.message
+            return f"{self._policy.rights.path} does not allow it any more"
         if self._clock.now().timestamp() > standing.until:
             return "its certificate is out of date"
         if self.authority() != standing.authority:

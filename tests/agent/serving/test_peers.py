@@ -84,36 +84,28 @@ def test_garbage_instead_of_tls(site, server, caplog):
     assert any("refused 127.0.0.1" in record.getMessage() for record in caplog.records)
 
 
-def refused_in_tls(site, server, credential) -> bool:
-    try:
-        site.connect(server, credential).hello()
-    except (OSError, EOFError):
-        return True
-    return False
-
-
 def test_peer_without_certificate(site, server):
-    assert refused_in_tls(site, server, "")
+    assert site.is_refused(server, "")
     assert answers_quickly(site, server)
 
 
 def test_peer_with_a_certificate_of_another_ca(site, server, other_ca):
     site.credential("rogue", "xcat-aix:mn:mn1", ca=other_ca)
-    assert refused_in_tls(site, server, "rogue")
+    assert site.is_refused(server, "rogue")
 
 
 @pytest.mark.parametrize("role", ["sn", "cn"])
 def test_peer_of_the_wrong_role(site, server, role, caplog):
     caplog.set_level(logging.WARNING)
     site.credential("wrong", f"xcat-aix:{role}:mn1")
-    assert refused_in_tls(site, server, "wrong")
+    assert site.is_refused(server, "wrong")
     assert "is not a management node" in caplog.text
 
 
 @pytest.mark.parametrize("uris", [(), ("xcat-aix:mn:mn1", "xcat-aix:mn:mn2"), ("xcat-aix:mn:-",)])
 def test_peer_without_exactly_one_identity(site, server, uris):
     site.credential("odd", *uris)
-    assert refused_in_tls(site, server, "odd")
+    assert site.is_refused(server, "odd")
 
 
 def test_unknown_management_node_is_told(site, server, error):
@@ -132,7 +124,7 @@ def test_revoked_certificate_and_a_list_that_changes_while_we_run(site, commands
     server = site.start(site.config(crl=crl), commands=commands, runner="inline")
     assert answers_quickly(site, server)
     site.ca.revoke(crl, serial)
-    assert refused_in_tls(site, server, "mn1")
+    assert site.is_refused(server, "mn1")
 
 
 @pytest.mark.parametrize("what", ["certificate", "ca", "crl"])
@@ -154,7 +146,7 @@ def test_broken_or_missing_files_let_nobody_in_until_they_are_right(site, comman
 
 
 def refused_in_tls_with(site, server, ca_pem) -> bool:
-    """As :func:`refused_in_tls`, for a client whose own copy of the CA is intact."""
+    """As ``site.is_refused``, for a client whose own copy of the CA is intact."""
     saved = site.path / "ca.pem"
     text = saved.read_bytes() if saved.exists() else None
     context = None

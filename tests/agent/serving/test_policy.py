@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xcat_aix_agent.serving.policy import PolicyError, load
+from xcat_aix_agent.serving.rights import PolicyError, load
 
 NOT_ALLOWED = 202
 XCATINFO = {"kind": "client.xcatinfo@1", "args": {"server": "10.0.0.1"}}

@@ -213,14 +213,14 @@ def test_trickled_hello_ends_in_time(site, commands):
 
 
 def test_trickled_relay_line_ends_in_time(site, server, commands, until):
-    from xcat_aix_agent.serving.relay import _read_line
+    from xcat_aix_agent.transfer import lines
 
     near, far = socket.socketpair()
     with near, far:
         ticks = iter(range(100))
         far.sendall(b"x" * 90)
         with pytest.raises(AgentError, match="does not end"):
-            _read_line(near, lambda: float(next(ticks)), 10.0)
+            lines.read(near, lambda: float(next(ticks)), 10.0, "the request")
         assert next(ticks) == 11  # a byte each second did not make it longer
 
 
