@@ -18,7 +18,7 @@ from xcat_aix_proto.operations import Operation
 
 from .clock import Clock, SystemClock
 from .files import read
-from .reach import KnownAgents, OtherAgents, Read, Source
+from .reach import KnownAgents, OtherAgents, Read, SourceAgent
 from .shell import Commands, Completed, timed_out
 
 #: Takes one line (or several) of a job's story.
@@ -143,7 +143,7 @@ class LimitedAgents:
         self._report = report
 
     @contextlib.contextmanager
-    def take(self, source: Source, request: TakeRequest, *, timeout: float) -> Iterator[Read]:
+    def take(self, source: SourceAgent, request: TakeRequest, *, timeout: float) -> Iterator[Read]:
         """See :meth:`.reach.OtherAgents.take`; also raises ``TIMED_OUT`` and ``CANCELLED``."""
         left = self._left(source, request)
         taken = 0
@@ -159,7 +159,7 @@ class LimitedAgents:
             yield limited
         self._report(f"took {taken} bytes of {request.what} from {source.identity}")
 
-    def _left(self, source: Source, request: TakeRequest) -> float:
+    def _left(self, source: SourceAgent, request: TakeRequest) -> float:
         left = self._end.left()
         if left <= 0:
             text = f"{request.what} did not come from {source.identity} within {self._end.limit:.0f} seconds"

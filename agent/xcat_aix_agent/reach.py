@@ -20,7 +20,7 @@ Read = Callable[[int], bytes]
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceAgent:
     """The agent that is meant, and where it listens; ``address`` is an IP address."""
 
     identity: Identity
@@ -31,7 +31,9 @@ class Source:
 class OtherAgents(Protocol):
     """The way to other agents."""
 
-    def take(self, source: Source, request: TakeRequest, *, timeout: float) -> ContextManager[Read]:
+    def take(
+        self, source: SourceAgent, request: TakeRequest, *, timeout: float
+    ) -> ContextManager[Read]:
         """What ``source`` gives by a grant that a management node lodged with it for this host.
 
         ``timeout`` is how many seconds it has to answer, and each wait for more of the content may take.
@@ -50,7 +52,7 @@ class KnownAgents:
         self._agents = agents or {}
 
     @contextlib.contextmanager
-    def take(self, source: Source, request: TakeRequest, *, timeout: float) -> Iterator[Read]:  # noqa: ARG002 - it never waits
+    def take(self, source: SourceAgent, request: TakeRequest, *, timeout: float) -> Iterator[Read]:  # noqa: ARG002 - it never waits
         """See :meth:`OtherAgents.take`."""
         granted = self._agents.get(source.identity)
         if granted is None:

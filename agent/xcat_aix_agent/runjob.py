@@ -23,7 +23,7 @@ from .clock import SystemClock
 from .host import Host
 from .jobs.job import Job, Place, Spec
 from .jobs.perform import cancelled_outcome, perform
-from .reach import KnownAgents, Read, Source
+from .reach import KnownAgents, Read, SourceAgent
 from .shell import Subprocesses, make_private
 
 _ATTEMPTS, _PAUSE = 100, 0.02
@@ -88,7 +88,9 @@ class _Peers:
     def __init__(self, place: Place) -> None:
         self._place = place
 
-    def take(self, source: Source, request: TakeRequest, *, timeout: float) -> ContextManager[Read]:
+    def take(
+        self, source: SourceAgent, request: TakeRequest, *, timeout: float
+    ) -> ContextManager[Read]:
         """See :meth:`.reach.OtherAgents.take`."""
         from .transfer.agents import TlsAgents  # noqa: PLC0415 - see the module
 

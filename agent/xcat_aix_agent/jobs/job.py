@@ -34,6 +34,8 @@ T = TypeVar("T")
 _SPEC, _LOCK, _STARTED, _GROUP = "spec.json", "lock", "started", "group"
 # An event's line is shorter than the tail that is read to find the last number.
 _MAX_LINE, _TAIL = 4000, 65536
+# A process id has fewer, and so has the number of an event.
+_DIGITS = 10
 _EVENTS, _RESULT, _RC, _ACKNOWLEDGED = "events", "result.json", "rc", "acknowledged"
 
 
@@ -184,10 +186,14 @@ class Job:
         return self._stored(Outcome, _RESULT)
 
     def events(self, after_seq: int = 0) -> Tuple[JobEvent, ...]:
-        """The events after ``after_seq``; a line cut off by a crash is left out."""
+        """The events after ``after_seq``; a line cut off by a crash is left out.
+
+        Their numbers are those of the lines, whatever they say themselves.
+        """
         text = files.read(self.path / _EVENTS) or ""
         lines = text.split("\n")[:-1]
-        return tuple(_event(line) for line in lines[max(0, after_seq) :])
+        first = max(0, after_seq)
+        return tuple(_event(seq, line) for seq, line in enumerate(lines[first:], first + 1))
 
     def last_seq(self) -> int:
         """The number of the last event, 0 without one; reads only the end of the file."""
@@ -197,7 +203,11 @@ class Job:
                 lines = file.read().split(b"\n")
         except FileNotFoundError:
             return 0
-        return int(lines[-2].partition(b" ")[0]) if len(lines) > 1 else 0
+        if len(lines) < 2:
+            return 0
+        number = lines[-2].partition(b" ")[0]
+        is_number = number.isdigit() and len(number) < _DIGITS
+        return int(number) if is_number else len(self.events())
 
     def size_of_events(self) -> int:
         """Bytes of events: a cheap way to see that there are new ones."""
@@ -337,15 +347,14 @@ def _printable(text: str) -> str:
     return bounds.visible(text if text.isprintable() else text.expandtabs())
 
 
-def _event(line: str) -> JobEvent:
-    seq, _, rest = line.partition(" ")
-    at, _, text = rest.partition(" ")
-    return JobEvent(int(seq), at, text)
+def _event(seq: int, line: str) -> JobEvent:
+    at, _, text = line.partition(" ")[2].partition(" ")
+    return JobEvent(seq, at, text)
 
 
 def _number(path: Path) -> Optional[int]:
     text = (files.read(path) or "").strip()
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() and len(text) < _DIGITS else None
 
 
 def _modified(path: Path) -> float:

@@ -20,7 +20,7 @@ from xcat_aix_proto.messages import RelayRequest, TakeRequest
 from xcat_aix_proto.operations import Operation, Right
 
 from .grants import Grants
-from .rights import Rights
+from .rights import PolicyFile
 
 #: Who comes by which protocol, and in words.
 _ROLES = {ALPN_RPC: Role.MN, ALPN_RELAY: Role.MN, ALPN_TAKE: Role.SN}
@@ -51,7 +51,7 @@ OPENING = Opening.OPENING
 
 
 @dataclass(frozen=True)
-class Call:
+class RemoteCall:
     """To make one remote call, perhaps for an operation."""
 
     method: str
@@ -67,7 +67,7 @@ class Call:
 
 
 #: What a peer can ask for: a relay and a take are more than the protocol's opening.
-Asked = Union[Opening, Call, RelayRequest, TakeRequest]
+Asked = Union[Opening, RemoteCall, RelayRequest, TakeRequest]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Policy:
     """``clients`` tells the addresses of a machine in this host's NIM database, none if it is not there."""
 
     node: str
-    rights: Rights
+    rights: PolicyFile
     clients: Callable[[str], FrozenSet[str]]
     relay_ports: FrozenSet[int]
     grants: Grants
@@ -88,7 +88,7 @@ class Policy:
         answer is never remembered, so that what changes holds at once.
         """
         self.check_protocol(who, protocol)
-        if protocol == ALPN_RPC and isinstance(asked, Call):
+        if protocol == ALPN_RPC and isinstance(asked, RemoteCall):
             self._check_right(who, asked.right)
         elif protocol == ALPN_RPC and asked is OPENING:
             self._check_right(who, Right.READ)

@@ -32,7 +32,7 @@ class PolicyError(Exception):
     """The policy cannot be used; the message names the file and what is wrong."""
 
 
-class Rights:
+class PolicyFile:
     """The rights in a file, as new as the file.  Safe for use by several threads."""
 
     def __init__(self, path: Path) -> None:

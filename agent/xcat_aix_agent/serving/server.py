@@ -38,9 +38,9 @@ from .acceptor import Acceptor
 from .giving import Give
 from .grants import Grants
 from .peers import Peer, Peers
-from .policy import Call, Policy
+from .policy import Policy, RemoteCall
 from .quiet import QuietLog
-from .rights import Rights
+from .rights import PolicyFile
 from .service import Service, Session, Turns
 from .standing import Standing
 from .trust import Trust
@@ -116,7 +116,7 @@ class AgentServer:
         return JobStore(self.config.jobs, self._runner, self._clock, limits, sync=self._sync)
 
     def _make_policy(self, host: Host) -> Policy:
-        config, rights = self.config, Rights(self.config.policy)
+        config, rights = self.config, PolicyFile(self.config.policy)
         return Policy(
             node=config.node,
             rights=rights,
@@ -193,7 +193,7 @@ class AgentServer:
         for peer, standing, reason in self._peers.dubious(self._trust.problem):
             self._refusals.warning("hung up on %s at %s: %s", standing.identity, peer.name, reason)
             peer.hang_up()
-        self._grants.settle(lambda by: self._trust.problem(by, Call("lodge")))
+        self._grants.settle(lambda by: self._trust.problem(by, RemoteCall("lodge")))
 
     def stop(self, wait: float = 5.0, *, abandon: bool = False) -> None:
         """Listen no more, end all connections; ``abandon`` also drops inline jobs, as a kill would."""

@@ -25,7 +25,7 @@ from xcat_aix_proto.operations import Operation
 
 from . import grants
 from .grants import Grants
-from .policy import Call, Policy
+from .policy import Policy, RemoteCall
 from .quiet import QuietLog
 from .standing import Standing
 
@@ -150,7 +150,9 @@ class Session:
             raise AgentError(ErrorCode.BAD_MESSAGE, "the first call must be hello")
         values = [argument.read(arg) for arg, argument in zip(args, wanted)]
         operation = next((one for one in values if isinstance(one, Operation)), None)
-        self._service.policy.check(self.peer, self._standing.protocol, Call(method, operation))
+        self._service.policy.check(
+            self.peer, self._standing.protocol, RemoteCall(method, operation)
+        )
         return codec.to_wire(handler(self, *values))
 
     # The methods: what they get is typed, and the policy has allowed it.

@@ -16,7 +16,7 @@ from typing import Iterator, Optional
 
 from xcat_aix_agent import tls
 from xcat_aix_agent.clock import Clock
-from xcat_aix_agent.reach import Read, Source
+from xcat_aix_agent.reach import Read, SourceAgent
 from xcat_aix_proto import codec, messages
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity
@@ -35,7 +35,7 @@ class TlsAgents:
     clock: Clock
 
     @contextlib.contextmanager
-    def take(self, source: Source, request: TakeRequest, *, timeout: float) -> Iterator[Read]:
+    def take(self, source: SourceAgent, request: TakeRequest, *, timeout: float) -> Iterator[Read]:
         """See :meth:`xcat_aix_agent.reach.OtherAgents.take`."""
         with contextlib.ExitStack() as stack:
             with _explained(source):
@@ -48,7 +48,7 @@ class TlsAgents:
             yield lambda size: _received(sock, size, source)
 
     def _connected(
-        self, source: Source, until: float, stack: contextlib.ExitStack
+        self, source: SourceAgent, until: float, stack: contextlib.ExitStack
     ) -> ssl.SSLSocket:
         try:
             context = tls.make_client_context(self)
@@ -77,13 +77,13 @@ class TlsAgents:
         return left
 
 
-def _received(sock: ssl.SSLSocket, size: int, source: Source) -> bytes:
+def _received(sock: ssl.SSLSocket, size: int, source: SourceAgent) -> bytes:
     with _explained(source):
         return sock.recv(size)
 
 
 @contextlib.contextmanager
-def _explained(source: Source) -> Iterator[None]:
+def _explained(source: SourceAgent) -> Iterator[None]:
     place = f"{source.identity} at {source.address}:{source.port}"
     try:
         yield

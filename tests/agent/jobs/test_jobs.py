@@ -273,6 +273,28 @@ def test_result_that_cannot_be_read_is_named(site, client, error, content):
     assert text.endswith("; remove the directory")
 
 
+def test_story_that_was_spoilt_costs_its_words_only(site, client):
+    client.call("submit", "j", XCATINFO, 30)
+    events, status = finish(client, "j")
+    path = site.path / "jobs/sn1/j/events"
+    path.write_text(path.read_text() + "\nrubbish\nx y z\n" + "9" * 5000 + " at text\n")
+    update = client.call("follow", "j", 0, 0)["ok"]
+    assert update["events"][: len(events)] == events
+    assert [event["seq"] for event in update["events"]] == list(range(1, len(events) + 5))
+    assert update["status"] == {**status, "last_seq": len(events) + 4}
+    assert "ok" in client.call("jobs")
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "²", "9" * 30])
+def test_process_ids_that_are_none(site, client, text):
+    client.call("submit", "j", XCATINFO, 30)
+    finish(client, "j")
+    job = Job(site.path / "jobs/sn1/j")
+    for name in ("started", "group"):
+        (job.path / name).write_text(f"{text}\n")
+    assert (job.wrapper, job.group) == (None, None)
+
+
 def test_unknown_job_and_bad_names(client, error):
     assert error(client.call("follow", "none", 0, 0))[0] == UNKNOWN
     assert error(client.call("cancel", "none"))[0] == UNKNOWN

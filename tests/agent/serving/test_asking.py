@@ -6,8 +6,8 @@ import pytest
 
 from xcat_aix_agent.clock import SystemClock
 from xcat_aix_agent.serving.grants import Grants
-from xcat_aix_agent.serving.policy import CALLS, OPENING, Call, Policy
-from xcat_aix_agent.serving.rights import Rights
+from xcat_aix_agent.serving.policy import CALLS, OPENING, Policy, RemoteCall
+from xcat_aix_agent.serving.rights import PolicyFile
 from xcat_aix_agent.serving.standing import Standing
 from xcat_aix_proto import ALPN_RELAY, ALPN_RPC, ALPN_TAKE, messages
 from xcat_aix_proto.errors import AgentError, ErrorCode
@@ -20,8 +20,17 @@ SN, OTHER_SN, CN = Identity(Role.SN, "sn2"), Identity(Role.SN, "sn3"), Identity(
 WHAT, DIGEST = What("tree", "t"), "0" * 64
 RELAY, TAKE = RelayRequest("n1", "10.0.0.1", 3009), TakeRequest(WHAT, DIGEST)
 JOB, QUERY = SetXcatServer("10.0.0.1"), HostFacts()
-READING = [Call("hello"), Call("query", QUERY), Call("probe", JOB), Call("follow"), Call("jobs")]
-CHANGING = [Call("submit", JOB), *map(Call, ("acknowledge", "cancel", "lodge", "withdraw"))]
+READING = [
+    RemoteCall("hello"),
+    RemoteCall("query", QUERY),
+    RemoteCall("probe", JOB),
+    RemoteCall("follow"),
+    RemoteCall("jobs"),
+]
+CHANGING = [
+    RemoteCall("submit", JOB),
+    *map(RemoteCall, ("acknowledge", "cancel", "lodge", "withdraw")),
+]
 EVERYBODY = [READER, OPERATOR, NOBODY, SN, OTHER_SN, CN]
 EVERYTHING = [OPENING, *READING, *CHANGING, RELAY, TAKE]
 PROTOCOLS = [ALPN_RPC, ALPN_RELAY, ALPN_TAKE, "", "http/1.1"]
@@ -44,7 +53,7 @@ def asked_of():
 def policy(tmp_path, asked_of):
     path = tmp_path / "policy"
     path.write_text(f"[{READER}]\nallow = read\n[{OPERATOR}]\nallow = operate\n")
-    rights, clock = Rights(path), SystemClock()
+    rights, clock = PolicyFile(path), SystemClock()
     grants = Grants(clock, lambda who: who == OPERATOR)
     grants.lodge(Grant(str(SN), WHAT, DIGEST), Standing(OPERATOR, 1, 0.0, (), ALPN_RPC), 600)
 
@@ -81,11 +90,11 @@ def test_every_call_has_its_right():
 
 
 def test_call_for_an_operation_without_one_needs_the_most(policy):
-    assert not is_allowed(policy, OPERATOR, ALPN_RPC, Call("submit"))
+    assert not is_allowed(policy, OPERATOR, ALPN_RPC, RemoteCall("submit"))
 
 
 def test_operation_without_a_right_of_its_own_needs_the_most(policy):
-    assert not is_allowed(policy, OPERATOR, ALPN_RPC, Call("submit", Operation()))
+    assert not is_allowed(policy, OPERATOR, ALPN_RPC, RemoteCall("submit", Operation()))
 
 
 @pytest.mark.parametrize(

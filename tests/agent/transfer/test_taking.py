@@ -24,7 +24,7 @@ from xcat_aix_agent.host import Host, LimitedAgents
 from xcat_aix_agent.jobs.job import Spec
 from xcat_aix_agent.jobs.perform import perform
 from xcat_aix_agent.jobs.runners import place_of
-from xcat_aix_agent.reach import KnownAgents, Source
+from xcat_aix_agent.reach import KnownAgents, SourceAgent
 from xcat_aix_agent.transfer.agents import TlsAgents
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError, ErrorCode
@@ -65,7 +65,7 @@ def by_tls(config):
 
 
 def source(server, identity=SN1):
-    return Source(identity, *server.addresses[0])
+    return SourceAgent(identity, *server.addresses[0])
 
 
 @pytest.fixture(params=["real", "double"])
@@ -101,7 +101,7 @@ def test_without_a_grant(agents, server):
 
 
 def test_nobody_there(agents, server):
-    gone = Source(Identity(Role.SN, "sn9"), "127.0.0.1", server.addresses[0][1])
+    gone = SourceAgent(Identity(Role.SN, "sn9"), "127.0.0.1", server.addresses[0][1])
     if not isinstance(agents, KnownAgents):
         server.stop()
     assert failure(agents, gone).code is ErrorCode.UNREACHABLE
@@ -218,7 +218,7 @@ def odd(site):
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()
-        return Source(SN1, *listener.getsockname()[:2])
+        return SourceAgent(SN1, *listener.getsockname()[:2])
 
     yield start
     listener.close()
@@ -273,7 +273,7 @@ class Ticks(SystemClock):
 
 def test_a_job_takes_until_it_must_end(commands):
     limited = LimitedAgents(KnownAgents({SN1: {WANTED: CONTENT}}), Ticks(), 5.0)
-    with limited.take(Source(SN1, "127.0.0.1", 1), WANTED, timeout=60.0) as read:
+    with limited.take(SourceAgent(SN1, "127.0.0.1", 1), WANTED, timeout=60.0) as read:
         assert read(1) == CONTENT[:1]
         with pytest.raises(AgentError, match=r"tree lpp_72 did not come .* within 5 s") as caught:
             [read(1) for _ in range(10)]
@@ -283,7 +283,7 @@ def test_a_job_takes_until_it_must_end(commands):
 def test_a_job_takes_until_it_is_cancelled_and_tells_what_it_took():
     known, cancelled, told = KnownAgents({SN1: {WANTED: b"four"}}), threading.Event(), []
     limited = LimitedAgents(known, SystemClock(), 60.0, cancelled, told.append)
-    where = Source(SN1, "127.0.0.1", 1)
+    where = SourceAgent(SN1, "127.0.0.1", 1)
     assert taken(limited, where) == b"four"
     assert told == ["took 4 bytes of tree lpp_72 from xcat-aix:sn:sn1"]
     cancelled.set()
@@ -303,14 +303,14 @@ def test_operation_in_a_wrapper_gets_the_real_thing_and_loads_it_when_needed(sit
 import json, sys
 from xcat_aix_agent import runjob
 from xcat_aix_agent.jobs.job import Place
-from xcat_aix_agent.reach import Source
+from xcat_aix_agent.reach import SourceAgent
 from xcat_aix_proto import codec
 from xcat_aix_proto.identity import Identity
 from xcat_aix_proto.messages import TakeRequest
 place, wanted, address, port = sys.argv[1:]
 host = runjob.host_of(codec.from_wire(Place, json.loads(place)), lambda _group: None)
 assert not {"ssl", "Pyro5", "_ssl"} & set(sys.modules)
-source = Source(Identity.parse("xcat-aix:sn:sn1"), address, int(port))
+source = SourceAgent(Identity.parse("xcat-aix:sn:sn1"), address, int(port))
 wanted = codec.from_wire(TakeRequest, json.loads(wanted))
 with host.peers.take(source, wanted, timeout=20.0) as read:
     size = 0
