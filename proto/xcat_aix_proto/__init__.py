@@ -36,6 +36,9 @@ MAX_REQUEST = 2 * 1024 * 1024
 #: Upper bound, in bytes, of one line that opens a relay or a take, in either direction.
 MAX_RELAY_LINE = 4096
 
+#: Upper bound, in bytes, of one piece of what an agent gives to another.
+MAX_PIECE = 64 * 1024
+
 #: Upper bound, in seconds, of one ``follow`` call: the agent answers at least this often.
 MAX_FOLLOW = 10.0
 

@@ -122,7 +122,8 @@ class Grant:
 class TakeRequest:
     """First line (JSON, newline-terminated) on an ``ALPN_TAKE`` connection.
 
-    The answer is one JSON line, an envelope; after ``{"ok": null}`` comes the content, up to TLS's own end.
+    The answer is one JSON line, an envelope; after ``{"ok": null}`` comes the content in pieces: four bytes,
+    the most significant first, say how long each is (at most ``MAX_PIECE``), and an empty one is the end.
     That the content has the digest is for the taker to see.
     """
 

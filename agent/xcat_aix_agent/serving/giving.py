@@ -6,10 +6,11 @@ does), or know what a thing is.
 
 from __future__ import annotations
 
-import contextlib
 import logging
+from functools import partial
 from typing import Callable, Mapping
 
+from xcat_aix_agent.transfer import pieces
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.messages import TakeRequest
 
@@ -22,10 +23,10 @@ Give = Callable[[TakeRequest, Callable[[bytes], None]], None]
 
 
 def serve(visit: Visit, gives: Mapping[str, Give]) -> None:
-    """One connection: the request line, our answer, then the content and TLS's own end.
+    """One connection: the request line, our answer, then the content.
 
-    Raises :class:`AgentError` if the peer was refused.  Where the content ends before its end TLS has no end
-    either, and so the peer knows.
+    Raises :class:`AgentError` if the peer was refused.  What cannot be given to its end has none, and so the
+    peer knows.
     """
     request = visit.request(TakeRequest, "the request")
     give = gives.get(request.what.kind)
@@ -37,11 +38,9 @@ def serve(visit: Visit, gives: Mapping[str, Give]) -> None:
     visit.accept()
     _log.info("giving %s to %s", request.what, visit.identity)
     try:
-        give(request, visit.sock.sendall)
+        give(request, partial(pieces.send, visit.sock))
     except AgentError as error:
         _log.warning("cannot give %s to %s: %s", request.what, visit.identity, error.message)
         return
-    # The peer may close without an answer to our end: it has all by then.
-    with contextlib.suppress(OSError):
-        visit.sock.unwrap()
+    pieces.end(visit.sock)
     _log.info("gave %s to %s", request.what, visit.identity)

@@ -22,7 +22,7 @@ from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity
 from xcat_aix_proto.messages import TakeRequest
 
-from . import lines
+from . import lines, pieces
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,13 @@ class TlsAgents:
                 answer = lines.read(sock, self.clock.monotonic, self._left(until), "its answer")
                 messages.unwrap(answer)
                 sock.settimeout(timeout)
-            yield lambda size: _received(sock, size, source)
+            reader = pieces.Reader(sock)
+
+            def read(size: int) -> bytes:
+                with _explained(source):
+                    return reader.read(size)
+
+            yield read
 
     def _connected(
         self, source: SourceAgent, until: float, stack: contextlib.ExitStack
@@ -56,10 +62,7 @@ class TlsAgents:
             raise AgentError(ErrorCode.NOT_AUTHENTICATED, str(error)) from None
         place = (source.address, source.port)
         plain = stack.enter_context(socket.create_connection(place, self._left(until)))
-        # What ends without TLS's own end was cut off, and is an error.
-        sock = stack.enter_context(
-            context.wrap_socket(plain, do_handshake_on_connect=False, suppress_ragged_eofs=False)
-        )
+        sock = stack.enter_context(context.wrap_socket(plain, do_handshake_on_connect=False))
         sock.settimeout(self._left(until))
         sock.do_handshake()
         found = Identity.of_certificate(sock.getpeercert())
@@ -77,11 +80,6 @@ class TlsAgents:
         return left
 
 
-def _received(sock: ssl.SSLSocket, size: int, source: SourceAgent) -> bytes:
-    with _explained(source):
-        return sock.recv(size)
-
-
 @contextlib.contextmanager
 def _explained(source: SourceAgent) -> Iterator[None]:
     place = f"{source.identity} at {source.address}:{source.port}"
@@ -90,8 +88,6 @@ def _explained(source: SourceAgent) -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         text = f"the certificate of {place} is not valid: {error.verify_message}"
         raise AgentError(ErrorCode.NOT_AUTHENTICATED, text) from None
-    except ssl.SSLEOFError:
-        raise AgentError(ErrorCode.UNREACHABLE, f"{place} hung up in the middle") from None
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
         code = ErrorCode.NOT_AUTHENTICATED if "alert" in reason else ErrorCode.UNREACHABLE

@@ -96,7 +96,7 @@ def test_taken_by_a_grant(site, server, mn, caplog):
     assert mn.call("lodge", GRANT, 60) == {"ok": None}
     client, answer = opened(site, server)
     assert answer == {"ok": None}
-    assert rest(client.sock) == b"content of tree lpp_72"
+    assert rest(client.sock) == b"\0\0\0\x16content of tree lpp_72\0\0\0\0"
     assert (
         "grant lodged for 60 s: xcat-aix:sn:sn2 may take tree lpp_72 (digest abababababab…),"
         " says xcat-aix:mn:mn1; xcat-aix:mn:mn1 at 127.0.0.1:" in caplog.text
