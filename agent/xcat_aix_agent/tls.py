@@ -1,7 +1,7 @@
 """The agent's ends of TLS: our CA only, TLS 1.2 or newer, a certificate at both ends.
 
-Owns: the ``ssl.SSLContext``, as server and as client, and its renewal when one of the files changes.  A context that cannot be
-built is no context: nobody gets in until the files are right again.  Must not: accept or read.
+Owns: the ``ssl.SSLContext``, as server and as client, and its renewal when one of the files changes.  A
+context that cannot be built is no context: nobody gets in until the files are right again.  Must not: accept or read.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 The way of a connection: the acceptor hands it over when it says something; its thread does
 the TLS handshake with our own context under a time limit, reads the peer's identity from its certificate, and
-then serves calls, relays bytes or gives what another agent may take, as the peer chose by ALPN.  While it is open it is looked at again and again: a peer that
-may not be here any more, or has been here too long, is hung up on.  Owns: the life
-of the agent's parts.  Must not: know what a call means, or judge: it asks the policy.
+then serves calls, relays bytes or gives what another agent may take, as the peer chose by ALPN.  While it is
+open it is looked at again and again: a peer that may not be here any more, or has been here too long, is hung
+up on.  Owns: the life of the agent's parts.  Must not: know what a call means, or judge: it asks the policy.
 """
 
 from __future__ import annotations
