@@ -1,21 +1,24 @@
 """The host as operations see it: a root directory, commands, names, time.
 
-Owns: :class:`Host` and the time limits around commands.  Must not: know any operation.
+Owns: :class:`Host` and the time limits around what takes long.  Must not: know any operation.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, FrozenSet, Mapping, Optional, Sequence
+from typing import Callable, FrozenSet, Iterator, Mapping, Optional, Sequence
 
 from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.messages import TakeRequest
 from xcat_aix_proto.operations import Operation
 
 from .clock import Clock, SystemClock
 from .files import read
+from .reach import KnownAgents, OtherAgents, Read, SourceAgent
 from .shell import Commands, Completed, timed_out
 
 #: Takes one line (or several) of a job's story.
@@ -32,7 +35,7 @@ class Host:
 
     ``root`` stands for / ; ``finished`` tells a probe whether the job that is asked about is
     here and performed exactly that operation with success.  ``sync`` False leaves
-    out flushing files to disk (laboratories).
+    out flushing files to disk (laboratories).  ``peers`` is the only way to other agents.
     """
 
     node: str
@@ -42,6 +45,7 @@ class Host:
     clock: Clock = field(default_factory=SystemClock)
     finished: Callable[[Operation], bool] = _never_finished
     sync: bool = True
+    peers: OtherAgents = field(default_factory=KnownAgents)
 
     def file(self, path: str) -> Path:
         """The file that stands for the absolute ``path``."""
@@ -70,8 +74,28 @@ def _resolved(name: str) -> FrozenSet[str]:
     return frozenset(str(answer[4][0]) for answer in answers)
 
 
+class _End:
+    """When a job must end: at its time limit, or when it is cancelled."""
+
+    def __init__(self, clock: Clock, limit: float, cancelled: Optional[threading.Event]) -> None:
+        self._clock = clock
+        self.limit = limit
+        self._deadline = clock.monotonic() + limit
+        self._cancelled = cancelled or threading.Event()
+
+    def left(self) -> float:
+        """Seconds, not above 0 when it is over; raises ``CANCELLED``."""
+        self.check_cancelled()
+        return self._deadline - self._clock.monotonic()
+
+    def check_cancelled(self) -> None:
+        """Raises ``CANCELLED``."""
+        if self._cancelled.is_set():
+            raise AgentError(ErrorCode.CANCELLED, "cancelled")
+
+
 class LimitedCommands:
-    """Commands that end when the job must: at its time limit, or when it is cancelled."""
+    """Commands that end when the job must."""
 
     def __init__(
         self,
@@ -82,10 +106,7 @@ class LimitedCommands:
         report: Report = lambda _: None,
     ) -> None:
         self._commands = commands
-        self._clock = clock
-        self._limit = limit
-        self._deadline = clock.monotonic() + limit
-        self._cancelled = cancelled or threading.Event()
+        self._end = _End(clock, limit, cancelled)
         self._report = report
 
     def run(
@@ -97,15 +118,50 @@ class LimitedCommands:
         input: Optional[str] = None,  # noqa: A002 - named as in subprocess
     ) -> Completed:
         """See :meth:`xcat_aix_agent.shell.Commands.run`; also raises ``CANCELLED``."""
-        self._check_cancelled()
-        left = self._deadline - self._clock.monotonic()
+        left = self._end.left()
         if left <= 0:
-            raise timed_out(argv, self._limit)
+            raise timed_out(argv, self._end.limit)
         done = self._commands.run(argv, timeout=min(timeout, left), env=env, input=input)
         self._report(f"{' '.join(argv)}: exit code {done.rc} after {done.duration:.1f} s")
-        self._check_cancelled()
+        self._end.check_cancelled()
         return done
 
-    def _check_cancelled(self) -> None:
-        if self._cancelled.is_set():
-            raise AgentError(ErrorCode.CANCELLED, "cancelled")
+
+class LimitedAgents:
+    """Other agents, reached until the job must end, however slowly they give."""
+
+    def __init__(
+        self,
+        agents: OtherAgents,
+        clock: Clock,
+        limit: float,
+        cancelled: Optional[threading.Event] = None,
+        report: Report = lambda _: None,
+    ) -> None:
+        self._agents = agents
+        self._end = _End(clock, limit, cancelled)
+        self._report = report
+
+    @contextlib.contextmanager
+    def take(self, source: SourceAgent, request: TakeRequest, *, timeout: float) -> Iterator[Read]:
+        """See :meth:`.reach.OtherAgents.take`; also raises ``TIMED_OUT`` and ``CANCELLED``."""
+        left = self._left(source, request)
+        taken = 0
+
+        def limited(size: int) -> bytes:
+            nonlocal taken
+            self._left(source, request)
+            chunk = more(size)
+            taken += len(chunk)
+            return chunk
+
+        with self._agents.take(source, request, timeout=min(timeout, left)) as more:
+            yield limited
+        self._report(f"took {taken} bytes of {request.what} from {source.identity}")
+
+    def _left(self, source: SourceAgent, request: TakeRequest) -> float:
+        left = self._end.left()
+        if left <= 0:
+            text = f"{request.what} did not come from {source.identity} within {self._end.limit:.0f} seconds"
+            raise AgentError(ErrorCode.TIMED_OUT, text)
+        return left

@@ -16,14 +16,14 @@ from typing import Any, List, Optional, Sequence, TextIO
 from xcat_aix_proto import bounds
 from xcat_aix_proto.errors import AgentError
 
-from . import __version__, log, policy, shell, tls
+from . import __version__, log, shell, tls
 from . import config as settings
 from .clock import SystemClock
 from .config import AgentConfig, ConfigError
-from .jobs import Place
+from .jobs.runners import Detached
+from .jobs.store import JobStore, Limits
 from .ownership import OwnershipError
-from .runners import Detached
-from .store import JobStore, Limits
+from .serving import rights
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
     shell.make_private()
     log.set_up(config.log)
-    from .server import AgentServer  # noqa: PLC0415 - Pyro5 is loaded by the agent itself only
+    from xcat_aix_agent.serving.server import AgentServer  # noqa: PLC0415 - Pyro5 is loaded by the agent itself only
 
     own = tls.own_identity(config)
     if own != config.identity:
@@ -92,10 +92,10 @@ def _serve(config: AgentConfig, _options: argparse.Namespace) -> int:
 def _warn_of_policy(config: AgentConfig) -> None:
     """Without a policy the agent serves nobody, and says so; it need not be started again for one."""
     try:
-        if policy.load(config.policy):
+        if rights.load(config.policy):
             return
         reason = f"{config.policy} names no management node"
-    except policy.PolicyError as error:
+    except rights.PolicyError as error:
         reason = str(error)
     text = (
         f"{reason}; nobody is served until it has a section [xcat-aix:mn:NAME] with allow = operate"
@@ -108,11 +108,7 @@ def _jobs(config: AgentConfig, _options: argparse.Namespace) -> int:
     if not config.jobs.is_dir():
         return 0
     clock = SystemClock()
-    limits = Limits(config.max_jobs, config.max_running, config.keep_jobs)
-    place = Place(
-        config.node, str(config.root), config.path, config.postscripts, config.max_job_log
-    )
-    store = JobStore(config.jobs, Detached(clock, place), clock, limits)
+    store = JobStore(config.jobs, Detached(clock, config), clock, Limits.of(config))
     store.check_owner()
     troubles = store.troubles()
     for trouble in troubles:

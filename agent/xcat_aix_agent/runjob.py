@@ -1,7 +1,9 @@
 """The wrapper of one job: ``python -m xcat_aix_agent.runjob DIRECTORY PLACE``.
 
-``PLACE`` is a :class:`.jobs.Place` as JSON: the agent's settings.  Runs in a session of its own and outlives the agent.  Holds the job's lock, performs the operation,
-records the outcome.  Imports no network code.
+``PLACE`` is a :class:`.jobs.job.Place` as JSON: the agent's settings.  Runs in a session of its own and
+outlives the agent.  Holds the job's lock, performs the operation, records the outcome.  A program like
+:mod:`.main`, under a name that does not change: an agent of another version that is still running starts it.
+Loads TLS only if the operation reaches another agent.
 """
 
 from __future__ import annotations
@@ -11,16 +13,18 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Callable, ContextManager, NoReturn, Optional
 
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.jobs import Outcome
+from xcat_aix_proto.messages import TakeRequest
 
 from .clock import SystemClock
 from .host import Host
-from .jobs import Job, Place, Spec
-from .perform import cancelled_outcome, perform
+from .jobs.job import Job, Place, Spec
+from .jobs.perform import cancelled_outcome, perform
+from .reach import KnownAgents, Read, SourceAgent
 from .shell import Subprocesses, make_private
 
 _ATTEMPTS, _PAUSE = 100, 0.02
@@ -69,13 +73,37 @@ def main(directory: str, place: str) -> int:
 
 def _work(job: Job, spec: Spec, place: Place) -> Outcome:
     job.start(os.getpid())
-    host = Host(
+    host = host_of(place, job.record_group)
+    return perform(spec, host, lambda text: job.report(text, host.clock, place.max_log))
+
+
+def host_of(place: Place, on_group: Callable[[Optional[int]], None]) -> Host:
+    """The host as the job's operation gets it; ``on_group`` as in :class:`.shell.Subprocesses`."""
+    return Host(
         node=place.node,
-        commands=Subprocesses(place.path, job.record_group),
+        commands=Subprocesses(place.path, on_group),
         root=Path(place.root),
         postscripts=place.postscripts,
+        peers=_Peers(place) if place.certificate else KnownAgents(),
     )
-    return perform(spec, host, lambda text: job.report(text, host.clock, place.max_log))
+
+
+class _Peers:
+    """The real way to other agents, whose code is loaded when it is needed."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def take(
+        self, source: SourceAgent, request: TakeRequest, *, timeout: float
+    ) -> ContextManager[Read]:
+        """See :meth:`.reach.OtherAgents.take`."""
+        from .transfer.agents import TlsAgents  # noqa: PLC0415 - see the module
+
+        place = self._place
+        crl = Path(place.crl) if place.crl else None
+        agents = TlsAgents(Path(place.certificate), Path(place.ca), crl, SystemClock())
+        return agents.take(source, request, timeout=timeout)
 
 
 if __name__ == "__main__":

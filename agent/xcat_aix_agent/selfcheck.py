@@ -12,7 +12,7 @@ from typing import Optional, Sequence, TextIO
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
 
-from .checks import CHECKS, Check, Finding, Place, Result
+from .checks import CHECKS, Check, Finding, Result, Subject
 from .clock import SystemClock
 from .config import AgentConfig
 from .host import Host, LimitedCommands
@@ -29,15 +29,15 @@ def main(
     clock = SystemClock()
     limited = LimitedCommands(commands or Subprocesses(config.path), clock, LIMIT)
     host = Host(config.node, limited, config.root, config.postscripts, clock)
-    findings = [run(check, Place(host, config)) for check in CHECKS]
+    findings = [run(check, Subject(host, config)) for check in CHECKS]
     output.write(_as_json(findings) if as_json else _as_text(findings))
     return 1 if any(found.result is Result.FAILS for found in findings) else 0
 
 
-def run(check: Check, place: Place) -> Finding:
+def run(check: Check, subject: Subject) -> Finding:
     """One check; what stops it is told as its finding."""
     try:
-        seen, result = check.look(place)
+        seen, result = check.look(subject)
     except AgentError as error:
         seen, result = error.message, Result.UNKNOWN
     return Finding(check.name, check.source, check.expected, seen, result)

@@ -1,7 +1,7 @@
-"""The agent's end of TLS: our CA only, TLS 1.2 or newer, a certificate from every peer.
+"""The agent's ends of TLS: our CA only, TLS 1.2 or newer, a certificate at both ends.
 
-Owns: the ``ssl.SSLContext`` and its renewal when one of the files changes.  A context that cannot be
-built is no context: nobody gets in until the files are right again.  Must not: accept or read.
+Owns: the ``ssl.SSLContext``, as server and as client, and its renewal when one of the files changes.  A
+context that cannot be built is no context: nobody gets in until the files are right again.  Must not: accept or read.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import ssl
 import threading
 from pathlib import Path
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Protocol, Tuple
 
-from xcat_aix_proto import ALPN_RELAY, ALPN_RPC
+from xcat_aix_proto import ALPN_RELAY, ALPN_RPC, ALPN_TAKE
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.identity import Identity
 
 from . import files, ownership
-from .config import AgentConfig
 
 _Stamp = Tuple[files.Stamp, ...]
 
@@ -25,10 +24,26 @@ class TlsError(Exception):
     """The certificate files cannot be used; the message names the file and the reason."""
 
 
+class Files(Protocol):
+    """What a context is made of; see ``config.KEYS``."""
+
+    @property
+    def certificate(self) -> Path:
+        """Certificate and key."""
+
+    @property
+    def ca(self) -> Path:
+        """The one authority."""
+
+    @property
+    def crl(self) -> Optional[Path]:
+        """Its revocation list."""
+
+
 class Contexts:
     """Server contexts as new as their files.  Safe for use by several threads."""
 
-    def __init__(self, config: AgentConfig) -> None:
+    def __init__(self, config: Files) -> None:
         self._config = config
         self._lock = threading.Lock()
         self._stamp: _Stamp = ()
@@ -45,12 +60,12 @@ class Contexts:
             return self._context
 
 
-def _stamp(config: AgentConfig) -> _Stamp:
+def _stamp(config: Files) -> _Stamp:
     paths = (config.certificate, config.ca, config.crl)
     return tuple(files.stamp(path) for path in paths if path is not None)
 
 
-def check_files(config: AgentConfig) -> None:
+def check_files(config: Files) -> None:
     """Raises :class:`TlsError` if somebody else could change one of the files, or read our key."""
     try:
         ownership.check_file(config.certificate, secret=True)
@@ -65,23 +80,39 @@ def _unusable(path: Path, error: OSError) -> TlsError:
     return TlsError(f"cannot use {path}: {error.strerror or error}; issue it anew or restore it")
 
 
-def make_context(config: AgentConfig) -> ssl.SSLContext:
-    """A fresh context from the files; raises :class:`TlsError`."""
-    check_files(config)
+def make_context(config: Files) -> ssl.SSLContext:
+    """A fresh server's context from the files; raises :class:`TlsError`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+    context.options |= ssl.OP_NO_TICKET
     # A resumed session skips the certificate's check and the revocation list (docs/facts/trust.md,
     # Resumed sessions).  The server refuses what is resumed all the same.
     context.num_tickets = 0
-    context.set_alpn_protocols([ALPN_RPC, ALPN_RELAY])
+    _equip(context, config, ALPN_RPC, ALPN_RELAY, ALPN_TAKE)
+    return context
+
+
+def make_client_context(config: Files) -> ssl.SSLContext:
+    """A fresh context for taking something from another agent; raises :class:`TlsError`.
+
+    Whom the other end's certificate names is for the caller to look at.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    _equip(context, config, ALPN_TAKE)
+    return context
+
+
+def _equip(context: ssl.SSLContext, config: Files, *protocols: str) -> None:
+    check_files(config)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(list(protocols))
     _load(config.certificate, lambda path: context.load_cert_chain(path, password=_no_password))
     _load(config.ca, context.load_verify_locations)
     if config.crl is not None:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         _load(config.crl, context.load_verify_locations)
-    return context
 
 
 def _load(path: Path, load: Callable[[Path], None]) -> None:
@@ -96,17 +127,14 @@ def _no_password() -> str:
     raise OSError(None, "its private key is encrypted")
 
 
-def own_identity(config: AgentConfig) -> Identity:
+def own_identity(config: Files) -> Identity:
     """Whom our own certificate names, by a TLS handshake with ourselves in memory.
 
     Raises :class:`TlsError` if a peer would not accept it: other CA, out of date, revoked.
     """
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    _load(config.certificate, lambda path: client.load_cert_chain(path, password=_no_password))
-    _load(config.ca, client.load_verify_locations)
     try:
-        return Identity.of_certificate(_handshake(make_context(config), client))
+        found = _handshake(make_context(config), make_client_context(config))
+        return Identity.of_certificate(found)
     except (ssl.SSLError, AgentError) as error:
         raise TlsError(f"cannot use {config.certificate}: {error}; issue it anew") from None
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xcat_aix_agent import config as agent_config
-from xcat_aix_agent.acceptor import Acceptor
-from xcat_aix_agent.server import AgentServer
+from xcat_aix_agent.serving.acceptor import Acceptor
+from xcat_aix_agent.serving.server import AgentServer
 from xcat_aix_lab import agents
 from xcat_aix_lab.directory import LabDirectory
 from xcat_aix_lab.inprocess import ModelCommands

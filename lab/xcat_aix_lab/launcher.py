@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
 
-from xcat_aix_agent.jobs import Job
+from xcat_aix_agent.jobs.job import Job
 
 _POLL = 0.02
 _LOG_TAIL = 2000

@@ -23,14 +23,21 @@ ALPN_RPC = "xcat-aix-rpc/1"
 #: TLS application protocol of a relay: after one request line the stream is piped to another agent.
 ALPN_RELAY = "xcat-aix-relay/1"
 
+#: TLS application protocol in which one agent takes something from another: after one request line, for
+#: which there must be a grant, the content comes.
+ALPN_TAKE = "xcat-aix-take/1"
+
 #: Upper bound, in bytes, of one message in either direction; nothing is compressed.
 MAX_MESSAGE = 32 * 1024 * 1024
 
 #: Upper bound, in bytes, of one message to an agent: requests are small, answers may be long.
 MAX_REQUEST = 2 * 1024 * 1024
 
-#: Upper bound, in bytes, of one line that opens a relay, in either direction.
+#: Upper bound, in bytes, of one line that opens a relay or a take, in either direction.
 MAX_RELAY_LINE = 4096
+
+#: Upper bound, in bytes, of one piece of what an agent gives to another.
+MAX_PIECE = 64 * 1024
 
 #: Upper bound, in seconds, of one ``follow`` call: the agent answers at least this often.
 MAX_FOLLOW = 10.0

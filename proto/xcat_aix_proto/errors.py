@@ -1,7 +1,7 @@
 """Error codes of the agent protocol, and the one exception that carries them.
 
 A failure crosses the wire as data (:meth:`AgentError.to_wire`), never as a foreign exception
-class.  Codes are grouped by whose fault it is: 1xx the caller, 2xx access, 3xx jobs, 4xx the
+class.  Codes are grouped by whose fault it is: 1xx the caller, 2xx access, 3xx jobs and grants, 4xx the
 host or NIM, 5xx the agent itself.
 """
 
@@ -29,6 +29,8 @@ class ErrorCode(enum.IntEnum):
     JOB_NOT_FINISHED = 304
     #: The job's wrapper died without an outcome: a probe decides what was done.
     JOB_LOST = 305
+    #: So many grants are kept, or so many of one management node, and no more.
+    GRANT_LIMIT = 306
     COMMAND_FAILED = 401
     NIM_REFUSED = 402
     NOT_FOUND = 403

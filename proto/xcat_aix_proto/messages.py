@@ -14,10 +14,15 @@ method              arguments                                    right          
 ``acknowledge``     job id                                       OPERATE         None
 ``cancel``          job id                                       OPERATE         ``jobs.JobStatus``
 ``jobs``            —                                            READ            list of JobStatus
+``lodge``           ``Grant``, for how many seconds              OPERATE         None
+``withdraw``        ``Grant``                                    OPERATE         None
 ==================  ===========================================  ==============  =================
 
 ``hello`` comes first on every connection.  The job id of ``probe`` names the job whose effect is asked
 about: where the host itself cannot tell (postscripts), that job's record does.
+
+``lodge`` and ``withdraw`` may be repeated: a grant that is lodged again gets the new time, one that is not
+there is withdrawn already.  Only an agent whose ``Welcome.operations`` name :data:`GRANTS` has them.
 """
 
 from __future__ import annotations
@@ -25,9 +30,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Tuple
 
+from . import names
 from .errors import AgentError, ErrorCode
+from .identity import Identity, Role
 
-METHODS = ("hello", "query", "probe", "submit", "follow", "acknowledge", "cancel", "jobs")
+METHODS = (
+    *("hello", "query", "probe", "submit", "follow", "acknowledge", "cancel", "jobs"),
+    *("lodge", "withdraw"),
+)
+
+#: Among the operations of an agent that keeps grants and gives what they are for.
+GRANTS = "agent.grants@1"
+
+#: Upper bound, in seconds, of a grant's time.
+MAX_GRANT = 86400.0
 
 #: Upper bounds of the answer to each method: bytes of the message, and values in it.  An error's further
 #: text and a job's outcome may come with any answer but the shortest; a NIM database of some thousand
@@ -79,6 +95,63 @@ class RelayRequest:
     node: str
     address: str
     port: int
+
+    def __post_init__(self) -> None:
+        names.host_name(self.node)
+
+
+@dataclass(frozen=True)
+class What:
+    """Something an agent can give to another: ``name`` is that of one thing of its ``kind``, on its host."""
+
+    kind: str
+    name: str
+
+    def __post_init__(self) -> None:
+        names.label(self.kind)
+        names.label(self.name)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """``to`` (the identity of a service node) may take ``what`` if its content has the ``digest`` (SHA-256).
+
+    A management node lodges it with the agent that is to give, over its own connection; nothing else lets
+    one agent take anything from another.
+    """
+
+    to: str
+    what: What
+    digest: str
+
+    def __post_init__(self) -> None:
+        names.digest(self.digest)
+        try:
+            identity = Identity.parse(self.to)
+        except AgentError as error:
+            raise AgentError(ErrorCode.BAD_NAME, error.message) from None
+        if identity.role is not Role.SN:
+            text = f"{self.to} is not a service node: only those take from each other"
+            raise AgentError(ErrorCode.BAD_NAME, text)
+
+
+@dataclass(frozen=True)
+class TakeRequest:
+    """First line (JSON, newline-terminated) on an ``ALPN_TAKE`` connection.
+
+    The answer is one JSON line, an envelope; after ``{"ok": null}`` comes the content in pieces: four bytes,
+    the most significant first, say how long each is (at most ``MAX_PIECE``), and an empty one is the end.
+    That the content has the digest is for the taker to see.
+    """
+
+    what: What
+    digest: str
+
+    def __post_init__(self) -> None:
+        names.digest(self.digest)
 
 
 def ok(answer: Any) -> Dict[str, Any]:

@@ -20,6 +20,8 @@ _SCRIPT_WORD = re.compile(r"[A-Za-z0-9_.,:=/@%+-]{1,255}\Z")
 # RFC 3720, section 3.2.6.1, and IBM's eight-byte LUN ids in hexadecimal digits.
 _DUMP_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,222}\Z")
 _LUN = re.compile(r"(0[xX])?[0-9A-Fa-f]{1,16}\Z")
+_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _TRACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}\Z")
 
 #: Words of one postscript, its name included.
@@ -59,6 +61,16 @@ def dump_target(value: object) -> str:
 def lun_id(value: object) -> str:
     """``value`` if it can be a LUN id; else ``BAD_NAME``."""
     return _checked(_LUN, "LUN id", value)
+
+
+def label(value: object) -> str:
+    """``value`` if it can be the kind or the name of what agents give each other; else ``BAD_NAME``."""
+    return _checked(_LABEL, "kind or name (letters, digits and _.- only)", value)
+
+
+def digest(value: object) -> str:
+    """``value`` if it is a SHA-256 digest in small hexadecimal digits; else ``BAD_NAME``."""
+    return _checked(_DIGEST, "SHA-256 digest", value)
 
 
 def trace(value: object) -> str:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from xcat_aix_agent.config import AgentConfig
-from xcat_aix_agent.server import AgentServer
+from xcat_aix_agent.serving.server import AgentServer
 from xcat_aix_agent.shell import Completed, not_found
 from xcat_aix_proto.identity import Role
 
@@ -247,6 +247,16 @@ class Site:
         client = self.connect(server, credential)
         assert "ok" in client.hello()
         return client
+
+    def is_refused(
+        self, server: AgentServer, credential: str, alpn: str = "xcat-aix-rpc/1"
+    ) -> bool:
+        """Whether the connection ends without an answer."""
+        try:
+            self.connect(server, credential, alpn).hello()
+        except (OSError, EOFError):
+            return True
+        return False
 
     def close(self) -> None:
         for client in self.clients:

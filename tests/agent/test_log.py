@@ -97,10 +97,8 @@ def test_reload_of_the_policy_is_logged(site, server, caplog):
 
 
 def test_who_is_nobody_cannot_silence_what_is_said_of_others(site, server, caplog):
-    from .test_peers import refused_in_tls
-
     for _ in range(30):
-        assert refused_in_tls(site, server, "")
+        assert site.is_refused(server, "")
     site.allow("read")
     site.greeted(server).call("submit", "j", XCATINFO, 5)
     assert "refused submit of xcat-aix:mn:mn1" in caplog.text
@@ -158,7 +156,7 @@ def test_one_management_node_cannot_silence_what_is_said_of_another(site, server
 
 
 def test_counts_of_the_log_are_bounded_and_told(caplog):
-    from xcat_aix_agent.quiet import QuietLog
+    from xcat_aix_agent.serving.quiet import QuietLog
 
     class Clock:
         now = 0.0

@@ -8,9 +8,10 @@ import stat
 
 import pytest
 
-from xcat_aix_agent import config, ownership, policy
+from xcat_aix_agent import config, ownership
 from xcat_aix_agent import main as program
 from xcat_aix_agent.ownership import OwnershipError, check_directory, check_file
+from xcat_aix_agent.serving import rights
 from xcat_aix_agent.tls import TlsError
 
 XCATINFO = {"kind": "client.xcatinfo@1", "args": {"server": "10.0.0.1"}}
@@ -215,8 +216,8 @@ def test_policy_that_others_may_write_allows_nobody(site, commands, caplog):
     site.policy.chmod(0o666)  # its content and time are what they were
     assert client.call("jobs")["error"]["code"] == 202
     assert f"cannot trust {site.policy}" in caplog.text
-    with pytest.raises(policy.PolicyError, match="chmod go-w"):
-        policy.load(site.policy)
+    with pytest.raises(rights.PolicyError, match="chmod go-w"):
+        rights.load(site.policy)
     site.policy.chmod(0o644)
     assert "ok" in client.call("jobs")
 
@@ -329,7 +330,7 @@ def test_a_job_of_somebody_else_is_not_begun_by_a_submit(site, opened, give_away
 def test_the_wrapper_looks_itself(site, capfd, spoil):
     """Between the agent's look and the wrapper's there is time enough."""
     from xcat_aix_agent import runjob
-    from xcat_aix_agent.server import place_of
+    from xcat_aix_agent.jobs.runners import place_of
     from xcat_aix_proto import codec
 
     config = site.config(postscripts="/xcatpost")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from xcat_aix_agent import main as program
-from xcat_aix_agent.jobs import Job
+from xcat_aix_agent.jobs.job import Job
 
 
 def write_settings(site, **changes):

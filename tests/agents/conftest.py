@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from xcat_aix_agent.config import AgentConfig
-from xcat_aix_agent.server import AgentServer
+from xcat_aix_agent.serving.server import AgentServer
 from xcat_aix_agent.shell import Completed, not_found
 from xcat_aix_proto.identity import Identity, Role
 from xcatd.agents import AgentPool

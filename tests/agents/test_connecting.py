@@ -201,7 +201,7 @@ def test_importing_the_package_loads_no_pyro5():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("first", ["xcatd.agents.link", "xcat_aix_agent.server"])
+@pytest.mark.parametrize("first", ["xcatd.agents.link", "xcat_aix_agent.serving.server"])
 def test_stray_pyro_settings_in_the_environment_do_no_harm(first):
     code = f"import {first}, Pyro5; print(Pyro5.config.SERIALIZER)"
     done = subprocess.run(

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from xcat_aix_agent.clock import SystemClock
-from xcat_aix_agent.server import AgentServer
+from xcat_aix_agent.serving.server import AgentServer
 from xcat_aix_proto import operations as proto
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
@@ -66,7 +66,7 @@ def test_many_through_one_relay_ask_nim_once(cluster, service_node, node, progra
     assert all(agent.jobs() == [] for agent in agents)
     for agent in agents:
         agent.close()
-    assert len(programs.ran) == 3  # lsnim for the kinds, then one snapshot of all machines
+    assert len(programs.ran) == 2  # lsnim for the kinds, then one for all machines
 
 
 def test_large_answer_through_a_relay(cluster, service_node, node):

@@ -14,7 +14,7 @@ from xcat_aix.plan.model import Lane, Plan
 from xcat_aix.run.states import Outcome
 from xcat_aix.run.testing import ManualClock
 from xcat_aix_agent.config import AgentConfig
-from xcat_aix_agent.server import AgentServer
+from xcat_aix_agent.serving.server import AgentServer
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
 from xcat_aix_proto.operations import SetXcatServer

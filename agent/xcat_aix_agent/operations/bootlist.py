@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Tuple
 
-from xcat_aix_agent import netparse, nim
 from xcat_aix_agent.host import Host, Report
+from xcat_aix_agent.nim import commands, netparse
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcat_aix_proto.operations import SetBootlist
@@ -20,7 +20,7 @@ _LIMIT = 60.0
 def run(operation: SetBootlist, host: Host, report: Report) -> Mapping[str, Any]:
     """Raises ``NOT_FOUND`` (no interface holds the address) or ``COMMAND_FAILED``."""
     device = _device(operation.client, host)
-    done = host.commands.run(nim.set_bootlist(device, operation), timeout=_LIMIT)
+    done = host.commands.run(commands.set_bootlist(device, operation), timeout=_LIMIT)
     if done.rc != 0:
         raise done.failure("cannot set the boot list")
     report(f"the next boot is over {device} from {operation.server}")
@@ -47,7 +47,7 @@ def probe(operation: SetBootlist, host: Host) -> Probe:
 
 
 def _device(address: str, host: Host) -> str:
-    done = host.commands.run(nim.show_interfaces(), timeout=_LIMIT)
+    done = host.commands.run(commands.show_interfaces(), timeout=_LIMIT)
     if done.rc != 0:
         raise done.failure("cannot read the interfaces")
     interface = netparse.interface_of(done.stdout, address)
@@ -61,7 +61,7 @@ def _device(address: str, host: Host) -> str:
 
 
 def _first_entry(host: Host) -> Tuple[str, Mapping[str, str]]:
-    done = host.commands.run(nim.show_bootlist(), timeout=_LIMIT)
+    done = host.commands.run(commands.show_bootlist(), timeout=_LIMIT)
     if done.rc != 0:
         raise done.failure("cannot read the boot list")
     return entry(done.stdout)

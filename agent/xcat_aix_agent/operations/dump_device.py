@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, List, Mapping
 
-from xcat_aix_agent import lsnim, nim
 from xcat_aix_agent.host import Host, Report
+from xcat_aix_agent.nim import commands, lsnim
 from xcat_aix_agent.shell import Completed
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import Probe, Verdict
@@ -21,10 +21,10 @@ _LIMIT = 120.0
 
 def run(operation: SetDumpDevice, host: Host, report: Report) -> Mapping[str, Any]:
     """Raises ``NIM_REFUSED``, ``NOT_FOUND`` or ``COMMAND_FAILED``."""
-    disk = _disk(_checked(nim.discover_dump(operation), host))
-    _checked(nim.make_device_available(disk), host)
-    _checked(nim.configure_dump(operation), host)
-    _checked(nim.set_dump_device(disk), host)
+    disk = _disk(_checked(commands.discover_dump(operation), host))
+    _checked(commands.make_device_available(disk), host)
+    _checked(commands.configure_dump(operation), host)
+    _checked(commands.set_dump_device(disk), host)
     report(f"dumps go to {disk}, {operation.target} on {operation.server}")
     return {"disk": disk}
 

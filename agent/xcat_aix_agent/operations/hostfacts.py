@@ -10,8 +10,9 @@ import platform
 import socket
 from typing import List, Optional, Tuple
 
-from xcat_aix_agent import __version__, netparse, nim, niminfo
+from xcat_aix_agent import __version__
 from xcat_aix_agent.host import Host
+from xcat_aix_agent.nim import commands, netparse, niminfo
 from xcat_aix_proto import facts
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.operations import HostFacts
@@ -26,7 +27,7 @@ def answer(_operation: HostFacts, host: Host) -> facts.Host:
         hostname=_hostname(host),
         os_level=_os_level(host),
         interfaces=_interfaces(host),
-        routes=netparse.routes(_needed(nim.show_routes(), host)),
+        routes=netparse.routes(_needed(commands.show_routes(), host)),
         space=_space(host),
         niminfo=niminfo.read(host),
         agent_version=__version__,
@@ -51,17 +52,17 @@ def _output(argv: List[str], host: Host) -> Optional[str]:
 
 
 def _hostname(host: Host) -> str:
-    found = _output(nim.show_hostname(), host)
+    found = _output(commands.show_hostname(), host)
     return found.strip() if found is not None else socket.gethostname()
 
 
 def _os_level(host: Host) -> str:
-    found = _output(nim.show_os_level(), host)
+    found = _output(commands.show_os_level(), host)
     return found.strip() if found is not None else f"{platform.system()} {platform.release()}"
 
 
 def _interfaces(host: Host) -> Tuple[facts.Interface, ...]:
-    found = _output(nim.show_addresses(), host)
+    found = _output(commands.show_addresses(), host)
     return netparse.interfaces(found) if found is not None else _interfaces_by_psutil()
 
 
@@ -80,7 +81,7 @@ def _interfaces_by_psutil() -> Tuple[facts.Interface, ...]:
 
 
 def _space(host: Host) -> Tuple[facts.Space, ...]:
-    found = netparse.space(_output(nim.show_space(), host) or "")
+    found = netparse.space(_output(commands.show_space(), host) or "")
     return found or (_space_of_root(host),)
 
 

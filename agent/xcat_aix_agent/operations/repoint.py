@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional
 
-from xcat_aix_agent import lsnim, nim, niminfo
 from xcat_aix_agent.host import Host, Report
+from xcat_aix_agent.nim import commands, lsnim, niminfo
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcat_aix_proto.operations import RepointClient
@@ -66,7 +66,7 @@ def recover(host: Host) -> None:
 
 def _register(operation: RepointClient, host: Host) -> None:
     done = host.commands.run(
-        nim.niminit(operation.nim_name, operation.master), timeout=_NIMINIT_LIMIT
+        commands.niminit(operation.nim_name, operation.master), timeout=_NIMINIT_LIMIT
     )
     if done.rc != 0:
         raise _refused("niminit", done.stderr, done.stdout)
@@ -81,14 +81,14 @@ def _register(operation: RepointClient, host: Host) -> None:
 
 
 def _allow_push(host: Host) -> None:
-    done = host.commands.run(nim.allow_push(), timeout=_NIMCLIENT_LIMIT)
+    done = host.commands.run(commands.allow_push(), timeout=_NIMCLIENT_LIMIT)
     if done.rc != 0:
         raise _refused("nimclient -p", done.stderr, done.stdout)
 
 
 def _master_problem(nim_name: str, host: Host) -> Optional[AgentError]:
     """Why the master does not answer for this client, None if it does."""
-    done = host.commands.run(nim.ask_master(nim_name), timeout=_NIMCLIENT_LIMIT)
+    done = host.commands.run(commands.ask_master(nim_name), timeout=_NIMCLIENT_LIMIT)
     if done.rc != 0:
         return _refused("nimclient -l", done.stderr, done.stdout)
     if nim_name not in {found.name for found in lsnim.stanzas(done.stdout)}:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Tuple
 
-from xcat_aix_agent import netparse, nim
 from xcat_aix_agent.host import Host, Report
+from xcat_aix_agent.nim import commands, netparse
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcat_aix_proto.operations import ChangeDefaultRoute
@@ -23,7 +23,7 @@ def run(operation: ChangeDefaultRoute, host: Host, report: Report) -> Mapping[st
     if not _is_due(operation, before):
         report(f"default gateways {', '.join(before) or 'none'}: nothing to change")
         return {"changed": False}
-    done = host.commands.run(nim.change_default_route(operation.new), timeout=_LIMIT)
+    done = host.commands.run(commands.change_default_route(operation.new), timeout=_LIMIT)
     if done.rc != 0:
         raise done.failure("cannot change the default route")
     after = _gateways(host)
@@ -45,7 +45,7 @@ def _is_due(operation: ChangeDefaultRoute, gateways: Tuple[str, ...]) -> bool:
 
 
 def _gateways(host: Host) -> Tuple[str, ...]:
-    done = host.commands.run(nim.show_routes(), timeout=_LIMIT)
+    done = host.commands.run(commands.show_routes(), timeout=_LIMIT)
     if done.rc != 0:
         raise done.failure("cannot read the routes")
     return netparse.default_gateways(done.stdout)

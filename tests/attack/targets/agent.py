@@ -19,7 +19,7 @@ from tests.attack.programs import Program, check_text
 from tests.attack.targets import Target
 from tests.attack.targets.operations import Operations
 
-from xcat_aix_proto import ALPN_RELAY, ALPN_RPC, messages
+from xcat_aix_proto import ALPN_RELAY, ALPN_RPC, ALPN_TAKE, messages
 
 _HEADER = RawClient.HEADER
 _SIZE = struct.calcsize(_HEADER)
@@ -27,8 +27,12 @@ _PATIENCE = 12.0  # an agent answers a "follow" within ten seconds
 _MOST = 8 << 20
 
 #: Ways to come: plain bytes, TLS without certificate, with a foreign one, and as a management node: not greeted,
-#: greeted, and as a relay.
-_PLAIN, _ANONYMOUS, _FOREIGN, _NEW, _GREETED, _RELAY = b"PAFNGR"
+#: greeted, and as a relay; and as a service node that has a grant to take something.
+_WAYS = b"PAFNGRT"
+_PLAIN, _ANONYMOUS, _FOREIGN, _NEW, _GREETED, _RELAY, _TAKE = _WAYS
+
+_WANTED = {"what": {"kind": "tree", "name": "lpp_72"}, "digest": "0" * 64}
+_GRANT = {"to": "xcat-aix:sn:sn2", **_WANTED}
 
 
 def frame(payload: bytes, **fields: int) -> bytes:
@@ -74,6 +78,10 @@ class Agent(Target):
         b"N" + _HELLO + frame(RawClient.body("jobs")),
         b"G" + frame(RawClient.body("jobs")) + frame(RawClient.body("follow", "j", 0, 0.1)),
         b"G" + frame(RawClient.body("query", {"kind": "host.facts@1", "args": {}})),
+        b"G"
+        + frame(RawClient.body("lodge", _GRANT, 60))
+        + frame(RawClient.body("withdraw", _GRANT)),
+        b"T" + json.dumps(_WANTED).encode() + b"\n",
         b"R" + b'{"node": "n1", "address": "127.0.0.1", "port": 1}\n',
     )
 
@@ -95,6 +103,7 @@ class Agent(Target):
         ca.issue(place / "agent.pem", "xcat-aix:sn:sn1")
         ca.issue(place / "mn.pem", "xcat-aix:mn:mn1")
         other.issue(place / "foreign.pem", "xcat-aix:mn:mn1")
+        ca.issue(place / "other.pem", "xcat-aix:sn:sn2")
         (place / "policy").write_text("[xcat-aix:mn:mn1]\nallow = operate\n")
         settings = {
             "node": "sn1",
@@ -117,12 +126,12 @@ class Agent(Target):
         return Program(args, place, {})
 
     def generate(self, rng: random.Random) -> bytes:
-        come = rng.choice("PAFNGGGGGGGR")
-        message = _relay_line if come == "R" else _message
+        come = rng.choice("PAFNGGGGGGGRT")
+        message = {"R": _relay_line, "T": _take_line}.get(come, _message)
         return come.encode() + b"".join(message(rng) for _ in range(rng.randint(1, 4)))
 
     def run(self, data: bytes) -> None:
-        come = data[0] if data and data[0] in b"PAFNGR" else b"PAFNGR"[sum(data[:4]) % 6]
+        come = data[0] if data and data[0] in _WAYS else _WAYS[sum(data[:4]) % len(_WAYS)]
         try:
             answers = self._attack(come, data[1:])
         except (ssl.SSLError, ConnectionError, EOFError):
@@ -152,9 +161,11 @@ class Agent(Target):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.load_verify_locations(self.directory / "ca.pem")
-        context.set_alpn_protocols([ALPN_RELAY if come == _RELAY else ALPN_RPC])
+        context.set_alpn_protocols([{_RELAY: ALPN_RELAY, _TAKE: ALPN_TAKE}.get(come, ALPN_RPC)])
         if come == _FOREIGN:
             context.load_cert_chain(self.directory / "foreign.pem")
+        elif come == _TAKE:
+            context.load_cert_chain(self.directory / "other.pem")
         elif come != _ANONYMOUS:
             context.load_cert_chain(self.directory / "mn.pem")
         return context
@@ -167,6 +178,8 @@ class Agent(Target):
                 client = RawClient(secure)
                 if "ok" not in client.hello() or "ok" not in client.call("jobs"):
                     raise Complaint("an honest management node is refused")
+                if "ok" not in client.call("lodge", _GRANT, 3600):
+                    raise Complaint("a grant of an honest management node is refused")
         except (OSError, EOFError) as error:
             raise Complaint(f"an honest management node is not served: {error!r}") from error
 
@@ -190,6 +203,11 @@ def _relay_line(rng: random.Random) -> bytes:
     return grammars.dumped(grammars.mutated(rng, line)) + rng.choice((b"\n", b"", b"\n\n"))
 
 
+def _take_line(rng: random.Random) -> bytes:
+    line = grammars.dumped(grammars.mutated(rng, _WANTED))
+    return line + rng.choice((b"\n", b"", b"\n\n"))
+
+
 def _call(rng: random.Random) -> bytes:
     operation = json.loads(rng.choice(Operations.seeds).partition(b" ")[2])
     if rng.random() < 0.7:
@@ -201,6 +219,8 @@ def _call(rng: random.Random) -> bytes:
         "query": [operation],
         "probe": [operation, "j"],
         "submit": ["j" + str(rng.randrange(4)), operation, rng.choice((1, 60, 0, -1, 1e308))],
+        "lodge": [grammars.mutated(rng, _GRANT), rng.choice((60, 0, -1, 1e308))],
+        "withdraw": [grammars.mutated(rng, _GRANT)],
         "follow": ["j1", rng.choice((0, -1, 2**70)), rng.choice((0, 0.1, -1))],
     }.get(method, ["j1"] if method in ("acknowledge", "cancel") else [])
     if rng.random() < 0.2:

@@ -13,8 +13,8 @@ from tests.attack import grammars
 from tests.attack.targets import Target
 
 from xcat_aix_agent.clock import SystemClock
-from xcat_aix_agent.jobs import Job, Spec
-from xcat_aix_agent.store import JobStore, Limits
+from xcat_aix_agent.jobs.job import Job, Spec
+from xcat_aix_agent.jobs.store import JobStore, Limits
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.jobs import Outcome
