@@ -28,6 +28,9 @@ from .rights import EVERYTHING, NOTHING, Targets
 GROUP = "xcatd.plugins"
 _log = logging.getLogger(__name__)
 
+#: What is told of a failure to whom it must tell nothing of our insides.
+_UNTOLD = "the daemon's log has why"
+
 
 class Plugin(Protocol):
     """A class of commands.
@@ -177,11 +180,11 @@ def _guarded(
         yield from handler.plugin.handle(request, context)
     except (DatabaseError, NoderangeError, perlre.TooCostly) as failed:  # in words for users
         _log.error("%s: %s", request.command, failed)
-        yield messages.error(str(failed))
+        yield messages.error(str(failed) if tells_why else _UNTOLD)
     except Exception as error:  # noqa: BLE001 - outer boundary: a plugin's crash is a reply
         _log.exception("plugin %s crashed in %s", handler.name, request.command)
         where = f" [nodes: {','.join(request.nodes)}]" if request.nodes else ""
-        what = (str(error) or type(error).__name__) if tells_why else "the daemon's log has why"
+        what = (str(error) or type(error).__name__) if tells_why else _UNTOLD
         yield messages.error(f"{handler.name}: {what}{where}")
 
 

@@ -54,8 +54,8 @@ class Rights:
 
     ``nodes``: only these, None for all and everything that is no node.  ``is_unrestricted``: the row that
     allows it says nothing but who: only then the root-equivalent is allowed.  ``is_known``: it comes
-    from a known user, whose noderanges may name files and cost something.  ``selects``: they may choose nodes by what tables say of them; where only some nodes are allowed,
-    being refused or not would tell what is said of the others.
+    from a known user, whose noderanges may name files and cost something.  ``selects``: they may choose nodes by what
+    tables say of them; where only some nodes are allowed, being refused or not would tell what is said of the others.
     """
 
     nodes: frozenset[str] | None = None

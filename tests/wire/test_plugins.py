@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xcatd.api import Context, Reply, Request
+from xcatd.api import Context, DatabaseError, Reply, Request
 from xcatd.plugins import Choice, PluginHost
 
 
@@ -141,3 +141,21 @@ def test_a_plugin_that_cannot_be_loaded_is_skipped(caplog: pytest.LogCaptureFixt
     assert host.commands == frozenset()
     for name in ("gone", "broken", "counter"):
         assert f"plugin {name} cannot be loaded" in caplog.text
+
+
+class Failing:
+    commands = ("fails",)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        yield from ()
+        raise DatabaseError("cannot read /etc/xcat/site.sqlite")
+
+
+@pytest.mark.parametrize("tells_why", [True, False])
+def test_a_failure_in_words_is_for_known_users_too(tells_why: bool) -> None:
+    host = PluginHost({"failing": Failing()})
+    choice = host.choose("fails", (), Route({}))
+    context: Any = None
+    (reply,) = host.run(choice, Request("fails"), context, tells_why=tells_why)
+    assert ("/etc/xcat" in reply.errors[0]) is tells_why
+    assert reply.errorcode == 1

@@ -82,14 +82,14 @@ def candidates(rows: Iterable[Row], query: Query) -> tuple[Row, ...]:
     for row in sorted(rows, key=lambda row: perl_number(row.get("priority"))):
         if not _matches(row, query):
             continue
-        permits, is_for_some = _permits(row), _value(row, "noderange") is not None
+        permits = _permits(row)
         if permits and query.needs_everything and _is_restricted(row):
             continue
-        if permits and is_for_some and not query.brings_nodes:
+        if permits and is_for_some(row) and not query.brings_nodes:
             continue
         found.append(row)
         can_permit = can_permit or permits
-        if not is_for_some:
+        if not is_for_some(row):
             break
     return tuple(found) if can_permit else ()
 
@@ -131,7 +131,7 @@ def is_for_some(row: Row) -> bool:
 def allows_everything(rows: Iterable[Row], query: Query) -> bool:
     """Whether a row restricted in nothing is reached: only then the root-equivalent is allowed."""
     found = candidates(rows, replace(query, needs_everything=True))
-    return bool(found) and _value(found[0], "noderange") is None
+    return bool(found) and not is_for_some(found[0])
 
 
 def trusts(rows: Iterable[Row], query: Query) -> bool:
