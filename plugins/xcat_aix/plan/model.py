@@ -10,13 +10,16 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
-#: Version of the stored form.  A newer one in a journal parks the plan instead of guessing.
-FORMAT = 1
+from . import formats
+
+#: Version of the stored form.  A newer one in a journal parks the plan instead of guessing; how an older one is read
+#: says :mod:`.formats`.
+FORMAT = 2
 
 # Part of job ids, where a dot separates: see xcat_aix.run.names.
 _STEP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
@@ -52,17 +55,29 @@ class Guard(NamedTuple):
     value: str | None
 
 
+class Target(NamedTuple):
+    """An agent: the ``role`` of its certificate (``mn``, ``sn``, ``cn``) and the name of its ``node``."""
+
+    role: str
+    node: str
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One effect: a versioned ``kind`` known to the step registry, and its arguments as JSON data.
 
-    ``id`` is unique in its lane: letters, digits, ``_`` and ``-``.  ``title`` says for people what is
-    done.  No secret in ``args``: the plan is stored and shown.
+    ``id`` is unique in its lane: letters, digits, ``_`` and ``-``.  ``about`` names the nodes it serves, where these
+    are not just the node of its lane (:meth:`Lane.about`): what became of it is known for each.  ``limit`` is how
+    many seconds it may take, None: what its lane has left.  ``holds`` names the locks it needs (``nim:sn1``), which
+    no two steps hold at once, whatever plan they are of.  No secret in ``args``: the plan is stored and shown.
     """
 
     id: str
     kind: str
     args: Mapping[str, Any] = field(default_factory=dict)
+    about: tuple[str, ...] = ()
+    limit: float | None = None
+    holds: tuple[str, ...] = ()
     title: str = ""
 
 
@@ -71,8 +86,9 @@ class Lane:
     """Steps done one after the other; a failing step stops its own lane only.
 
     ``subject`` is what the lane is about (a node name, or a word such as ``database``); ``target``
-    names the agent its steps are sent to, if any, and ``via`` a relaying agent to try when the target cannot
-    be reached directly.  ``needs`` are lanes that must be done before this one starts.
+    is the agent its steps are sent to, if any, and ``via`` a relaying agent to try when the target cannot
+    be reached directly.  ``needs`` are lanes that must be done before this one starts, ``after`` those that must be
+    over, however they ended.
     ``if_unreachable`` = ``skip`` makes an agent that cannot be connected to end the lane as skipped, with
     ``skip_note`` as the reason, instead of failing it.
     """
@@ -80,11 +96,18 @@ class Lane:
     id: str
     steps: tuple[Step, ...]
     subject: str = ""
-    target: str | None = None
-    via: str | None = None
+    target: Target | None = None
+    via: Target | None = None
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     if_unreachable: str = "fail"
     skip_note: str = ""
+
+    def about(self, step: Step) -> tuple[str, ...]:
+        """The nodes that one of its steps serves."""
+        if step.about:
+            return step.about
+        return (self.target.node,) if self.target and self.target.role == "cn" else ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse."""
@@ -94,8 +117,9 @@ class Lane:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Lane:
         """Read a stored lane."""
-        steps = tuple(Step(**step) for step in data["steps"])
-        return cls(**{**data, "steps": steps, "needs": tuple(data["needs"])})
+        read = {name: _target(data[name]) for name in ("target", "via")}
+        lists = {name: tuple(data[name]) for name in ("needs", "after")}
+        return cls(**{**data, **read, **lists, "steps": tuple(map(_step, data["steps"]))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +179,8 @@ class Plan:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Plan:
-        """Read a stored plan; raises ValueError for another format than :data:`FORMAT`."""
-        if body.get("format") != FORMAT:
-            raise ValueError(f"plan format {body.get('format')!r} is not known to this version")
+        """Read a stored plan of this format or an older one; raises ValueError for another."""
+        body = formats.upgraded(body, FORMAT)
         return cls(
             command=body["command"],
             nodes=tuple(body["nodes"]),
@@ -176,6 +199,15 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 over :meth:`text`, as hex."""
         return digest(self.text())
+
+
+def _target(data: Sequence[str] | None) -> Target | None:
+    return None if data is None else Target(*data)
+
+
+def _step(data: Mapping[str, Any]) -> Step:
+    lists = {name: tuple(data[name]) for name in ("about", "holds")}
+    return Step(**{**data, **lists})
 
 
 def digest(text: str) -> str:
