@@ -13,11 +13,11 @@ import tracemalloc
 import pytest
 
 from xcat_aix.plan.model import Lane, Plan, Step
-from xcat_aix.run.agent_step import agent_steps
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.progress import PlanEnded, StepSaid
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.testing import ManualClock, memory_journal
+from xcat_aix.steps.agent import agent_steps
 from xcat_aix_proto import TRACE, bounds, codec
 from xcat_aix_proto import operations as proto
 from xcat_aix_proto.errors import AgentError, ErrorCode

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step
-from xcat_aix.run.database_step import DatabaseWrite
 from xcat_aix.run.errors import NothingToResume, Overlap
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import Outcome
 from xcat_aix.run.task import Connection, Task
+from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcatd.api import SystemClock
 from xcatd.db.database import Database

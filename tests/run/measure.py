@@ -17,14 +17,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step
-from xcat_aix.run.agent_step import agent_steps
-from xcat_aix.run.database_step import DatabaseWrite
 from xcat_aix.run.executor import FANOUT, Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.progress import PlanEnded
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import Event
 from xcat_aix.run.testing import FakeWorld
+from xcat_aix.steps.agent import agent_steps
+from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto import codec
 from xcat_aix_proto.operations import (
     ChangeDefaultRoute,

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step
-from xcat_aix.run.agent_step import agent_steps
-from xcat_aix.run.database_step import DatabaseWrite
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.lane_runner import Crash
@@ -19,6 +17,8 @@ from xcat_aix.run.progress import PlanEnded, Progress
 from xcat_aix.run.registry import AnyKind, Registry
 from xcat_aix.run.states import Outcome
 from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
+from xcat_aix.steps.agent import agent_steps
+from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto import codec
 from xcat_aix_proto.operations import (
     ChangeDefaultRoute,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.run.agent_step import PAUSES, AgentStep, agent_steps
 from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
 from xcat_aix.run.task import BUSY_PAUSES, LaneLink, Task
 from xcat_aix.run.testing import FakeConnection, FakeWorld, ManualClock
+from xcat_aix.steps.agent import PAUSES, AgentStep, agent_steps
 from xcat_aix_proto import operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import (

@@ -12,8 +12,6 @@ import pytest
 from xcat_aix.plan.model import Cell, Guard, Lane, Step
 from xcat_aix.run import names
 from xcat_aix.run.board import Board
-from xcat_aix.run.command_step import CommandRun
-from xcat_aix.run.database_step import DatabaseWrite
 from xcat_aix.run.errors import Parked, StepFailed
 from xcat_aix.run.line import Finished, Line, Stopped
 from xcat_aix.run.owner import Owner, is_running
@@ -21,6 +19,8 @@ from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult
 from xcat_aix.run.task import LaneLink, Task
 from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
+from xcat_aix.steps.command import CommandRun
+from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcat_aix_proto.names import job_id
 from xcatd import api

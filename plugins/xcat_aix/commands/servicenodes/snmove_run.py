@@ -15,15 +15,15 @@ from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes import explain
 from xcat_aix.plan.servicenodes.moves import MoveError
-from xcat_aix.run.agent_step import agent_steps
-from xcat_aix.run.command_step import CommandRun, Run
-from xcat_aix.run.database_step import DatabaseWrite
 from xcat_aix.run.errors import RunError
 from xcat_aix.run.executor import FANOUT, TIMEOUT, Executor
 from xcat_aix.run.journal import Claimed, Journal
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult, StepState
 from xcat_aix.run.task import Connection
+from xcat_aix.steps.agent import agent_steps
+from xcat_aix.steps.command import CommandRun, Run
+from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
 from xcatd.api import Context, DatabaseError, Relay, Reply, Request, data, error, warning

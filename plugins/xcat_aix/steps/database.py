@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from xcat_aix.plan.model import Cell, Guard
+from xcat_aix.run.errors import StepFailed
+from xcat_aix.run.store import Database, Transaction
+from xcat_aix.run.task import Task
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcatd.api import DatabaseError
-
-from .errors import StepFailed
-from .store import Database, Transaction
-from .task import Task
 
 #: Cells that a message names.
 _SHOWN = 5

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from xcat_aix.run.errors import StepFailed
+from xcat_aix.run.task import Task
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcatd.api import Contents, Reply
-
-from .errors import StepFailed
-from .task import Task
 
 #: ``context.run``: command, arguments, nodes -> replies; raises LookupError for an unknown command.
 Run: TypeAlias = Callable[[str, tuple[str, ...], tuple[str, ...]], Iterator[Reply]]

@@ -11,13 +11,12 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from xcat_aix.plan.model import Step
+from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
+from xcat_aix.run.task import Connection, Task
 from xcat_aix_proto import bounds, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate, Probe, Verdict
 from xcat_aix_proto.operations import Operation
-
-from .errors import StepFailed, StepLost, Unreachable
-from .task import Connection, Task
 
 T = TypeVar("T")
 
