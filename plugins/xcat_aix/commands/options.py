@@ -22,22 +22,31 @@ class Option:
     """One option.  ``names`` are all its spellings without dashes; the first one identifies it.
 
     One-letter names are short options.  ``takes_value`` is for options that need a value, ``may_lack_it`` for
-    long ones that also stand alone (their value is then empty).
+    long ones that also stand alone (their value is then empty).  ``meta`` names the value and ``help`` says what the
+    option is for, in usage texts and manual pages.
     """
 
     names: tuple[str, ...]
     takes_value: bool = False
     may_lack_it: bool = False
+    meta: str = ""
+    help: str = ""
+
+    @property
+    def spelling(self) -> str:
+        """As a user types it: ``-s, --source SN1``."""
+        names = [f"-{name}" if len(name) == 1 else f"--{name}" for name in self.names]
+        return f"{', '.join(names)} {self.meta}".rstrip()
 
 
-def flag(*names: str) -> Option:
+def flag(*names: str, help: str = "") -> Option:  # noqa: A002 - reads as what it is
     """An option without a value."""
-    return Option(names)
+    return Option(names, help=help)
 
 
-def value(*names: str) -> Option:
+def value(*names: str, meta: str = "", help: str = "") -> Option:  # noqa: A002 - as above
     """An option with a value; it may be given several times."""
-    return Option(names, takes_value=True)
+    return Option(names, takes_value=True, meta=meta, help=help)
 
 
 def optional_value(name: str) -> Option:
