@@ -24,18 +24,38 @@ def upgraded(body: Mapping[str, Any], newest: int) -> Body:
 
 
 def _from_1(body: Body) -> Body:
+    """Steps had titles; an undo kept in its summary what it carries."""
+    summary = {name: value for name, value in body["summary"].items() if name not in _MOVED_1}
+    return {
+        **body,
+        "format": 2,
+        "lanes": [_lane_1(lane) for lane in body["lanes"]],
+        "summary": summary,
+        "rest": [_lane_1(lane) for lane in body["summary"].get("rest", ())],
+    }
+
+
+#: Entries of a summary that are the plan's own now.
+_MOVED_1 = frozenset({"undoes", "rest"})
+
+
+def _lane_1(lane: Body) -> Body:
     """An agent was named by its node alone: that of a lane was a compute node's, the relay a service node's."""
-    lanes = [
-        {
-            **lane,
-            "target": lane["target"] and ["cn", lane["target"]],
-            "via": lane["via"] and ["sn", lane["via"]],
-            "after": [],
-            "steps": [{**step, "about": [], "limit": None, "holds": []} for step in lane["steps"]],
-        }
-        for lane in body["lanes"]
-    ]
-    return {**body, "format": 2, "lanes": lanes}
+    return {
+        **lane,
+        "target": lane["target"] and ["cn", lane["target"]],
+        "via": lane["via"] and ["sn", lane["via"]],
+        "after": [],
+        "steps": [_step_1(step) for step in lane["steps"]],
+    }
+
+
+def _step_1(step: Body) -> Body:
+    kept = {name: step[name] for name in ("id", "kind", "args")}
+    return {**kept, "about": [], "limit": None, "holds": []}
 
 
 _UPGRADES: Mapping[int, Callable[[Body], Body]] = {1: _from_1}
+
+#: Formats older than the present one that can be read.
+FORMER = frozenset(_UPGRADES)
