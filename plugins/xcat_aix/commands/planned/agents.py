@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from xcat_aix.plan.model import Plan, Target
-from xcat_aix.plan.refusal import RefusalError
+from xcat_aix.plan.errors import PlanError
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
 from xcatd.api import Context, Relay
@@ -45,7 +45,7 @@ class Agents:
 
     @classmethod
     def of(cls, nodes: Iterable[str], context: Context) -> Agents:
-        """Looks all addresses up together; raises :class:`RefusalError` for a port that is none."""
+        """Looks all addresses up together; raises :class:`PlanError` for a port that is none."""
         wanted = set(nodes)
         tables = context.db.read(TABLES)
         found = context.resolver(tables).addresses(wanted) if wanted else {}
@@ -115,8 +115,8 @@ class Agents:
 
 
 def agent_port(site: Mapping[str, str]) -> int:
-    """``site.aixagentport``, 3009 by default; raises :class:`RefusalError` for a value that is no port."""
+    """``site.aixagentport``, 3009 by default; raises :class:`PlanError` for a value that is no port."""
     text = site.get("aixagentport", str(DEFAULT_PORT)).strip()
     if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
         return int(text)
-    raise RefusalError(f"cannot reach any agent: site.aixagentport is '{text}', which is no port")
+    raise PlanError(f"cannot reach any agent: site.aixagentport is '{text}', which is no port")

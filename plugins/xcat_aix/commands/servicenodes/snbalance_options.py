@@ -1,67 +1,52 @@
 """The arguments of snbalance as a value.
 
-Owns: syntax, usage text and the refusals that need no look at the database.  Must not: reply, or read anything.
+Owns: syntax, page and the refusals that need no look at the database.  Must not: reply, or read anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-from xcat_aix.commands.options import Arguments, Option, OptionError, parse, value
+from xcat_aix.commands.options import Arguments, value
+from xcat_aix.commands.planned.command import PLANNING, VERBS
+from xcat_aix.commands.planned.how import UsageError
+from xcat_aix.commands.planned.page import Page
 from xcat_aix.plan.servicenodes.snbalance_servers import Balance
 
-from .snmove_options import SHARED, How, UsageError, how, refuse_contradiction, way
+from .options import READINESS, WAY, refuse_contradiction, way
 
-USAGE = (
-    "snbalance - split compute nodes between service nodes, moving as few of them as possible.",
-    "Usage:",
-    "\tsnbalance noderange sn1,sn2[,...] [--weights sn1=W,sn2=W...] [--backups N] [-V] [-i|--ignorenodes]",
-    "\t\t[-n|--noretarget] [-P|--postscripts script1,script2...|all]",
-    "\t\t[--dry-run] [--json] [--strict] [--force] [--fanout N] [--timeout SECONDS]",
-    "\tsnbalance -h|--help | -v|--version",
-    "Where:",
-    "\tsn1, sn2, ... are the service nodes as the management node knows them, two at least;",
-    "\tW says how many nodes a service node gets in proportion, 1 by default; 0: it is a backup only;",
-    "\tN is the number of backups of each node, 1 by default;",
-    "\tthe other options are those of snmove: --dry-run shows every change without making it, -i changes the",
-    "\tdatabase only.  snmove --list, --resume and --undo know what snbalance has begun.",
+BALANCE_PAGE = Page(
+    "snbalance",
+    "split compute nodes between service nodes, moving as few of them as possible",
+    (
+        "noderange SN1,SN2[,...] [--weights SN1=W,SN2=W...] [--backups N] [-V] [-i] [-n] [-P LIST] [planning options]",
+        "--list [--json] | --show MOVE | --resume MOVE | --undo MOVE [--dry-run] [--force] | --apply FILE|MOVE",
+        "-h|--help | -v|--version",
+    ),
+    (
+        (
+            "Options",
+            (
+                value(
+                    "weights",
+                    meta="SN1=W,...",
+                    help="How many nodes each service node gets in proportion, 1 by default; 0: it is a backup only.",
+                ),
+                value("backups", meta="N", help="The number of backups of each node, 1 by default."),
+                *WAY,
+            ),
+        ),
+        ("Planning options", (*PLANNING, *READINESS)),
+        ("Earlier moves", VERBS),
+    ),
 )
-
-OPTIONS: tuple[Option, ...] = (*SHARED, value("weights"), value("backups"))
 MOST_WEIGHT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The parsed command line; ``is_help`` and ``is_version`` go before all else."""
-
-    is_help: bool = False
-    is_version: bool = False
-    noderange: str = ""
-    balance: Balance = field(default_factory=lambda: Balance(()))
-    how: How = field(default_factory=How)
-
-
-def parse_arguments(words: Sequence[str]) -> Given:
-    """Read the command line; raises :class:`UsageError`."""
-    try:
-        arguments = parse(words, OPTIONS)
-    except OptionError as error:
-        raise UsageError(str(error), shows_usage=True) from None
-    if arguments.has("h"):
-        return Given(is_help=True)
-    if arguments.has("v"):
-        return Given(is_version=True)
+def balance(arguments: Arguments) -> tuple[str, Balance]:
+    """The noderange and what is asked for it; raises :class:`UsageError`."""
     refuse_contradiction(arguments)
     noderange, servers = _operands(arguments)
-    return Given(
-        noderange=noderange,
-        balance=Balance(
-            servers, _weights(arguments), _backups(arguments, len(servers)), way(arguments)
-        ),
-        how=how(arguments),
-    )
+    backups = _backups(arguments, len(servers))
+    return noderange, Balance(servers, _weights(arguments), backups, way(arguments))
 
 
 def _operands(arguments: Arguments) -> tuple[str, tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """snmove: move compute nodes from their service node to another one.
 
-Owns: the command from its arguments to its replies.  The plan is made in :mod:`xcat_aix.plan.servicenodes.snmove`, executed by
-:mod:`xcat_aix.run`; the words are in :mod:`.snmove_replies`.
+Owns: what is special about the command.  The plan is made in :mod:`xcat_aix.plan.servicenodes.snmove`, all that is done
+with it in :mod:`xcat_aix.commands.planned`.
 Facts: docs/facts/snmove.md, Command line and messages.
 """
 
@@ -9,66 +9,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xcat_aix.commands.options import Arguments
+from xcat_aix.commands.planned.doing import journal_of
+from xcat_aix.commands.planned.how import How
+from xcat_aix.plan.errors import PlanError
+from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes.moves import NothingToMove
-from xcatd.api import NOTHING, Context, Reply, Request, Targets, data, error, info
+from xcat_aix.plan.servicenodes.summary import MoveSummary
+from xcatd.api import Context, Reply, Targets, info
 
-from . import snmove_replies as replies
-from . import snmove_unfinished
-from .snmove_options import USAGE, Action, Given, UsageError, parse_arguments
-from .snmove_run import guarded, journal_of, show_or_do
-from .snmove_world import plan_move, targets_of
-from .stored_plans import listed, resume, take_back
+from . import unfinished
+from .gathering import plan_move, targets_of
+from .move_words import MOVING
+from .moving import MovingCommand
+from .options import MOVE_PAGE, asked, check_move
 
 
-class Snmove:
+class Snmove(MovingCommand):
     """The plugin."""
 
-    commands = ("snmove",)
+    page = MOVE_PAGE
 
-    def targets(self, request: Request, context: Context) -> Targets:
-        """The nodes of its noderange; a whole service node, and earlier moves, are of the whole cluster."""
+    def check(self, arguments: Arguments) -> None:
+        """See :func:`.options.check_move`."""
+        check_move(arguments)
+
+    def nodes(self, arguments: Arguments, context: Context) -> Targets:
+        """The nodes of its noderange; a whole service node is of the whole cluster."""
+        return targets_of(_noderange(arguments), context)
+
+    def opening(self, arguments: Arguments, how: How) -> Iterator[Reply]:
+        """As xCAT has it."""
+        del how
+        if not arguments.has("l"):
+            yield info(MOVING)
+
+    def plan(self, arguments: Arguments, context: Context) -> Plan:
+        """See :func:`.gathering.plan_move`; nothing to move may be because of an earlier move, which is told then."""
+        request, noderange = asked(arguments), _noderange(arguments)
         try:
-            given = parse_arguments(request.words)
-        except UsageError:
-            return NOTHING
-        if given.action in {Action.HELP, Action.VERSION}:
-            return NOTHING
-        return targets_of(given.noderange, context)
+            return plan_move(request, noderange, context)
+        except NothingToMove as problem:
+            if request.source is None or noderange is not None or request.ignore_nodes:
+                raise
+            earlier = unfinished.about_source(request.source, journal_of(context))
+            raise PlanError(*problem.messages, *earlier) from problem
 
-    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
-        """Do the command; whatever stands against it is an error reply with code 1."""
-        yield from guarded(_act(request, context), USAGE)
-
-
-def _act(request: Request, context: Context) -> Iterator[Reply]:
-    given = parse_arguments(request.words)
-    match given.action:
-        case Action.HELP:
-            yield data(*USAGE)
-        case Action.VERSION:
-            yield data(context.version)
-        case Action.LIST:
-            journal = journal_of(context)
-            moves = snmove_unfinished.moves(journal)
-            yield from listed(moves, journal, is_json=given.how.is_json)
-        case Action.RESUME:
-            yield from resume(given.move_id, given.how, request, context)
-        case Action.UNDO:
-            is_forced = given.asked.force
-            yield from take_back(given.move_id, given.how, request, context, is_forced=is_forced)
-        case Action.MOVE:
-            if not (given.how.is_json or given.asked.lite_only):
-                yield info(replies.MOVING)
-            yield from _move(given, request, context)
+    def remarks(self, plan: Plan, how: How, context: Context) -> Iterator[Reply]:
+        """Nodes that need no change, but were not finished by the move that changed them."""
+        del how
+        summary = MoveSummary.of(plan)
+        if not summary.ignore_nodes:
+            lines = tuple(unfinished.about_nodes(summary.left, journal_of(context)))
+            if lines:
+                yield Reply(errors=lines, errorcode=1)
 
 
-def _move(given: Given, request: Request, context: Context) -> Iterator[Reply]:
-    asked = given.asked
-    try:
-        plan = plan_move(asked, given.noderange, context)
-    except NothingToMove as problem:
-        yield error(*problem.messages)
-        if asked.source and given.noderange is None and not asked.ignore_nodes:
-            yield from snmove_unfinished.about_source(asked.source, journal_of(context))
-        return
-    yield from show_or_do(plan, given.how, request, context)
+def _noderange(arguments: Arguments) -> str | None:
+    return arguments.operands[0] if arguments.operands else None

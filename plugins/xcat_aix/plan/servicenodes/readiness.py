@@ -45,6 +45,28 @@ class _Group:
     by_image: dict[str | None, list[Choice]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the new service nodes lack, and the diskless nodes that cannot boot there because of it."""
+
+    notes: tuple[Note, ...] = ()
+    unready: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """Something that is missing for these nodes; ``mend`` is the command that makes it."""
+
+    text: str
+    nodes: tuple[str, ...]
+    mend: str | None = None
+
+    def note(self) -> Note:
+        names = fold(self.nodes)
+        text = f"{self.text}; run: {self.mend} -b {names}" if self.mend else self.text
+        return Note("warning", text, subject=names)
+
+
 def nim_name(node: str) -> str:
     """The NIM object of a node bears its short host name (docs/facts/nim.md, osimages and names)."""
     return node.partition(".")[0]
@@ -52,7 +74,7 @@ def nim_name(node: str) -> str:
 
 def findings(
     choices: Sequence[Choice], nims: Mapping[str, NimDatabase], tables: Tables
-) -> tuple[Note, ...]:
+) -> Readiness:
     """What each new service node lacks; ``nims`` holds those that answered, by node name."""
     images = {row.get("imagename"): row for row in tables.rows("nimimage")}
     groups: dict[str, _Group] = {}
@@ -61,17 +83,24 @@ def findings(
             group = groups.setdefault(choice.server, _Group())
             group.by_image.setdefault(choice.image, []).append(choice)
     notes: list[Note] = []
+    unready: set[str] = set()
     for server, group in groups.items():
-        notes += _server_findings(server, nims[server], group, images)
-    return tuple(notes)
+        for found in _server_findings(server, nims[server], group, images):
+            if isinstance(found, Note):
+                notes.append(found)
+            else:
+                notes.append(found.note())
+                unready.update(found.nodes)
+    diskless = (choice.node for choice in choices if choice.kind is Kind.DISKLESS)
+    return Readiness(tuple(notes), tuple(node for node in diskless if node in unready))
 
 
 def _server_findings(
     server: str, nim: NimDatabase, group: _Group, images: Mapping[str | None, Row]
-) -> Iterator[Note]:
+) -> Iterator[Note | _Finding]:
     if not nim.is_master:
         nodes = [choice.node for chosen in group.by_image.values() for choice in chosen]
-        yield _finding(f"{server} is not a NIM master: NIM is not configured there", nodes, None)
+        yield _Finding(f"{server} is not a NIM master: NIM is not configured there", tuple(nodes))
         return
     for problem in nim.problems:
         yield Note("warning", f"its NIM database could not be read wholly: {problem}", server)
@@ -81,13 +110,13 @@ def _server_findings(
         nodes = [choice.node for choice in chosen]
         mend = _mend(chosen[0].kind)
         if row is None:
-            yield _finding(f"osimage {image or '(none)'} is not in table nimimage", nodes, None)
+            yield _Finding(f"osimage {image or '(none)'} is not in table nimimage", tuple(nodes))
         else:
             for kind, name in resources(row):
                 if name not in objects:
-                    yield _finding(
+                    yield _Finding(
                         f"{server} has no NIM resource {name} ({kind} of osimage {image})",
-                        nodes,
+                        tuple(nodes),
                         mend,
                     )
         yield from _machine_findings(server, nim, chosen, mend)
@@ -105,11 +134,11 @@ def resources(image: Row) -> Iterator[tuple[str, str]]:
 
 def _machine_findings(
     server: str, nim: NimDatabase, chosen: Sequence[Choice], mend: str | None
-) -> Iterator[Note]:
+) -> Iterator[_Finding]:
     objects = nim.by_name()
     unknown = [choice.node for choice in chosen if nim_name(choice.node) not in objects]
     if unknown:
-        yield _finding(f"{server} does not know the node as a NIM machine", unknown, mend)
+        yield _Finding(f"{server} does not know the node as a NIM machine", tuple(unknown), mend)
     if chosen[0].kind is not Kind.DISKLESS:
         return
     by_state: dict[str, list[str]] = {}
@@ -119,8 +148,8 @@ def _machine_findings(
             if not is_initialised(state):
                 by_state.setdefault(state, []).append(choice.node)
     for state, nodes in by_state.items():
-        yield _finding(
-            f"{server} has not initialised the diskless node (Cstate: {state})", nodes, mend
+        yield _Finding(
+            f"{server} has not initialised the diskless node (Cstate: {state})", tuple(nodes), mend
         )
 
 
@@ -138,7 +167,3 @@ def _mend(kind: Kind) -> str | None:
         case _:
             return None
 
-
-def _finding(text: str, nodes: Sequence[str], mend: str | None) -> Note:
-    names = fold(nodes)
-    return Note("warning", f"{text}; run: {mend} -b {names}" if mend else text, subject=names)

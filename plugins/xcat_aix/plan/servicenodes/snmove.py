@@ -60,8 +60,8 @@ def plan(
     writes = planned_writes(tables, chosen, moves, world.addresses)
     going = [move for move in writes.moves if not move.choice.is_kept]
     ready = findings([move.choice for move in going], _nims(world), tables)
-    if asked.strict and (ready or unanswered):
-        raise MoveError(*(_line(note) for note in (*unanswered, *ready)))
+    if asked.strict and (ready.notes or unanswered):
+        raise MoveError(*(_line(note) for note in (*unanswered, *ready.notes)))
     work = node_work(asked, tables, going, world)
     rebuilt = tuple(cell.key for cell in writes.cells if cell.column == "conserver")
     return Plan(
@@ -74,7 +74,7 @@ def plan(
             *chosen.notes,
             *world.notes,
             *unanswered,
-            *ready,
+            *ready.notes,
             *writes.notes,
             *work.notes,
             *leftover_notes(asked, tables, going, world),
@@ -86,6 +86,7 @@ def plan(
             ignore_nodes=asked.ignore_nodes,
             default_routes=work.has_routes,
             left=writes.left,
+            unready=ready.unready,
         ).plain(),
     )
 

@@ -74,7 +74,7 @@ class MoveSummary:
 
     ``boot`` are nodes to be network-booted afterwards, ``conserver`` those whose console server changes,
     ``ignore_nodes``: nothing is done on the nodes.  ``default_routes``: a step looks at them.  ``left`` need no
-    change; ``kept`` and ``balance`` are snbalance's: nodes changed without a move, and the counts.
+    change; ``unready`` are the diskless nodes that their new service node is not ready for; ``kept`` and ``balance`` are snbalance's: nodes changed without a move, and the counts.
     """
 
     routes: tuple[Route, ...] = ()
@@ -85,6 +85,7 @@ class MoveSummary:
     left: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     balance: tuple[BalanceLine, ...] = ()
+    unready: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan) -> MoveSummary:
@@ -106,4 +107,5 @@ class MoveSummary:
             routes=tuple(route.back(behind) for route in self.routes),
             conserver=tuple(conserver),
             balance=tuple(line.back() for line in self.balance),
+            unready=(),
         )

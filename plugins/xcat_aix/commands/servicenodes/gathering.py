@@ -8,11 +8,10 @@ Facts: docs/facts/snmove.md, Which nodes; New values; Readiness.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Protocol
 
-from xcat_aix.plan.model import Plan
+from xcat_aix.commands.planned.agents import CONNECT_LIMIT, Agents
+from xcat_aix.plan.model import Plan, Target
 from xcat_aix.plan.servicenodes import snbalance
 from xcat_aix.plan.servicenodes.moves import Asked, MoveError, ServiceNode, World
 from xcat_aix.plan.servicenodes.selection import (
@@ -26,23 +25,17 @@ from xcat_aix.plan.servicenodes.selection import (
 from xcat_aix.plan.servicenodes.snbalance_servers import Balance, listed_servers
 from xcat_aix.plan.servicenodes.snmove import TABLES, plan, servers_to_ask
 from xcat_aix.plan.servicenodes.summary import MoveSummary
-from xcat_aix_proto import facts
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.identity import Role
+from xcat_aix_proto.facts import NimDatabase
 from xcat_aix_proto.operations import HostFacts, NimSnapshot
 from xcatd.api import EVERYTHING, Targets
 
 if TYPE_CHECKING:
     from xcat_aix.plan.tables import Tables
-    from xcatd.api import Context
-
-#: Seconds until a new service node counts as not running; with all else the user is to wait 3 at most.
-CONNECT_LIMIT = 2.5
+    from xcatd.api import AgentConnection, Context
 
 #: Seconds one that runs has for each answer; a NIM with thousands of objects takes some.
 ANSWER_LIMIT = 15.0
-DEFAULT_PORT = 3009
-_MOST_AT_ONCE = 16
 
 
 class Names(Protocol):
@@ -67,8 +60,9 @@ def plan_move(asked: Asked, noderange: str | None, context: Context) -> Plan:
     addresses = names.addresses(names_to_resolve(asked, tables, chosen))
     choices, notes = choose(asked, tables, chosen, addresses)
     given = {choice.server: choice.new for choice in choices}
-    port, limit = agent_port(tables.site), _nim_limit(asked)
-    servers = service_nodes(given, servers_to_ask(choices), names, port, context, limit)
+    asking = servers_to_ask(choices)
+    agents = Agents.of(asking, context)
+    servers = service_nodes(given, asking, names, agents, _nim_limit(asked))
     world = World(addresses, servers, notes, _ranges(tables, context))
     return plan(asked, tables, chosen, choices, world)
 
@@ -84,8 +78,8 @@ def plan_balance(balance: Balance, noderange: str, context: Context) -> Plan:
     given = {server.node: server.name for server in servers}
     has_aix = any(kind.is_aix for kind in kinds_of(tables, chosen).values())
     asking = tuple(given) if has_aix else ()
-    port, limit = agent_port(tables.site), _nim_limit(balance.move)
-    found = service_nodes(given, asking, names, port, context, limit)
+    agents = Agents.of(asking, context)
+    found = service_nodes(given, asking, names, agents, _nim_limit(balance.move))
     world = World(addresses, found, ranges=_ranges(tables, context))
     return snbalance.plan(balance, tables, chosen, servers, world)
 
@@ -112,13 +106,10 @@ def require_running(back: Plan, context: Context) -> None:
     servers = {route.server for route in summary.routes if route.kind.is_aix and route.server}
     if summary.ignore_nodes or not servers:
         return
-    tables = context.db.read(TABLES)
-    names: Names = context.resolver(tables)
-    port = agent_port(tables.site)
-    with ThreadPoolExecutor(min(len(servers), _MOST_AT_ONCE), "service-node") as pool:
-        found = pool.map(lambda name: _ask(name, names, port, context), sorted(servers))
-        silent = [answer for answer in found if answer.nim is None]
-    if silent:
+    names: Names = context.resolver(context.db.read(TABLES))
+    agents = Agents.of(servers, context)
+    found = _answers(sorted(servers), names, agents, ANSWER_LIMIT)
+    if silent := [answer for answer in found.values() if answer.nim is None]:
         raise MoveError(
             *(
                 f"cannot move back to {answer.name}: the service node must be running, and its agent"
@@ -126,14 +117,6 @@ def require_running(back: Plan, context: Context) -> None:
                 for answer in silent
             )
         )
-
-
-def agent_port(site: Mapping[str, str]) -> int:
-    """``site.aixagentport``, 3009 by default; raises :class:`MoveError` for a value that is no port."""
-    text = site.get("aixagentport", str(DEFAULT_PORT)).strip()
-    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
-        return int(text)
-    raise MoveError(f"cannot reach any agent: site.aixagentport is '{text}', which is no port")
 
 
 def expand(noderange: str, context: Context) -> tuple[str, ...]:
@@ -156,57 +139,47 @@ def targets_of(noderange: str | None, context: Context) -> Targets:
         return EVERYTHING
 
 
-def service_nodes(  # noqa: PLR0917 - called twice, above
+def service_nodes(
     given: Mapping[str, str],
     asking: Sequence[str],
     names: Names,
-    port: int,
-    context: Context,
+    agents: Agents,
     limit: float = ANSWER_LIMIT,
 ) -> dict[str, ServiceNode]:
     """What is known of service nodes, by the agents of those in ``asking`` and by the database of the others.
 
     ``given`` are their names as written by node; ``limit`` is how many seconds the look at NIM may take.
     """
-    answers: dict[str, ServiceNode] = {}
-    if asking:
-        with ThreadPoolExecutor(min(len(asking), _MOST_AT_ONCE), "service-node") as pool:
-            around = {
-                name: copy_context() for name in asking
-            }  # the request that the threads work for
-            found = pool.map(
-                lambda name: around[name].run(_ask, name, names, port, context, limit), asking
-            )
-            answers = {answer.name: answer for answer in found}
+    answers = _answers(asking, names, agents, limit)
     for server, name in given.items():
         if server not in answers:
-            answers[server] = ServiceNode(
-                server, _known_addresses(names, (server, name)), reason="was not asked"
-            )
+            known = _known_addresses(names, (server, name))
+            answers[server] = ServiceNode(server, known, reason="was not asked")
     return answers
 
 
-def _ask(
-    name: str, names: Names, port: int, context: Context, limit: float = ANSWER_LIMIT
+def _answers(
+    asking: Iterable[str], names: Names, agents: Agents, limit: float
+) -> dict[str, ServiceNode]:
+    """What the agents of service nodes say, all of them asked at once."""
+
+    def question(connection: AgentConnection) -> tuple[tuple[str, ...], NimDatabase]:
+        host = connection.query(HostFacts(), ANSWER_LIMIT)
+        return tuple(one.address for one in host.interfaces), connection.query(NimSnapshot(), limit)
+
+    found = agents.ask([Target("sn", name) for name in asking], question)
+    return {target.node: _known(target.node, names, said) for target, said in found.items()}
+
+
+def _known(
+    name: str, names: Names, said: tuple[tuple[str, ...], NimDatabase] | AgentError
 ) -> ServiceNode:
-    known = _known_addresses(names, (name,))
-    address = names.address(name)
-    if address is None:
-        return ServiceNode(name, known, reason=f"{name} has no address")
-    try:
-        with context.agents.connect(
-            name, Role.SN, address, port, timeout=CONNECT_LIMIT
-        ) as connection:
-            host = connection.query(HostFacts(), ANSWER_LIMIT)
-            if isinstance(host, facts.Host):
-                known = tuple(one.address for one in host.interfaces)
-            nim = connection.query(NimSnapshot(), limit)
-    except AgentError as problem:
-        is_refusal = problem.code is ErrorCode.NOT_ALLOWED
-        return ServiceNode(name, known, reason=problem.message, refused=is_refusal)
-    if not isinstance(nim, facts.NimDatabase):
-        return ServiceNode(name, known, reason="its agent answered something else")
-    return ServiceNode(name, known, nim)
+    if isinstance(said, AgentError):
+        is_refusal = said.code is ErrorCode.NOT_ALLOWED
+        known = _known_addresses(names, (name,))
+        return ServiceNode(name, known, reason=said.message, refused=is_refusal)
+    addresses, nim = said
+    return ServiceNode(name, addresses, nim)
 
 
 def _known_addresses(names: Names, of: Iterable[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from xcat_aix.commands.planned.ending import unfinished
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.servicenodes import snbalance
 from xcat_aix.plan.servicenodes.snmove import COMMAND
@@ -15,9 +16,7 @@ from xcat_aix.run.errors import Parked
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import Outcome, Phase
-from xcatd.api import Reply, error
 
-from . import snmove_replies as replies
 
 #: Commands whose plans move nodes; so begin the ids of these.
 MOVING = (COMMAND, snbalance.COMMAND)
@@ -29,36 +28,8 @@ def moves(journal: Journal) -> Iterator[Summary]:
     return (found for found in journal.list() if found.id.startswith(_IDS))
 
 
-def unfinished(summary: Summary, journal: Journal) -> tuple[str, ...]:
-    """The nodes of one move; taken from its story only where the outcome does not tell: plans are large."""
-    if summary.parked or summary.outcome is Outcome.FAILED:
-        return summary.nodes
-    if summary.outcome is Outcome.OK:
-        return ()
-    try:
-        stored = journal.load(summary.id)
-    except Parked:  # nobody can tell which of them are
-        return summary.nodes
-    return replies.unfinished(stored.plan, stored.state)
-
-
-def as_json(summary: Summary, left: tuple[str, ...]) -> dict[str, object]:
-    """A plan of the list for programs; ``left`` are its unfinished nodes."""
-    return {
-        "id": summary.id,
-        "opened": summary.opened,
-        "closed": summary.closed,
-        "user": summary.user,
-        "command": summary.command,
-        "state": summary.sentence,
-        "nodes": len(summary.nodes),
-        "done": len(summary.nodes) - len(left),
-        "unfinished": list(left),
-    }
-
-
-def about_nodes(nodes: Collection[str], journal: Journal) -> Iterator[Reply]:
-    """An error for each move that was the last one to work on some of these nodes and did not finish them."""
+def about_nodes(nodes: Collection[str], journal: Journal) -> Iterator[str]:
+    """A line for each move that was the last one to work on some of these nodes and did not finish them."""
     if not nodes:
         return
     unseen = set(nodes)
@@ -68,16 +39,16 @@ def about_nodes(nodes: Collection[str], journal: Journal) -> Iterator[Reply]:
             continue
         unseen -= concerned
         if left := _left(summary, journal, lambda _: True):
-            yield from _error(summary, [node for node in left if node in concerned])
+            yield from _line(summary, [node for node in left if node in concerned])
 
 
-def about_source(source: str, journal: Journal) -> Iterator[Reply]:
+def about_source(source: str, journal: Journal) -> Iterator[str]:
     """The same for the moves away from a service node that has no nodes any more."""
     seen: set[str] = set()
     for summary in moves(journal):
         if _wrote(summary):
             left = _left(summary, journal, lambda stored: _is_from(source, stored))
-            yield from _error(summary, [node for node in left if node not in seen])
+            yield from _line(summary, [node for node in left if node not in seen])
             seen.update(summary.nodes)
 
 
@@ -90,7 +61,7 @@ def _left(
         stored = journal.load(summary.id)
     except Parked:
         return summary.nodes
-    return replies.unfinished(stored.plan, stored.state) if concerns(stored) else ()
+    return unfinished(stored.plan, stored.state) if concerns(stored) else ()
 
 
 def _wrote(summary: Summary) -> bool:
@@ -102,18 +73,18 @@ def _is_from(source: str, stored: Stored) -> bool:
     return any(route.old == source for route in MoveSummary.of(stored.plan).routes)
 
 
-def _error(summary: Summary, nodes: Collection[str]) -> Iterator[Reply]:
+def _line(summary: Summary, nodes: Collection[str]) -> Iterator[str]:
     if not nodes:
         return
     if summary.is_running:
-        yield error(f"{fold(nodes)}: {summary.id} is still at work there")
+        yield f"{fold(nodes)}: {summary.id} is still at work there"
     elif summary.superseded_by:
-        yield error(
+        yield (
             f"{fold(nodes)}: {summary.id} did not finish there, and cannot go on since"
             f" {summary.superseded_by} has worked on others of its nodes: move these anew, by"
             f" snmove {fold(nodes)} -d SERVICE_NODE"
         )
     else:
-        yield error(
+        yield (
             f"{fold(nodes)}: {summary.id} did not finish there; to go on: snmove --resume {summary.id}"
         )

@@ -1,0 +1,237 @@
+"""A planned command: what every one of them does with its plan, and with those in the journal.
+
+A command is a subclass with a page, and three answers: what its arguments are about (:meth:`PlannedCommand.nodes`), the
+plan (:meth:`PlannedCommand.plan`), and the words for it (:meth:`PlannedCommand.words`).  Dry run, JSON, keeping and
+applying, confirmation, journal, list, show, resume, undo, abandon, forget and the exit status come from here.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from xcat_aix.commands.options import Arguments, OptionError, parse
+from xcat_aix.plan import explain
+from xcat_aix.plan.errors import PlanError
+from xcat_aix.plan.model import Plan
+from xcat_aix.plan.undo import undo
+from xcat_aix.run.journal import Stored
+from xcatd.api import (
+    EVERYTHING,
+    NOTHING,
+    Context,
+    Reply,
+    Request,
+    SavedPlan,
+    Targets,
+    data,
+    info,
+)
+
+from . import ending, verbs
+from .doing import Doing, executor_of, guarded, journal_of, registry_of
+from .how import FORCE, HELP, PLANNING, VERBOSE, VERBS, VERSION, How, UsageError, how
+from .page import Page
+from .ending import Status, has_errors
+from .telling import notes
+from .words import Words
+
+__all__ = ["FORCE", "HELP", "PLANNING", "VERBOSE", "VERBS", "VERSION", "PlannedCommand"]
+
+
+class PlannedCommand:
+    """See the module."""
+
+    #: The page of the command; its options must hold :data:`PLANNING` and :data:`VERBS`.
+    page: ClassVar[Page]
+    #: The commands whose plans its list shows, and of whose plans it knows the words; none: its own.
+    lists: ClassVar[tuple[str, ...]] = ()
+    #: What its plans are called.
+    noun: ClassVar[str] = "plan"
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The one command."""
+        return (self.page.name,)
+
+    # What a command says.
+
+    def check(self, arguments: Arguments) -> None:
+        """Raise :class:`.how.UsageError` for arguments that make no command."""
+
+    def nodes(self, arguments: Arguments, context: Context) -> Targets:
+        """What a new plan of these arguments would touch; writes nothing."""
+        del arguments, context
+        return EVERYTHING
+
+    def opening(self, arguments: Arguments, how: How) -> Iterator[Reply]:
+        """Before a new plan is made."""
+        del arguments, how
+        yield from ()
+
+    def plan(self, arguments: Arguments, context: Context) -> Plan:
+        """The plan; raises :class:`PlanError` and :class:`.how.UsageError`."""
+        raise NotImplementedError
+
+    def words(self, plan: Plan) -> Words:
+        """The words for a plan of this command."""
+        return Words(plan)
+
+    def undo(self, stored: Stored, context: Context, *, is_forced: bool) -> Plan:
+        """The plan that takes one back; raises :class:`PlanError`.
+
+        ``is_forced``: though a host that should be asked first does not answer.
+        """
+        del is_forced
+        return undo(
+            stored.plan,
+            verbs.begun_steps(stored),
+            stored.summary.id,
+            registry_of(context),
+            unfinished=verbs.unfinished_lanes(stored),
+        )
+
+    def remarks(self, plan: Plan, how: How, context: Context) -> Iterator[Reply]:
+        """After a new plan was shown or carried out: what else the journal tells about its nodes."""
+        del plan, how, context
+        yield from ()
+
+    def objections(self, plan: Plan, context: Context) -> Sequence[str]:
+        """What stands against carrying a plan out; nothing is done then."""
+        del plan, context
+        return ()
+
+    # What all of them do.
+
+    def targets(self, request: Request, context: Context) -> Targets:
+        """The nodes of a new plan; of one in the journal its own, judged as its own command."""
+        try:
+            arguments = self.parsed(request)
+            if verbs.is_asked_about(arguments):
+                return NOTHING
+            if (verb := verbs.verb_of(arguments)) is not None:
+                return verbs.targets(verb, request.command, context)
+        except UsageError:
+            return NOTHING
+        return self.nodes(arguments, context)
+
+    def handle(self, request: Request, context: Context) -> Iterator[Reply]:
+        """Do the command; whatever stands against it is an error reply with its status."""
+        doing = Doing(How(), request, context)
+        is_json = "--json" in words_of(request)
+        told = guarded(
+            lambda: self._act(doing),
+            self.page.usage(),
+            is_json=is_json,
+            has_begun=lambda: doing.has_begun,
+        )
+        yield from ending.with_one_status(told, lambda: doing.has_begun)
+
+    def parsed(self, request: Request) -> Arguments:
+        """Read the command line; raises :class:`.how.UsageError`."""
+        try:
+            arguments = parse(words_of(request), self.page.options)
+        except OptionError as problem:
+            raise UsageError(str(problem), shows_usage=True) from None
+        if not verbs.is_asked_about(arguments):
+            verbs.check(arguments, self.page)
+            if verbs.verb_of(arguments) is None:
+                self.check(arguments)
+        return arguments
+
+    def _act(self, doing: Doing) -> Iterator[Reply]:
+        arguments = self.parsed(doing.request)
+        if arguments.has("h"):
+            yield data(*self.page.usage())
+        elif arguments.has("v"):
+            yield data(doing.context.version)
+        else:
+            doing.how = how(arguments, doing.request.environment)
+            verb = verbs.verb_of(arguments)
+            if verb is None:
+                yield from self._new(arguments, doing)
+            else:
+                yield from verbs.act(verb, self, doing)
+
+    def _new(self, arguments: Arguments, doing: Doing) -> Iterator[Reply]:
+        if not doing.how.is_json:
+            yield from self.opening(arguments, doing.how)
+        plan = self.plan(arguments, doing.context)
+        yield from self.show_or_do(plan, doing)
+        if not doing.how.is_json:
+            yield from self.remarks(plan, doing.how, doing.context)
+
+    def show_or_do(self, plan: Plan, doing: Doing) -> Iterator[Reply]:
+        """A plan that is new: kept, shown, or carried out."""
+        how, context = doing.how, doing.context
+        asks = how.asks_above is not None and len(plan.nodes) > how.asks_above
+        if how.is_dry_run or (asks and plan.lanes):
+            yield from self._show(plan, doing, asks=not how.is_dry_run)
+        elif not plan.lanes:
+            yield from notes(plan.notes)
+            yield from _status(plan)
+        elif objections := self.objections(plan, context):
+            yield Reply(errors=tuple(objections), errorcode=int(Status.REFUSED))
+        else:
+            executor = executor_of(plan, how, context)
+            claimed = executor.open(plan, command=said(doing.request), user=_user(doing.request))
+            yield from doing.carry_out(executor, claimed, self.words(plan))
+
+    def _show(self, plan: Plan, doing: Doing, *, asks: bool) -> Iterator[Reply]:
+        """``asks``: the client asks its user whether it is to be carried out."""
+        how, context = doing.how, doing.context
+        title, words = registry_of(context).title, self.words(plan)
+        saved = None
+        if (how.is_kept or asks) and plan.lanes:
+            saved = self._keep(plan, doing)
+        if how.is_json:
+            shown = explain.shown(plan, title)
+            kept = {"id": saved.id, "sha256": saved.sha256} if saved else {}
+            yield data(json.dumps(shown | kept, ensure_ascii=False))
+        elif not asks:
+            yield data(*explain.to_text(plan, title, words))
+        if saved is not None:
+            text = [*words.heading(), *words.overview()] if asks else explain.to_text(plan, title, words)
+            yield Reply(
+                saved=saved._replace(text=tuple(text), needs_confirmation=asks, keeps=_keeps(how))
+            )
+            if not (asks or how.is_json):
+                yield info(
+                    f"Kept for a week as {saved.id}, SHA-256 {saved.sha256}; to carry it out:"
+                    f" {plan.command} --apply {saved.id}"
+                )
+        yield from _status(plan)
+
+    def _keep(self, plan: Plan, doing: Doing) -> SavedPlan:
+        plan_id, digest = journal_of(doing.context).save(
+            plan, command=said(doing.request), user=_user(doing.request)
+        )
+        return SavedPlan(plan_id, digest, len(plan.nodes))
+
+
+def words_of(request: Request) -> tuple[str, ...]:
+    """All words.  Under the name of a client that takes a noderange out of them, that was the first operand."""
+    return (request.noderange, *request.words) if request.noderange else request.words
+
+
+def said(request: Request) -> str:
+    """The command line, for the journal."""
+    return shlex.join([request.command, *words_of(request)])
+
+
+def _user(request: Request) -> str:
+    return request.user or ""
+
+
+def _status(plan: Plan) -> Iterator[Reply]:
+    """Of what was only shown: some node was refused, or nothing stands against it."""
+    if has_errors(plan.notes):
+        yield Reply(errorcode=int(Status.REFUSED))
+
+
+def _keeps(how: How) -> tuple[str, ...]:
+    """The options that count when the plan is applied, too."""
+    verbose = ("-V",) if how.is_verbose else ()
+    return (*verbose, f"--fanout={how.fanout}", f"--timeout={how.timeout:g}")

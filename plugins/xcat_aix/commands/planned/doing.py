@@ -1,0 +1,159 @@
+"""Carrying plans out: journal, step kinds and agents put together for one request.
+
+Owns: the parts of an execution, and what ends a command.  Must not: plan, or say what a plan is about.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from xcat_aix.plan.errors import PlanError
+from xcat_aix.plan.fold import fold
+from xcat_aix.plan.model import Plan
+from xcat_aix.run.errors import RunError
+from xcat_aix.run.executor import Executor
+from xcat_aix.run.journal import Claimed, Journal
+from xcat_aix.run.progress import PlanEnded
+from xcat_aix.run.registry import Registry
+from xcat_aix.steps import kinds
+from xcat_aix.steps.command import Run
+from xcatd.api import Context, DatabaseError, Reply, Request, data, warning
+
+from . import ending
+from .agents import Agents
+from .ending import Status
+from .how import How, UsageError
+from .telling import Narrator, notes
+from .words import Words
+
+_UNSUPPORTED = "Unsupported request"
+
+
+def journal_of(context: Context) -> Journal:
+    """The journal in this request's database."""
+    return Journal(context.db, context.clock, context.hostname, token=lambda: secrets.token_hex(2))
+
+
+def registry_of(context: Context) -> Registry:
+    """Every step kind, over this request's database and commands."""
+    return kinds.registry(context.db, _runner(context))
+
+
+def executor_of(plan: Plan, how: How, context: Context) -> Executor:
+    """The executor of one plan, with the addresses of its agents looked up together."""
+    return Executor(
+        journal=journal_of(context),
+        registry=registry_of(context),
+        clock=context.clock,
+        connect=Agents.of_plan(plan, context).connect,
+        fanout=how.fanout,
+        timeout=how.timeout,
+        stop=context.cancelled,
+    )
+
+
+def _runner(context: Context) -> Run:
+    def run(command: str, args: tuple[str, ...], nodes: tuple[str, ...]) -> Iterator[Reply]:
+        for reply in context.run(command, args, nodes):
+            if _UNSUPPORTED in reply.errors:
+                yield warning(
+                    f"no plugin offers {command}: run it for {fold(nodes)} by other means"
+                )
+            else:
+                yield reply
+
+    return run
+
+
+@dataclass(slots=True)
+class Doing:
+    """One request's way from a plan to its last reply.
+
+    ``has_begun``: from here on an error does not mean that nothing was changed.
+    """
+
+    how: How
+    request: Request
+    context: Context
+    has_begun: bool = False
+
+    def carry_out(self, executor: Executor, claimed: Claimed, words: Words) -> Iterator[Reply]:
+        """Do what is left of a claimed plan, and tell: in words, or at the end as JSON."""
+        self.has_begun = True
+        narrator = Narrator(
+            claimed.plan,
+            claimed.hold.plan_id,
+            claimed.state,
+            executor.registry.title,
+            words,
+            is_verbose=self.how.is_verbose and not self.how.is_json,
+            shows_progress="XCAT_PROGRESS" in self.request.environment,
+        )
+        told = _Kept(is_kept=self.how.is_json)
+        yield from told.through(notes(claimed.plan.notes))
+        yield from told.through(narrator.opening())
+        for progress in executor.run(claimed):
+            yield from told.through(narrator.tell(progress))
+            if isinstance(progress, PlanEnded) and self.how.is_json:
+                found = ending.as_json(progress, claimed.plan, claimed.state, words, told.said())
+                yield Reply(data=(json.dumps(found),), errorcode=found["status"] or None)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Replies on their way to the user; for a program only progress goes on, and errors and warnings are kept."""
+
+    is_kept: bool
+    _errors: list[str] = field(default_factory=list)
+    _warnings: list[str] = field(default_factory=list)
+
+    def through(self, replies: Iterator[Reply]) -> Iterator[Reply]:
+        for reply in replies:
+            if not self.is_kept:
+                yield reply
+                continue
+            self._errors += reply.errors
+            self._errors += [f"{node.name}: {node.error}" for node in reply.nodes if node.error]
+            self._warnings += reply.warnings
+            if reply.sinfo:
+                yield Reply(sinfo=reply.sinfo)
+
+    def said(self) -> dict[str, list[str]]:
+        return {"errors": self._errors, "warnings": self._warnings}
+
+
+def guarded(
+    told: Callable[[], Iterator[Reply]],
+    usage: Sequence[str],
+    *,
+    is_json: bool = False,
+    has_begun: Callable[[], bool] = lambda: False,
+) -> Iterator[Reply]:
+    """The replies; whatever stands against the command is an error with its status, and as JSON where that is asked for."""
+    try:
+        yield from told()
+    except UsageError as problem:
+        shown = tuple(usage) if problem.shows_usage and not is_json else ()
+        yield _refused((problem.message,), Status.REFUSED, shown, is_json=is_json)
+    except PlanError as problem:
+        yield _refused(problem.messages, Status.REFUSED, is_json=is_json)
+    except (RunError, DatabaseError) as problem:
+        status = Status.PARTLY if has_begun() else Status.REFUSED
+        yield _refused((str(problem),), status, is_json=is_json)
+
+
+def _refused(
+    messages: Sequence[str], status: Status, shown: tuple[str, ...] = (), *, is_json: bool
+) -> Reply:
+    if is_json:
+        body = {"status": int(status), "errors": list(messages)}
+        return Reply(data=(json.dumps(body),), errorcode=int(status))
+    return Reply(errors=tuple(messages), data=shown, errorcode=int(status))
+
+
+def in_words(lines: Sequence[str]) -> Reply:
+    """Lines for people."""
+    return data(*lines)

@@ -1,0 +1,334 @@
+"""What can be done with plans that are in the journal, by every planned command and by ``plans``.
+
+Owns: list, show, resume, undo, abandon, forget, apply, and whose nodes and command each of them concerns.  A plan of another
+command is handed to that one, whose words and way back it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xcat_aix.commands.options import Arguments
+from xcat_aix.plan import explain
+from xcat_aix.plan.undo import Done
+from xcat_aix.run.errors import Parked, UnknownPlan
+from xcat_aix.run.journal import Journal, Stored
+from xcat_aix.run.rows import Summary
+from xcat_aix.run.states import LaneResult, Outcome, StepState
+from xcatd.api import EVERYTHING, NOTHING, Context, Reply, Targets, data, info
+
+from . import ending, telling
+from .doing import Doing, executor_of, journal_of, registry_of
+from .how import VERBS, UsageError
+from .page import Page
+
+if TYPE_CHECKING:
+    from .command import PlannedCommand
+
+_RUNNING = {"V", "fanout", "timeout", "json", "yes"}
+
+#: The verbs, and the options that each has.
+_ALLOWED: dict[str, set[str]] = {
+    "list": {"json"},
+    "show": {"json"},
+    "resume": _RUNNING,
+    "undo": {*_RUNNING, "dry-run", "force", "out"},
+    "abandon": set(),
+    "forget": set(),
+    "apply": {*_RUNNING, "digest"},
+}
+
+_UNSUPPORTED = "Unsupported request"
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """``plan_id`` is empty for ``list``."""
+
+    name: str
+    plan_id: str
+    arguments: Arguments
+
+
+def is_asked_about(arguments: Arguments) -> bool:
+    """Whether the command itself is asked about: its usage or version."""
+    return arguments.has("h") or arguments.has("v")
+
+
+def verb_of(arguments: Arguments) -> Verb | None:
+    """What is to be done with which plan; None: a new plan is to be made."""
+    for name in _ALLOWED:
+        if arguments.has(name):
+            return Verb(name, arguments.value(name), arguments)
+    return None
+
+
+def check(arguments: Arguments, page: Page) -> None:
+    """Raise :class:`.how.UsageError` where verbs and options do not go together."""
+    found = [name for name in _ALLOWED if arguments.has(name)]
+    if len(found) > 1:
+        raise UsageError(f"--{found[0]} and --{found[1]} exclude each other.", shows_usage=True)
+    if not found:
+        if arguments.has("digest"):
+            raise UsageError("--digest is for --apply only.", shows_usage=True)
+        return
+    name = found[0]
+    if name != "list" and not arguments.value(name):
+        raise UsageError(f"--{name} needs the id of a plan, see {page.name} --list.")
+    if arguments.operands:
+        raise UsageError(f"--{name} takes no '{arguments.operands[0]}'.", shows_usage=True)
+    wrong = [option for option in arguments.options if option not in {name, *_ALLOWED[name]}]
+    if wrong:
+        dashes = "-" if len(wrong[0]) == 1 else "--"
+        raise UsageError(f"--{name} has no option {dashes}{wrong[0]}.", shows_usage=True)
+    if name == "resume" and arguments.has("json") and not arguments.has("yes"):
+        raise UsageError(
+            f"--resume carries out what is left: add --yes for its outcome as JSON; {page.name} --show"
+            f" {arguments.value(name)} --json shows what is left."
+        )
+
+
+def targets(verb: Verb, command: str, context: Context) -> Targets:
+    """The plan's nodes, judged as the plan's own command as well; a list shows what the user may see."""
+    if verb.name == "list":
+        return NOTHING
+    summary = next(
+        (each for each in journal_of(context).list(with_saved=True) if each.id == verb.plan_id), None
+    )
+    if summary is None:
+        return NOTHING  # which is what the command says, too
+    words = _split(summary.command)
+    if not words:
+        return EVERYTHING
+    return Targets.of(summary.nodes, words[0], words[1:])
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return []
+
+
+def act(verb: Verb, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
+    """Do it; raises what :func:`.doing.guarded` takes."""
+    journal = journal_of(doing.context)
+    match verb.name:
+        case "list":
+            yield from _list(command, journal, doing)
+        case "abandon":
+            journal.abandon(verb.plan_id)
+            yield info(f"Gave up {verb.plan_id}: its nodes are free for other plans.")
+        case "forget":
+            journal.forget(verb.plan_id)
+            yield info(f"Forgot {verb.plan_id}.")
+        case _:
+            yield from _with_plan(verb, journal.load(verb.plan_id), command, doing)
+
+
+def _with_plan(
+    verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing
+) -> Iterator[Reply]:
+    other = stored.plan.command
+    if other not in {command.page.name, *command.lists}:
+        yield from _by_its_own_command(verb, other, doing)
+        return
+    match verb.name:
+        case "show":
+            yield from _show(stored, command, doing)
+        case "resume":
+            yield from _resume(verb, stored, command, doing)
+        case "apply":
+            yield from _apply(verb, stored, command, doing)
+        case _:
+            yield from _undo(verb, stored, command, doing)
+
+
+def _by_its_own_command(verb: Verb, other: str, doing: Doing) -> Iterator[Reply]:
+    """As that command with the same words: it was judged so already."""
+    words = doing.request.words
+    for reply in doing.context.run(other, words, ()):
+        if _UNSUPPORTED in reply.errors:
+            raise Parked(verb.plan_id, f"no plugin offers its command {other}")
+        yield reply
+
+
+# The list
+
+def _list(command: PlannedCommand, journal: Journal, doing: Doing) -> Iterator[Reply]:
+    rights = doing.context.rights
+    shown = [
+        summary
+        for summary in journal.list()
+        if rights.refusal(summary.nodes) is None and _is_listed(summary, command)
+    ]
+    plans = [(summary, _left(summary, journal)) for summary in shown]
+    noun = command.noun
+    if doing.how.is_json:
+        yield data(json.dumps([_entry(summary, left) for summary, left in plans]))
+    elif not plans:
+        yield info(f"There are no {noun}s in the journal.")
+    else:
+        rows = [(summary, tuple(left)) for summary, left in plans]
+        yield data(*telling.listing(rows, noun.upper()))
+
+
+def _is_listed(summary: Summary, command: PlannedCommand) -> bool:
+    if not command.lists:
+        return True
+    return summary.id.startswith(tuple(f"{name}-" for name in command.lists))
+
+
+def _left(summary: Summary, journal: Journal) -> dict[str, str]:
+    """The unfinished nodes of a plan, each with the reason; taken from its story only where the outcome does not tell."""
+    if summary.parked:
+        return dict.fromkeys(summary.nodes, summary.parked)
+    if summary.outcome is Outcome.OK:
+        return {}
+    try:
+        stored = journal.load(summary.id)
+    except Parked as problem:  # nobody can tell which of them are
+        return dict.fromkeys(summary.nodes, problem.reason)
+    states = ending.node_states(stored.plan, stored.state)
+    return {
+        node: states[node].text or states[node].state.sentence
+        for node in ending.unfinished(stored.plan, stored.state)
+    }
+
+
+def _entry(summary: Summary, left: dict[str, str]) -> dict[str, Any]:
+    """A plan of the list for programs."""
+    return {
+        "id": summary.id,
+        "opened": summary.opened,
+        "closed": summary.closed,
+        "user": summary.user,
+        "command": summary.command,
+        "state": summary.sentence,
+        "nodes": len(summary.nodes),
+        "done": len(summary.nodes) - len(left),
+        "unfinished": list(left),
+        "reasons": left,
+    }
+
+
+# One plan
+
+def _show(stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
+    title = registry_of(doing.context).title
+    if doing.how.is_json:
+        states = ending.node_states(stored.plan, stored.state)
+        left = {
+            node: states[node].text or states[node].state.sentence
+            for node in ending.unfinished(stored.plan, stored.state)
+        }
+        body = _entry(stored.summary, left) | {
+            "lanes": _lanes_as_json(stored),
+            "node_states": {
+                node: {"state": found.state.value, "text": found.text}
+                for node, found in states.items()
+            },
+            "plan": explain.shown(stored.plan, title),
+        }
+        yield data(json.dumps(body))
+        return
+    summary = stored.summary
+    lines = [
+        f"{summary.id}: {summary.sentence}",
+        f"  {summary.command}",
+        f"  by {summary.user or 'nobody known'} on {summary.host}, opened"
+        f" {telling.moment(summary.opened)} UTC",
+    ]
+    if summary.closed:
+        lines.append(f"  closed {telling.moment(summary.closed)} UTC")
+    text = explain.to_text(stored.plan, title, command.words(stored.plan))
+    lines += [line for line in text if line != explain.PLAN_ONLY]
+    yield data(*lines, *_what_is_left(stored))
+
+
+def _lanes_as_json(stored: Stored) -> dict[str, Any]:
+    return {
+        lane.id: {
+            "subject": lane.subject,
+            "result": stored.state.lane_result(lane.id).value,
+            "steps": {
+                step: {"state": record.state.value, "text": record.text}
+                for step, record in stored.state.lanes[lane.id].items()
+            },
+        }
+        for lane in stored.plan.lanes
+    }
+
+
+def _what_is_left(stored: Stored) -> Iterator[str]:
+    """What is not done, and why."""
+    summary, state = stored.summary, stored.state
+    if summary.is_saved:
+        yield f"Not begun; to carry it out: {stored.plan.command} --apply {summary.id}"
+        return
+    unfinished = [
+        lane for lane in stored.plan.lanes if not state.lane_result(lane.id).lets_others_go_on
+    ]
+    if not unfinished:
+        yield "All of it was done."
+        return
+    yield "Not finished:"
+    for lane in unfinished:
+        trouble = state.trouble(lane.id)
+        text = trouble.text if trouble else state.lane_result(lane.id).sentence
+        yield f"  {lane.subject or lane.id}: {text}"
+    if not summary.superseded_by and not summary.is_running:
+        yield f"To go on: {stored.plan.command} --resume {summary.id}"
+
+
+def _resume(
+    verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing
+) -> Iterator[Reply]:
+    executor = executor_of(stored.plan, doing.how, doing.context)
+    claimed = executor.claim(verb.plan_id)
+    if not doing.how.is_json:
+        yield info(f"Going on with {verb.plan_id}.")
+    yield from doing.carry_out(executor, claimed, command.words(stored.plan))
+
+
+def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
+    objections = command.objections(stored.plan, doing.context)
+    if objections:
+        yield Reply(errors=tuple(objections), errorcode=int(ending.Status.REFUSED))
+        return
+    executor = executor_of(stored.plan, doing.how, doing.context)
+    digest = verb.arguments.value("digest")
+    claimed = executor.apply(verb.plan_id, digest, user=doing.request.user or "")
+    yield from doing.carry_out(executor, claimed, command.words(stored.plan))
+
+
+def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
+    plan = command.undo(stored, doing.context, is_forced=verb.arguments.has("force"))
+    if not doing.how.is_json:
+        yield info(f"Taking back {verb.plan_id}.")
+    yield from command.show_or_do(plan, doing)
+
+
+_BEGUN = frozenset({StepState.DONE, StepState.PARTIAL, StepState.DOING, StepState.UNKNOWN})
+
+
+def begun_steps(stored: Stored) -> Done:
+    """The steps of a stored plan that were done, or may have been, with what their effects returned."""
+    return {
+        lane: {
+            step: record.result
+            for step, record in steps.items()
+            if record.state in _BEGUN or record.is_broken
+        }
+        for lane, steps in stored.state.lanes.items()
+    }
+
+
+def unfinished_lanes(stored: Stored) -> tuple[str, ...]:
+    """The lanes of a stored plan of which not everything was done."""
+    results = stored.state.results()
+    return tuple(id_ for id_, result in results.items() if result is not LaneResult.MOVED)
