@@ -48,9 +48,7 @@ def take_back(
     begun, unfinished = begun_steps(stored), unfinished_lanes(stored)
     if stored.plan.command in snmove_unfinished.MOVING:
         behind = nodes_behind(stored.plan, context)
-        plan = undo_move(
-            stored.plan, begun, plan_id, kinds, unfinished=unfinished, behind=behind
-        )
+        plan = undo_move(stored.plan, begun, plan_id, kinds, unfinished=unfinished, behind=behind)
         if not is_forced:
             require_running(plan, context)
     else:
