@@ -12,8 +12,8 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from xcat_aix.plan.model import Plan, Target
 from xcat_aix.plan.errors import PlanError
+from xcat_aix.plan.model import Plan, Target
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
 from xcatd.api import Context, Relay

@@ -14,7 +14,6 @@ from typing import ClassVar
 
 from xcat_aix.commands.options import Arguments, OptionError, parse
 from xcat_aix.plan import explain
-from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.undo import undo
 from xcat_aix.run.journal import Stored
@@ -32,9 +31,9 @@ from xcatd.api import (
 
 from . import ending, verbs
 from .doing import Doing, executor_of, guarded, journal_of, registry_of
+from .ending import Status, has_errors
 from .how import FORCE, HELP, PLANNING, VERBOSE, VERBS, VERSION, How, UsageError, how
 from .page import Page
-from .ending import Status, has_errors
 from .telling import notes
 from .words import Words
 
@@ -112,7 +111,7 @@ class PlannedCommand:
             if verbs.is_asked_about(arguments):
                 return NOTHING
             if (verb := verbs.verb_of(arguments)) is not None:
-                return verbs.targets(verb, request.command, context)
+                return verbs.targets(verb, context)
         except UsageError:
             return NOTHING
         return self.nodes(arguments, context)
@@ -127,7 +126,7 @@ class PlannedCommand:
             is_json=is_json,
             has_begun=lambda: doing.has_begun,
         )
-        yield from ending.with_one_status(told, lambda: doing.has_begun)
+        yield from ending.with_one_status(told, lambda: doing.has_changed)
 
     def parsed(self, request: Request) -> Arguments:
         """Read the command line; raises :class:`.how.UsageError`."""
@@ -193,7 +192,11 @@ class PlannedCommand:
         elif not asks:
             yield data(*explain.to_text(plan, title, words))
         if saved is not None:
-            text = [*words.heading(), *words.overview()] if asks else explain.to_text(plan, title, words)
+            text = (
+                [*words.heading(), *words.overview()]
+                if asks
+                else explain.to_text(plan, title, words)
+            )
             yield Reply(
                 saved=saved._replace(text=tuple(text), needs_confirmation=asks, keeps=_keeps(how))
             )

@@ -72,13 +72,14 @@ def _runner(context: Context) -> Run:
 class Doing:
     """One request's way from a plan to its last reply.
 
-    ``has_begun``: from here on an error does not mean that nothing was changed.
+    ``has_begun``: from here on an error does not mean that nothing was changed.  ``has_changed``: something was.
     """
 
     how: How
     request: Request
     context: Context
     has_begun: bool = False
+    has_changed: bool = False
 
     def carry_out(self, executor: Executor, claimed: Claimed, words: Words) -> Iterator[Reply]:
         """Do what is left of a claimed plan, and tell: in words, or at the end as JSON."""
@@ -97,9 +98,11 @@ class Doing:
         yield from told.through(narrator.opening())
         for progress in executor.run(claimed):
             yield from told.through(narrator.tell(progress))
-            if isinstance(progress, PlanEnded) and self.how.is_json:
-                found = ending.as_json(progress, claimed.plan, claimed.state, words, told.said())
-                yield Reply(data=(json.dumps(found),), errorcode=found["status"] or None)
+            if isinstance(progress, PlanEnded):
+                self.has_changed = ending.has_changed(progress.lanes.values())
+                if self.how.is_json:
+                    found = ending.as_json(progress, claimed.state, words, told.said())
+                    yield Reply(data=(json.dumps(found),), errorcode=found["status"] or None)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ from xcat_aix.plan.model import Lane, Note, Plan
 from xcat_aix.run.progress import PlanEnded
 from xcat_aix.run.states import LaneResult, Outcome, StepState
 from xcat_aix.run.story import NodeState, PlanState
-
 from xcatd.api import Reply
 
 from .words import Words
@@ -111,9 +110,10 @@ def unfinished(plan: Plan, state: PlanState) -> tuple[str, ...]:
 
 
 def as_json(
-    ended: PlanEnded, plan: Plan, state: PlanState, words: Words, said: Mapping[str, list[str]]
+    ended: PlanEnded, state: PlanState, words: Words, said: Mapping[str, list[str]]
 ) -> dict[str, Any]:
     """The outcome for programs; ``said`` are the errors and warnings on the way."""
+    plan = words.plan
     return {
         "plan": ended.plan_id,
         "command": plan.command,

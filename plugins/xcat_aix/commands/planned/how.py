@@ -26,7 +26,9 @@ JSON = flag(
     help="The same as one line of JSON, and change nothing; with --yes or --apply: carry it out, and tell the outcome"
     " as JSON, errors too.",
 )
-FORCE = flag("force", help="Go on though a service node's agent that must be asked does not answer.")
+FORCE = flag(
+    "force", help="Go on though a service node's agent that must be asked does not answer."
+)
 FAN_OUT = value("fanout", meta="N", help=f"Work on so many nodes at once, {FANOUT} by default.")
 TIME_OUT = value("timeout", meta="SECONDS", help=f"Time for each node, {TIMEOUT:g} by default.")
 

@@ -51,7 +51,13 @@ class Page:
             if number:
                 found += [heading, "-" * len(heading), ""]
             for option in options:
-                found += [option.spelling, *textwrap.wrap(option.help, 140, initial_indent="    ", subsequent_indent="    "), ""]
+                found += [
+                    option.spelling,
+                    *textwrap.wrap(
+                        option.help, 140, initial_indent="    ", subsequent_indent="    "
+                    ),
+                    "",
+                ]
         return found
 
 

@@ -123,7 +123,9 @@ class Narrator:
         self._done += 1
         if self.shows_progress:
             lanes = [lane for lane in self.plan.lanes if lane.target]
-            noun = "node" if all(lane.target[0] == "cn" for lane in lanes if lane.target) else "host"
+            noun = (
+                "node" if all(lane.target[0] == "cn" for lane in lanes if lane.target) else "host"
+            )
             done = f"{self._done} of {count(len(lanes), noun)} done"
             yield Reply(sinfo=(f"{self.plan.command}: {done}",))
 
@@ -232,9 +234,7 @@ class Narrator:
         return f"{self.plan.command} --{verb} {self.plan_id}"
 
 
-def listing(
-    plans: Iterable[tuple[Summary, Sequence[str]]], noun: str = "PLAN"
-) -> Iterator[str]:
+def listing(plans: Iterable[tuple[Summary, Sequence[str]]], noun: str = "PLAN") -> Iterator[str]:
     """The list of plans, newest first, with the nodes that are not finished."""
     rows = [(noun, "OPENED (UTC)", "USER", "NODES", "COMMAND", "STATE")]
     for summary, left in plans:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xcat_aix.commands.options import Arguments
 from xcat_aix.plan import explain
 from xcat_aix.plan.undo import Done
-from xcat_aix.run.errors import Parked, UnknownPlan
+from xcat_aix.run.errors import Parked
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, Outcome, StepState
@@ -23,7 +23,7 @@ from xcatd.api import EVERYTHING, NOTHING, Context, Reply, Targets, data, info
 
 from . import ending, telling
 from .doing import Doing, executor_of, journal_of, registry_of
-from .how import VERBS, UsageError
+from .how import UsageError
 from .page import Page
 
 if TYPE_CHECKING:
@@ -92,12 +92,13 @@ def check(arguments: Arguments, page: Page) -> None:
         )
 
 
-def targets(verb: Verb, command: str, context: Context) -> Targets:
+def targets(verb: Verb, context: Context) -> Targets:
     """The plan's nodes, judged as the plan's own command as well; a list shows what the user may see."""
     if verb.name == "list":
         return NOTHING
     summary = next(
-        (each for each in journal_of(context).list(with_saved=True) if each.id == verb.plan_id), None
+        (each for each in journal_of(context).list(with_saved=True) if each.id == verb.plan_id),
+        None,
     )
     if summary is None:
         return NOTHING  # which is what the command says, too
@@ -159,6 +160,7 @@ def _by_its_own_command(verb: Verb, other: str, doing: Doing) -> Iterator[Reply]
 
 # The list
 
+
 def _list(command: PlannedCommand, journal: Journal, doing: Doing) -> Iterator[Reply]:
     rights = doing.context.rights
     shown = [
@@ -218,6 +220,7 @@ def _entry(summary: Summary, left: dict[str, str]) -> dict[str, Any]:
 
 # One plan
 
+
 def _show(stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
     title = registry_of(doing.context).title
     if doing.how.is_json:
@@ -237,11 +240,11 @@ def _show(stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Rep
         yield data(json.dumps(body))
         return
     summary = stored.summary
+    opened = telling.moment(summary.opened)
     lines = [
         f"{summary.id}: {summary.sentence}",
         f"  {summary.command}",
-        f"  by {summary.user or 'nobody known'} on {summary.host}, opened"
-        f" {telling.moment(summary.opened)} UTC",
+        f"  by {summary.user or 'nobody known'} on {summary.host}, opened {opened} UTC",
     ]
     if summary.closed:
         lines.append(f"  closed {telling.moment(summary.closed)} UTC")
@@ -285,9 +288,7 @@ def _what_is_left(stored: Stored) -> Iterator[str]:
         yield f"To go on: {stored.plan.command} --resume {summary.id}"
 
 
-def _resume(
-    verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing
-) -> Iterator[Reply]:
+def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
     executor = executor_of(stored.plan, doing.how, doing.context)
     claimed = executor.claim(verb.plan_id)
     if not doing.how.is_json:

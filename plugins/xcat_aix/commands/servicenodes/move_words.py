@@ -78,7 +78,7 @@ class MoveWords(Words):
         yield info(POSTSCRIPTS)
 
     def started(self, lane: Lane, step: Step, title: str) -> str:
-        """niminit by its name, as xCAT has it."""
+        """Niminit by its name, as xCAT has it."""
         if step.kind == RepointClient.kind:
             return f"Running niminit on {lane.subject}."
         return super().started(lane, step, title)
@@ -103,9 +103,7 @@ class MoveWords(Words):
 
     def while_unfinished(self) -> str:
         """The database speaks of the new service nodes already."""
-        return (
-            ", while the database has the new values" if DATABASE_LANE in self._done else ""
-        )
+        return ", while the database has the new values" if DATABASE_LANE in self._done else ""
 
     def instead(self) -> str:
         """An undo that found other values."""

@@ -30,7 +30,9 @@ BALANCE_PAGE = Page(
                     meta="SN1=W,...",
                     help="How many nodes each service node gets in proportion, 1 by default; 0: it is a backup only.",
                 ),
-                value("backups", meta="N", help="The number of backups of each node, 1 by default."),
+                value(
+                    "backups", meta="N", help="The number of backups of each node, 1 by default."
+                ),
                 *WAY,
             ),
         ),

@@ -17,7 +17,6 @@ from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import Outcome, Phase
 
-
 #: Commands whose plans move nodes; so begin the ids of these.
 MOVING = (COMMAND, snbalance.COMMAND)
 _IDS = tuple(f"{command}-" for command in MOVING)

@@ -166,4 +166,3 @@ def _mend(kind: Kind) -> str | None:
             return "nimnodeset"
         case _:
             return None
-
