@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from xcatd import messages, nodes
+from xcatd.channel import Caller, Channel
 from xcatd.context import Agents, Clock, Context
 from xcatd.db.errors import DatabaseError
 from xcatd.logs import request_id
@@ -41,33 +41,6 @@ _log = logging.getLogger(__name__)
 #: Seconds of computing that the regular expressions of one request may take, by who asks.
 _KNOWN_SECONDS = 10.0
 _ANONYMOUS_SECONDS = 1.0
-
-
-class Caller(Protocol):
-    """The connection as the session sees it."""
-
-    user: str | None
-    address: str
-    port: int
-    cancelled: threading.Event
-
-    @property
-    def is_lost(self) -> bool:
-        """Nothing more can be sent."""
-
-
-class Channel(Protocol):
-    """Where replies go."""
-
-    @property
-    def connection(self) -> Caller:
-        """Who is at the other end."""
-
-    def send(self, document: bytes) -> None:
-        """One or more complete documents."""
-
-    def end(self, document: bytes) -> None:
-        """The document that ends the request."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure
