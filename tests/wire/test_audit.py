@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from xcatd.db.errors import DatabaseError
 from xcatd import secrets
+from xcatd.db.errors import DatabaseError
 from xcatd.serving.audit import OF_ALL, OF_SOURCE, PERIOD, AuditWriter, Record, masked, record
 from xcatd.site import Settings
 from xcatd.wire.requests import Incoming
