@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import secrets
 from .agents.dial import Relay
 from .context import Agents, Clock, Context, SystemClock
 from .db.errors import ChangedMeanwhile, DatabaseError
@@ -47,5 +48,6 @@ __all__ = [
     "node_data",
     "node_error",
     "root_of",
+    "secrets",
     "warning",
 ]
