@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import secrets
 from .agents.dial import Relay
 from .context import Agents, Clock, Context, SystemClock
 from .db.errors import ChangedMeanwhile, DatabaseError
@@ -10,6 +11,7 @@ from .messages import (
     NodeReply,
     Reply,
     Request,
+    SavedPlan,
     data,
     error,
     info,
@@ -38,6 +40,7 @@ __all__ = [
     "Relay",
     "Reply",
     "Request",
+    "SavedPlan",
     "SystemClock",
     "Targets",
     "check_registered",
@@ -47,5 +50,6 @@ __all__ = [
     "node_data",
     "node_error",
     "root_of",
+    "secrets",
     "warning",
 ]
