@@ -147,7 +147,7 @@ class PlannedCommand:
         elif arguments.has("v"):
             yield data(doing.context.version)
         else:
-            doing.how = how(arguments, doing.request.environment)
+            doing.how = how(arguments, doing.request)
             verb = verbs.verb_of(arguments)
             if verb is None:
                 yield from self._new(arguments, doing)

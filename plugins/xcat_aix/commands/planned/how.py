@@ -5,17 +5,14 @@ Owns: the options that all planned commands share, and the value they make.  Mus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xcat_aix.commands.options import Arguments, Option, flag, value
 from xcat_aix.run.executor import FANOUT, TIMEOUT
+from xcatd.api import Request
 
 MOST_FANOUT = 1000
 MOST_SECONDS = 86400.0
-
-#: By this a client says above how many nodes it wants to be asked before a plan is carried out.
-CONFIRM = "XCAT_CONFIRM_NODES"
 
 VERBOSE = flag("V", "verbose", help="Tell every step of every node.")
 HELP = flag("h", "help", help="Show the usage.")
@@ -103,8 +100,8 @@ class How:
     timeout: float = TIMEOUT
 
 
-def how(arguments: Arguments, environment: Mapping[str, str]) -> How:
-    """What the shared options and the client's environment say; raises :class:`UsageError`."""
+def how(arguments: Arguments, request: Request) -> How:
+    """What the shared options and the client say; raises :class:`UsageError`."""
     is_sure = arguments.has("yes") or arguments.has("apply")
     is_kept = arguments.has("out")
     if is_kept and is_sure:
@@ -116,19 +113,10 @@ def how(arguments: Arguments, environment: Mapping[str, str]) -> How:
         is_json=arguments.has("json"),
         is_verbose=arguments.has("V"),
         is_kept=is_kept,
-        asks_above=None if is_sure else _asks_above(environment),
+        asks_above=None if is_sure else request.asks_above,
         fanout=_fanout(arguments),
         timeout=_timeout(arguments),
     )
-
-
-def _asks_above(environment: Mapping[str, str]) -> int | None:
-    text = environment.get(CONFIRM)
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return int(text)
-    raise UsageError(f"{CONFIRM} must be a number of nodes, not '{text}'.")
 
 
 def _fanout(arguments: Arguments) -> int:

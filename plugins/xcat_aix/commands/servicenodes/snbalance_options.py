@@ -28,7 +28,8 @@ BALANCE_PAGE = Page(
                 value(
                     "weights",
                     meta="SN1=W,...",
-                    help="How many nodes each service node gets in proportion, 1 by default; 0: it is a backup only.",
+                    help="How many nodes a service node gets in proportion to others, from 0 to 1000; 1 where nothing is"
+                    " said.  0: it is nobody's primary, and the backup of all.",
                 ),
                 value(
                     "backups", meta="N", help="The number of backups of each node, 1 by default."
