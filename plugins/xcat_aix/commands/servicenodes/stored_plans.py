@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from xcat_aix.plan.servicenodes.summary import MoveSummary
 from xcat_aix.plan.servicenodes.undo import undo_move
 from xcat_aix.plan.undo import undo
 from xcat_aix.run.journal import Journal
@@ -32,6 +33,7 @@ from .snmove_world import nodes_behind, require_running
 def resume(plan_id: str, how: How, request: Request, context: Context) -> Iterator[Reply]:
     """Do what is left of a plan."""
     plan = journal_of(context).load(plan_id).plan
+    MoveSummary.of(plan)  # what cannot be told of is not claimed
     executor = executor_of(plan, how, context)
     claimed = executor.claim(plan_id)
     yield info(f"Going on with {plan_id}.")
