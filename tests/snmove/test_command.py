@@ -470,6 +470,21 @@ def test_disabled_row_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
     assert servers(world)["n1"] == MOVED["n1"] and servers(world)["n2"] == UNMOVED["n2"]
 
 
+@pytest.mark.parametrize("role", ["cn", "sn", "mn"])
+def test_lanes_are_connected_by_the_role_of_their_agent(world: World, role: str) -> None:
+    from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
+
+    asked: list[tuple[str, str]] = []
+
+    class Listening(Agents):
+        def connect(self, node: str, role: Any, *_: Any, **__: Any) -> Any:
+            asked.append((node, role.value))
+
+    world.agents = Listening()
+    AgentLinks(world, ADDRESSES, 3009)(Target(role, "sn1"), SN2)  # type: ignore[arg-type]
+    assert asked == [("sn1", role)]
+
+
 @pytest.mark.parametrize("relay_answers", [True, False])
 def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers: bool) -> None:
     from xcat_aix.commands.servicenodes.snmove_run import AgentLinks

@@ -46,13 +46,12 @@ def _lane_1(lane: Body) -> Body:
         "target": lane["target"] and ["cn", lane["target"]],
         "via": lane["via"] and ["sn", lane["via"]],
         "after": [],
-        "steps": [_step_1(step) for step in lane["steps"]],
+        "steps": [{name: step[name] for name in _STEP_1} for step in lane["steps"]],
     }
 
 
-def _step_1(step: Body) -> Body:
-    kept = {name: step[name] for name in ("id", "kind", "args")}
-    return {**kept, "about": [], "limit": None, "holds": []}
+#: What is left of a step.
+_STEP_1 = ("id", "kind", "args")
 
 
 _UPGRADES: Mapping[int, Callable[[Body], Body]] = {1: _from_1}

@@ -17,7 +17,7 @@ class Begun:
     """A step that was done, or may have been, and is to be taken back.
 
     ``known`` is what its command knows of the way back of its lane, of a type that command and kind agree on;
-    ``result`` is what the effect returned, as the journal has it.
+    ``result`` is what the effect returned, as the journal has it: nothing where a probe found the step done.
     """
 
     step: Step

@@ -26,6 +26,7 @@ FORMAT = 2
 # Part of job ids, where a dot separates: see xcat_aix.run.names.
 _STEP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _LOCK = re.compile(r"[a-z][a-z0-9_-]{0,39}(:[A-Za-z0-9._-]{1,80})?\Z")
+_PLAIN_STEP = len(("id", "kind", "args"))
 _ROLES = frozenset(role.value for role in Role)
 
 
@@ -85,20 +86,22 @@ class Step:
     holds: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; :meth:`from_json` is its inverse."""
-        return {
-            "id": self.id,
-            "kind": self.kind,
-            "args": _plain(self.args),
-            "about": list(self.about),
-            "limit": self.limit,
-            "holds": list(self.holds),
-        }
+        """Plain data; :meth:`from_json` is its inverse.  What most steps do not have is left out: there are many."""
+        found = {"id": self.id, "kind": self.kind, "args": _plain(self.args)}
+        if self.about:
+            found["about"] = list(self.about)
+        if self.limit is not None:
+            found["limit"] = self.limit
+        if self.holds:
+            found["holds"] = list(self.holds)
+        return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Step:
         """Read a stored step."""
-        lists = {name: tuple(data[name]) for name in ("about", "holds")}
+        if len(data) == _PLAIN_STEP:
+            return cls(data["id"], data["kind"], data["args"])
+        lists = {name: tuple(data[name]) for name in ("about", "holds") if name in data}
         return cls(**{**data, **lists})
 
 

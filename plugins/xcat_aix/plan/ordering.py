@@ -17,22 +17,34 @@ Waits = dict[str, dict[str, bool]]
 class Order:
     """The order of ``lanes``, turned round unless ``is_forward``; those in ``again`` keep their place at the end.
 
-    A lane done again waits for whatever it had waited for, since it does once more what depends on that.
+    A lane done again waits for all that it had waited for, since it does once more what depends on that, and for
+    what had waited for it.
     """
 
     def __init__(
         self, lanes: Iterable[Lane], *, again: Collection[str] = (), is_forward: bool = True
     ) -> None:
         self._lanes = {lane.id: lane for lane in lanes}
-        self._waits: Waits = {id_: {} for id_ in self._lanes}
-        self._followers: dict[str, dict[str, None]] = {id_: {} for id_ in self._lanes}
-        for id_, lane in self._lanes.items():
-            for others, is_needed in ((lane.after, False), (lane.needs, True)):
-                for other in others:
-                    if is_forward or id_ in again:
-                        self._add(id_, other, is_needed=is_needed)
-                    else:
-                        self._add(other, id_, is_needed=is_needed)
+        there = {id_: _waits(lane) for id_, lane in self._lanes.items()}
+        self._waits: Waits = {}
+        self._followers: dict[str, dict[str, None]] = {}
+        self._enter(self._lanes, there if is_forward else _turned(there))
+        if not is_forward:
+            last = [id_ for id_ in self._lanes if id_ in again]
+            back = _turned(there)
+            behind = {
+                id_: _reached(id_, there) | _without(_reached(id_, back), last) for id_ in last
+            }
+            for id_ in last:
+                self._take_out(id_)
+            self._enter(last, behind)
+
+    def _enter(self, names: Collection[str], waits: Waits) -> None:
+        for name in names:
+            self._waits[name], self._followers[name] = {}, {}
+        for name in names:
+            for first, is_needed in waits[name].items():
+                self._add(name, first, is_needed=is_needed)
 
     def _add(self, follower: str, first: str, *, is_needed: bool) -> None:
         self._waits[follower][first] = is_needed or self._waits[follower].get(first, False)
@@ -44,22 +56,24 @@ class Order:
         Returns lanes that do nothing but keep the order, for the names where many lanes stand before and behind:
         each to each would be too many words.
         """
-        return tuple(lane for name in names if (lane := self._left_out(name)) is not None)
+        kept = []
+        for name in names:
+            before, behind = len(self._waits[name]), len(self._followers[name])
+            if before * behind > before + behind:
+                lane = self._lanes[name]
+                kept.append(replace(lane, steps=(), target=None, via=None, if_unreachable="fail"))
+            else:
+                self._take_out(name)
+        return tuple(kept)
 
-    def _left_out(self, name: str) -> Lane | None:
-        firsts, followers = self._waits[name], self._followers[name]
-        if len(firsts) * len(followers) > len(firsts) + len(followers):
-            return replace(
-                self._lanes[name], steps=(), target=None, via=None, if_unreachable="fail"
-            )
+    def _take_out(self, name: str) -> None:
+        firsts, followers = self._waits.pop(name), self._followers.pop(name)
+        for first in firsts:
+            del self._followers[first][name]
         for follower in followers:
             is_needed = self._waits[follower].pop(name)
             for first, too in firsts.items():
                 self._add(follower, first, is_needed=is_needed and too)
-        for first in firsts:
-            del self._followers[first][name]
-        del self._waits[name], self._followers[name]
-        return None
 
     def placed(self, lane: Lane) -> Lane:
         """A lane of the same name with what it waits for here."""
@@ -69,3 +83,31 @@ class Order:
             needs=tuple(first for first, is_needed in waits.items() if is_needed),
             after=tuple(first for first, is_needed in waits.items() if not is_needed),
         )
+
+
+def _waits(lane: Lane) -> dict[str, bool]:
+    return {**dict.fromkeys(lane.after, False), **dict.fromkeys(lane.needs, True)}
+
+
+def _turned(waits: Waits) -> Waits:
+    found: Waits = {name: {} for name in waits}
+    for name, firsts in waits.items():
+        for first, is_needed in firsts.items():
+            found[first][name] = is_needed
+    return found
+
+
+def _reached(name: str, waits: Waits) -> dict[str, bool]:
+    """All that a lane waits for, by way of others too."""
+    found: dict[str, bool] = {}
+    waiting = list(waits[name].items())
+    while waiting:
+        other, is_needed = waiting.pop()
+        if other not in found or is_needed > found[other]:
+            found[other] = is_needed
+            waiting += [(next_, is_needed and too) for next_, too in waits[other].items()]
+    return found
+
+
+def _without(waits: dict[str, bool], names: Collection[str]) -> dict[str, bool]:
+    return {name: is_needed for name, is_needed in waits.items() if name not in names}

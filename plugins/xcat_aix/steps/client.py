@@ -9,13 +9,11 @@ Facts: docs/facts/snmove.md, Undo; On the nodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from dataclasses import replace
 
 from xcat_aix.plan.kinds import Begun, NoReverse, Reverse
 from xcat_aix.plan.model import Step
 from xcat_aix.plan.wayback import WayBack
-from xcat_aix_proto import codec
 from xcat_aix_proto.operations import (
     ChangeDefaultRoute,
     Operation,
@@ -24,31 +22,11 @@ from xcat_aix_proto.operations import (
     SetBootlist,
     SetDumpDevice,
     SetXcatServer,
-    from_stored,
 )
 
-OperationT = TypeVar("OperationT", bound=Operation)
+from .words import OperationT, Words, turned
 
 _NO_SERVER = NoReverse("its old service node is not known")
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What people call a step, made of its arguments as they are stored (a large plan has 50 000), and its reverse."""
-
-    title: Callable[[Mapping[str, Any]], str]
-    reverse: Reverse
-
-
-def _turned(_of: type[OperationT], turn: Callable[[OperationT], Operation]) -> Reverse:
-    """Taken back by an operation that is made of the one that was done."""
-
-    def reverse(begun: Begun) -> Step:
-        done = cast("OperationT", from_stored(begun.step.kind, begun.step.args))
-        back = turn(done)
-        return replace(begun.step, kind=back.kind, args=codec.to_wire(back))
-
-    return reverse
 
 
 def _towards(of: type[OperationT], turn: Callable[[OperationT, WayBack], Operation]) -> Reverse:
@@ -58,7 +36,7 @@ def _towards(of: type[OperationT], turn: Callable[[OperationT, WayBack], Operati
         known = begun.known
         if not isinstance(known, WayBack):
             return _NO_SERVER
-        return _turned(of, lambda done: turn(done, known))(begun)
+        return turned(of, lambda done: turn(done, known))(begun)
 
     return reverse
 
@@ -75,7 +53,7 @@ _XCATINFO = Words(
 
 _DEFAULT_ROUTE = Words(
     title=lambda args: f"if {args['old']} is a default gateway: route change default {args['new']}",
-    reverse=_turned(ChangeDefaultRoute, lambda done: ChangeDefaultRoute(done.new, done.old)),
+    reverse=turned(ChangeDefaultRoute, lambda done: ChangeDefaultRoute(done.new, done.old)),
 )
 
 
