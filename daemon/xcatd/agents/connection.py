@@ -23,7 +23,7 @@ from xcat_aix_proto import (
     operations,
 )
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobEvent, JobState, JobStatus, JobUpdate, Outcome, Probe
+from xcat_aix_proto.jobs import ChainProbe, JobEvent, JobState, JobStatus, JobUpdate, Outcome, Probe
 
 if TYPE_CHECKING:
     from .link import Link
@@ -75,10 +75,22 @@ class AgentConnection:
             self._link.close()
             self._link = None
 
-    # The protocol.
+    def knows(self, kind: str) -> bool:
+        """Whether the agent performs this kind of operation, or has this further thing, as it said itself."""
+        return kind in self.welcome.operations
+
+    def require(self, op: operations.Operation) -> None:
+        """Raises ``BAD_OPERATION``, before anything is sent, if the agent lacks the operation or a part of it."""
+        for kind in dict.fromkeys((op.kind, *(part.kind for part in op.parts))):
+            if not self.knows(kind):
+                text = f"its agent (version {self.welcome.version}) does not know {kind}: update the agent"
+                raise AgentError(ErrorCode.BAD_OPERATION, text)
+
+    # The protocol; an operation that the agent does not know is not sent.
 
     def query(self, op: operations.Operation, limit: float = SLOW) -> Any:
         """The facts a query answers with (``facts.Host`` or ``facts.NimDatabase``), within ``limit`` seconds."""
+        self.require(op)
         answer = self._call("query", operations.to_wire(op), limit=limit)
         return codec.from_wire(_ANSWERS[type(op)], answer)
 
@@ -86,12 +98,15 @@ class AgentConnection:
         """Whether the effect of ``op`` is there; ``job_id`` is the job that was to bring it about.
 
         Without the id an effect that only the job's record can prove (postscripts, dump device) is
-        NOT_DONE.
+        NOT_DONE.  Of a chain a :class:`ChainProbe`, with a probe for each part.
         """
-        return self._ask(Probe, "probe", operations.to_wire(op), job_id, limit=SLOW)
+        self.require(op)
+        answer = ChainProbe if isinstance(op, operations.Chain) else Probe
+        return self._ask(answer, "probe", operations.to_wire(op), job_id, limit=SLOW)
 
     def submit(self, job_id: str, op: operations.Operation, limit: float) -> JobStatus:
         """Have ``op`` done within ``limit`` seconds; the same id again is the same job."""
+        self.require(op)
         return self._ask(
             JobStatus, "submit", job_id, operations.to_wire(op), float(limit), limit=QUICK
         )
