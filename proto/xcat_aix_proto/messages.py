@@ -19,7 +19,8 @@ method              arguments                                    right          
 ==================  ===========================================  ==============  =================
 
 ``hello`` comes first on every connection.  The job id of ``probe`` names the job whose effect is asked
-about: where the host itself cannot tell (postscripts), that job's record does.
+about: where the host itself cannot tell (postscripts), that job's record does.  Of a chain
+``probe`` answers a ``jobs.ChainProbe``, and a job that is a chain proves each of its operations.
 
 ``lodge`` and ``withdraw`` may be repeated: a grant that is lodged again gets the new time, one that is not
 there is withdrawn already.  Only an agent whose ``Welcome.operations`` name :data:`GRANTS` has them.
@@ -73,7 +74,12 @@ class Hello:
 
 @dataclass(frozen=True)
 class Welcome:
-    """The agent's answer: the newest common protocol and what it can do."""
+    """The agent's answer: the newest common protocol and what it can do.
+
+    ``operations`` are the kinds it performs and the further things it knows (:data:`GRANTS`); every agent
+    tells them, so that nothing has to be guessed from its ``version``.  No field may be added here: an older
+    management node would refuse it.
+    """
 
     protocol: int
     version: str

@@ -40,7 +40,7 @@ class Node:
                 "version": "9",
                 "node": "sn1",
                 "role": "sn",
-                "operations": [],
+                "operations": ["chain@1", *proto.BY_KIND],
                 "right": 2,
             }
         }

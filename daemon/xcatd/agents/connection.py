@@ -23,7 +23,7 @@ from xcat_aix_proto import (
     operations,
 )
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobEvent, JobState, JobStatus, JobUpdate, Outcome, Probe
+from xcat_aix_proto.jobs import ChainProbe, JobEvent, JobState, JobStatus, JobUpdate, Outcome, Probe
 
 if TYPE_CHECKING:
     from .link import Link
@@ -75,26 +75,37 @@ class AgentConnection:
             self._link.close()
             self._link = None
 
-    # The protocol.
+    def knows(self, kind: str) -> bool:
+        """Whether the agent performs this kind of operation, or has this further thing, as it said itself."""
+        return kind in self.welcome.operations
+
+    def require(self, op: operations.Operation) -> None:
+        """Raises ``BAD_OPERATION``, before anything is sent, if the agent lacks the operation or a part of it."""
+        for kind in dict.fromkeys((op.kind, *(part.kind for part in op.parts))):
+            if not self.knows(kind):
+                text = f"its agent (version {self.welcome.version}) does not know {kind}: update the agent"
+                raise AgentError(ErrorCode.BAD_OPERATION, text)
+
+    # The protocol; an operation that the agent does not know is not sent.
 
     def query(self, op: operations.Operation, limit: float = SLOW) -> Any:
         """The facts a query answers with (``facts.Host`` or ``facts.NimDatabase``), within ``limit`` seconds."""
-        answer = self._call("query", operations.to_wire(op), limit=limit)
+        answer = self._call("query", operations.to_wire(op), limit=limit, needs=op)
         return codec.from_wire(_ANSWERS[type(op)], answer)
 
     def probe(self, op: operations.Operation, job_id: str = "") -> Probe:
         """Whether the effect of ``op`` is there; ``job_id`` is the job that was to bring it about.
 
         Without the id an effect that only the job's record can prove (postscripts, dump device) is
-        NOT_DONE.
+        NOT_DONE.  Of a chain a :class:`ChainProbe`, with a probe for each part.
         """
-        return self._ask(Probe, "probe", operations.to_wire(op), job_id, limit=SLOW)
+        answer = ChainProbe if isinstance(op, operations.Chain) else Probe
+        return self._ask(answer, "probe", operations.to_wire(op), job_id, limit=SLOW, needs=op)
 
     def submit(self, job_id: str, op: operations.Operation, limit: float) -> JobStatus:
         """Have ``op`` done within ``limit`` seconds; the same id again is the same job."""
-        return self._ask(
-            JobStatus, "submit", job_id, operations.to_wire(op), float(limit), limit=QUICK
-        )
+        args = (job_id, operations.to_wire(op), float(limit))
+        return self._ask(JobStatus, "submit", *args, limit=QUICK, needs=op)
 
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
         """Events after ``after_seq``; waits up to ``wait`` seconds for the first."""
@@ -174,34 +185,47 @@ class AgentConnection:
 
     # Calls.
 
-    def _ask(self, answer: type[T], method: str, *args: Any, limit: float) -> T:
-        return codec.from_wire(answer, self._call(method, *args, limit=limit))
+    def _ask(
+        self,
+        answer: type[T],
+        method: str,
+        *args: Any,
+        limit: float,
+        needs: operations.Operation | None = None,
+    ) -> T:
+        return codec.from_wire(answer, self._call(method, *args, limit=limit, needs=needs))
 
-    def _call(self, method: str, *args: Any, limit: float) -> Any:
+    def _call(
+        self, method: str, *args: Any, limit: float, needs: operations.Operation | None = None
+    ) -> Any:
         """One call; once more over a new link if this one turns out to be dead."""
         from .link import LinkLostError, NoAnswerError  # noqa: PLC0415 - loads Pyro5
 
         if threading.get_ident() != self._owner:
             raise RuntimeError("an agent connection belongs to the thread that made it")
-        link, is_fresh = self._live_link()
+        link, is_fresh = self._live_link(needs)
         try:
             return link.call(method, *args, limit=limit)
         except LinkLostError as error:
             self.close()
             if is_fresh or isinstance(error, NoAnswerError):
                 raise
-        link, _ = self._live_link()
+        link, _ = self._live_link(needs)
         try:
             return link.call(method, *args, limit=limit)
         except LinkLostError:
             self.close()
             raise
 
-    def _live_link(self) -> tuple[Link, bool]:
-        if self._link is not None:
-            return self._link, False
-        self._link, self.welcome = self._dial()
-        return self._link, True
+    def _live_link(self, needs: operations.Operation | None) -> tuple[Link, bool]:
+        """The link to an agent that knows what it is to be asked, and whether it is new."""
+        link, is_fresh = self._link, self._link is None
+        if link is None:
+            link, self.welcome = self._dial()
+            self._link = link
+        if needs is not None:
+            self.require(needs)
+        return link, is_fresh
 
 
 def greet(link: Link, version: str) -> messages.Welcome:
