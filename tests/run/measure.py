@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step
+from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step, Target
 from xcat_aix.run.executor import FANOUT, Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.progress import PlanEnded
@@ -61,7 +61,6 @@ class Counting:
     def __init__(self, db: Database) -> None:
         self._db = db
         self.select = db.select
-        self.create_missing_tables = db.create_missing_tables
         self.commits = 0
         self.seconds = 0.0
 
@@ -90,7 +89,7 @@ def sample_plan(lanes: int, steps: int) -> Plan:
     database = Lane("database", (Step("write", "database.write@1"),), subject="database")
     cells = tuple(Cell("noderes", "node", node, "servicenode", "a", "b") for node in nodes)
     node_lanes = (
-        Lane(node, _steps(node)[:steps], subject=node, target=node, needs=("database",))
+        Lane(node, _steps(node)[:steps], subject=node, target=Target("cn", node), needs=("database",))
         for node in nodes
     )
     return Plan(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step
+from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step, Target
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.lane_runner import Crash
@@ -52,7 +52,7 @@ DATABASE = Lane("database", (Step("write", "database.write@1"),), subject="datab
 
 
 def lane(node: str, count: int = 2, **more: Any) -> Lane:
-    given = {"subject": node, "target": node, "needs": ("database",), **more}
+    given = {"subject": node, "target": Target("cn", node), "needs": ("database",), **more}
     return Lane(node, steps(node, count), **given)
 
 

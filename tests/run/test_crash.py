@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xcat_aix.plan.model import Lane, Plan
+from xcat_aix.plan.model import Lane, Plan, Target
 from xcat_aix.run.errors import NothingToResume
 from xcat_aix.run.registry import AnyKind
 from xcat_aix.run.states import Outcome
@@ -26,7 +26,7 @@ def diskless() -> Plan:
 
 
 def chain() -> Plan:
-    last = Lane("last", steps("n3", 1), target="n3", needs=("n1", "n2"))
+    last = Lane("last", steps("n3", 1), target=Target("cn", "n3"), needs=("n1", "n2"))
     return plan(["n1", "n2", "n3"], lanes=(DATABASE, lane("n1"), lane("n2"), last))
 
 

@@ -14,15 +14,16 @@ from xcat_aix.run.states import (
     LaneResult,
     Outcome,
     Phase,
-    PlanState,
     StepState,
     Word,
-    fold,
 )
+from xcat_aix.run.story import PlanState, Shape, fold
 
 PLAN_WORDS = [word for word in Word if word.is_about_plan]
 STEP_WORDS = [word for word in Word if not word.is_about_plan]
-SHAPE = {"a": ["one"]}
+SHAPE: Shape = {"a": {"one": ()}}
+
+TWO_LANES: Shape = {"a": {"one": (), "two": ()}, "b": {"one": ()}}
 
 # The shortest way to each state of a step and phase of a plan, written by hand.
 OPENED = Event(Word.OPENED)
@@ -140,7 +141,7 @@ def test_an_outcome_must_be_of_the_running_attempt() -> None:
 
 def test_no_step_starts_before_those_ahead_of_it_are_done() -> None:
     with pytest.raises(CorruptJournal, match="steps before it are not done"):
-        fold({"a": ["one", "two"]}, [OPENED, Event(Word.INTENT, "a", "two", 1)])
+        fold({"a": {"one": (), "two": ()}}, [OPENED, Event(Word.INTENT, "a", "two", 1)])
 
 
 def test_the_sequence_number_is_named() -> None:
@@ -168,7 +169,7 @@ def test_a_record_keeps_reason_job_and_result() -> None:
 
 def two(*words: str) -> LaneResult:
     """The result of a lane whose steps were given these events."""
-    plan = fold({"a": [str(i) for i in range(len(words))]}, [OPENED])
+    plan = fold({"a": {str(i): () for i in range(len(words))}}, [OPENED])
     for number, word in enumerate(words):
         step = str(number)
         if word in {"skipped", "held"}:
@@ -213,7 +214,7 @@ def test_half_done_stays_mixed_until_a_new_attempt() -> None:
     ],
 )
 def test_the_final_outcome(words: list[str], outcome: Outcome) -> None:
-    plan = fold({"0": ["s"], "1": ["s"]}, [OPENED])
+    plan = fold({"0": {"s": ()}, "1": {"s": ()}}, [OPENED])
     for lane, word in enumerate(words):
         if word == "skipped":
             plan.apply(Event(Word.SKIPPED, str(lane), "s", 0))
@@ -291,7 +292,7 @@ def test_the_fold_agrees_with_a_naive_model(events: list[Event]) -> None:
 @given(st.data())
 def test_likely_stories_agree_with_a_naive_model(data: st.DataObject) -> None:
     """Random events are mostly impossible at once; these are mostly possible."""
-    plan = PlanState({"a": ["one", "two"], "b": ["one"]})
+    plan = PlanState(TWO_LANES)
     story = [OPENED]
     plan.apply(OPENED)
     for _ in range(data.draw(st.integers(0, 15))):
@@ -312,7 +313,7 @@ def test_likely_stories_agree_with_a_naive_model(data: st.DataObject) -> None:
 def check(events: list[Event]) -> None:
     expected = naive(events)
     try:
-        plan = fold({"a": ["one", "two"], "b": ["one"]}, events)
+        plan = fold(TWO_LANES, events)
     except CorruptJournal:
         assert expected is None
         return

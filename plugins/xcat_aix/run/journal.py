@@ -214,6 +214,12 @@ class Journal:
             transaction, self._standing.is_held, hold.plan_id, wanted, self._now()
         )
 
+    def release_locks(
+        self, transaction: Transaction, hold: Hold, names: Collection[str]
+    ) -> None:
+        """Within ``write`` of :meth:`record`: give these locks back at once."""
+        locks.release(transaction, hold.plan_id, names)
+
     def lock_holders(self, hold: Hold, names: Sequence[str]) -> dict[str, str]:
         """Which of these locks other plans that are being worked on have: name -> plan."""
         return locks.holders(self.db, self._standing.is_held, hold.plan_id, names)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from xcat_aix.plan.fold import fold as fold_names
 from xcat_aix.plan.fold import unfold
 
 from .states import (
@@ -158,6 +159,11 @@ class StepRecord:
             if found.state in WORK_ENDS:
                 self.nodes[node] = NodeState(WORK_ENDS[found.state], found.text)
         self.state = whole(each.state for each in self.nodes.values())
+
+
+def meant(record: StepRecord, nodes: Collection[str]) -> dict[str, str]:
+    """What an event's detail says of the nodes it is about: nothing where it is about all of the step's."""
+    return {"nodes": fold_names(nodes)} if len(nodes) != len(record.nodes) else {}
 
 
 def whole(states: Iterable[StepState]) -> StepState:
