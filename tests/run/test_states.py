@@ -20,7 +20,8 @@ from xcat_aix.run.states import (
 from xcat_aix.run.story import PlanState, Shape, fold
 
 PLAN_WORDS = [word for word in Word if word.is_about_plan]
-STEP_WORDS = [word for word in Word if not word.is_about_plan]
+#: ``by-node`` is several of the others at once: see test_nodes.py.
+STEP_WORDS = [word for word in Word if not word.is_about_plan and word is not Word.BY_NODE]
 SHAPE: Shape = {"a": {"one": ()}}
 
 TWO_LANES: Shape = {"a": {"one": (), "two": ()}, "b": {"one": ()}}
@@ -40,6 +41,7 @@ def closed(outcome: str) -> Event:
 
 WAYS_TO_STATE = {
     StepState.TODO: [OPENED],
+    StepState.WAITING: [OPENED, about(Word.WAITS, 0)],
     StepState.DOING: [OPENED, INTENT],
     StepState.DONE: [OPENED, INTENT, about(Word.DONE)],
     StepState.FAILED: [OPENED, INTENT, about(Word.FAILED)],
@@ -61,7 +63,7 @@ WAYS_TO_PHASE = {
 }
 
 
-@pytest.mark.parametrize(("state", "word"), list(itertools.product(StepState, STEP_WORDS)))
+@pytest.mark.parametrize(("state", "word"), list(itertools.product(WAYS_TO_STATE, STEP_WORDS)))
 def test_every_step_event_in_every_state(state: StepState, word: Word) -> None:
     plan = fold(SHAPE, WAYS_TO_STATE[state])
     attempt = plan.record("a", "one").attempt + (word is Word.INTENT)
@@ -235,8 +237,9 @@ def test_every_state_has_its_sentence(
 # The fold against a naive model: replay everything for each question, with string rules only.
 
 NAIVE = """
-todo intent doing|todo held held|todo skipped skipped|todo failed failed|doing progress doing
+todo intent doing|todo waits waiting|todo held held|todo skipped skipped|todo failed failed|doing progress doing
 doing probed-done done|doing done done|doing failed failed|doing lost unknown
+doing not-begun todo|waiting waits waiting|waiting intent doing|waiting failed failed|waiting skipped skipped
 unknown progress unknown|unknown probed-done done|unknown probed-not-done todo
 unknown probed-broken failed|unknown probed-unreachable unknown
 failed retried todo|held retried todo|skipped retried todo
@@ -260,7 +263,8 @@ def naive(events: list[Event]) -> dict[tuple[str, str], str] | None:
         elif not is_open:
             return None
         elif event.word is Word.CLAIMED:
-            state = {key: "unknown" if s == "doing" else s for key, s in state.items()}
+            ends = {"doing": "unknown", "waiting": "todo"}
+            state = {key: ends.get(s, s) for key, s in state.items()}
         else:
             key = (event.lane, event.step)
             new = NAIVE_RULES.get((state.get(key, ""), event.word.value))
