@@ -103,7 +103,7 @@ def _ended_by_node(lane: Lane, step: Step, event: Event) -> StepEnded:
     return StepEnded(
         lane=lane,
         step=step,
-        state=whole(node.state for node in nodes.values()),
+        state=whole([node.state for node in nodes.values()]),
         text=str(event.detail.get("text", "")),
         result=event.detail.get("result", {}),
         nodes=nodes,

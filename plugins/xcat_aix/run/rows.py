@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -199,10 +199,12 @@ def _mapping(text: str | None) -> Mapping[str, Any]:
 
 def capped(event: Event, at: str) -> Event:
     """``event`` as it may be stored: dated, and without more text than a journal should hold."""
-    detail = {name: _capped(name, value) for name, value in event.detail.items()}
-    if event.word is Word.BY_NODE:
-        detail["nodes"] = outcomes.fitted(detail["nodes"])
-    return replace(event, at=at, detail=detail)
+    detail = event.detail
+    if detail:
+        detail = {name: _capped(name, value) for name, value in detail.items()}
+        if event.word is Word.BY_NODE:
+            detail["nodes"] = outcomes.fitted(detail["nodes"])
+    return Event(event.word, event.lane, event.step, event.attempt, event.job, detail, at)
 
 
 def _capped(name: str, value: Any) -> Any:

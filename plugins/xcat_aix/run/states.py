@@ -42,6 +42,8 @@ class StepState(enum.Enum):
     SKIPPED = "skipped"
     PARTIAL = "partial"
 
+    __hash__ = object.__hash__  # there is one of each; the name's would cost more than all that is looked up by it
+
     @property
     def sentence(self) -> str:
         """The state in words for people."""
@@ -128,6 +130,8 @@ class Word(enum.Enum):
     HELD = "held"
     SKIPPED = "skipped"
     RETRIED = "retried"
+
+    __hash__ = object.__hash__  # as above
 
     @property
     def is_about_plan(self) -> bool:

@@ -92,6 +92,11 @@ class StepRecord:
             return True
         return any(node.state is StepState.DONE for node in self.nodes.values())
 
+    @property
+    def is_at_work(self) -> bool:
+        """Something is being done, or was when it was last heard of."""
+        return self.state in {StepState.DOING, StepState.UNKNOWN}
+
     def in_state(self, state: StepState) -> tuple[str, ...]:
         """The nodes that are in this state now."""
         return tuple(node for node, found in self.nodes.items() if found.state is state)
@@ -126,6 +131,9 @@ class StepRecord:
 
     def _affected(self, word: Word) -> tuple[str, ...]:
         """The nodes that a word without names means: those under way, else all that it can be about."""
+        if len(self.nodes) == 1:
+            ((node, only),) = self.nodes.items()
+            return (node,) if (only.state, word) in STEP_TRANSITIONS else ()
         found = {
             node: each.state
             for node, each in self.nodes.items()
@@ -141,11 +149,10 @@ class StepRecord:
             return
         for node, (word, state, text) in moves.items():
             self.nodes[node] = NodeState(state, text)
-            if word in _TELLS_BROKEN:
-                self.broken -= {node}
-            if word is Word.PROBED_BROKEN:
-                self.broken |= {node}
-        self.state = whole(each.state for each in self.nodes.values())
+            is_broken = word is Word.PROBED_BROKEN
+            if word in _TELLS_BROKEN and is_broken != (node in self.broken):
+                self.broken ^= {node}
+        self.state = whole([each.state for each in self.nodes.values()])
         if event.word is Word.INTENT:
             self.attempt, self.job, self.progress_rows = event.attempt, event.job, 0
         self.text = str(event.detail.get("text", ""))
@@ -158,7 +165,7 @@ class StepRecord:
         for node, found in self.nodes.items():
             if found.state in WORK_ENDS:
                 self.nodes[node] = NodeState(WORK_ENDS[found.state], found.text)
-        self.state = whole(each.state for each in self.nodes.values())
+        self.state = whole([each.state for each in self.nodes.values()])
 
 
 def meant(record: StepRecord, nodes: Collection[str]) -> dict[str, str]:
@@ -166,11 +173,13 @@ def meant(record: StepRecord, nodes: Collection[str]) -> dict[str, str]:
     return {"nodes": fold_names(nodes)} if len(nodes) != len(record.nodes) else {}
 
 
-def whole(states: Iterable[StepState]) -> StepState:
+def whole(states: Sequence[StepState]) -> StepState:
     """The state of a step from those of its nodes."""
-    found = set(states)
+    if len(states) == 1:
+        return states[0]
+    found = frozenset(states)
     if len(found) == 1:
-        return found.pop()
+        return next(iter(found))
     for state in _FIRST:
         if state in found:
             return state
@@ -201,7 +210,7 @@ class LaneState:
         record = self.steps.get(event.step)
         if record is None:
             raise _Impossible("the plan has no such step")
-        moves = record.moves(event)
+        moves = {} if event.word is Word.PROGRESS and record.is_at_work else record.moves(event)
         expected = record.attempt + (event.word is Word.INTENT)
         if event.attempt != expected:
             raise _Impossible(f"it is of attempt {event.attempt}, not {expected}")
@@ -388,7 +397,7 @@ def _outcome_of(event: Event) -> Outcome:
 
 def _node_state(states: Sequence[NodeState]) -> NodeState:
     """A node that failed is failed, however much of it was done before."""
-    all_of_it = whole(state.state for state in states)
+    all_of_it = whole([state.state for state in states])
     open_ = [state for state in states if state.state is not StepState.DONE]
     failed = next((state for state in open_ if state.state is StepState.FAILED), None)
     if all_of_it is StepState.PARTIAL and failed is not None:
