@@ -194,7 +194,8 @@ class Session:
             job_id, operation, float(limit), str(self.peer), self._trace
         )
         text = "job %s (%s) submitted by %s: %s"
-        _log.info(text, status.job_id, status.kind, self.whom, status.state.value)
+        kinds = ", ".join(part.kind for part in operation.parts)
+        _log.info(text, status.job_id, kinds, self.whom, status.state.value)
         return status
 
     def _follow(self, job_id: str, after_seq: int, wait: float) -> Any:
@@ -225,8 +226,12 @@ class Session:
 
 def _names(args: Sequence[Any]) -> str:
     """The job's id and the operation in the arguments of a call, as far as they are any: for the log."""
-    kinds = (arg.get("kind") if isinstance(arg, dict) else arg for arg in args)
-    return " ".join(bounds.cut(kind, 128) for kind in kinds if isinstance(kind, str))
+    named = [arg.get("kind") if isinstance(arg, dict) else arg for arg in args]
+    for arg in args:
+        if isinstance(arg, dict) and arg.get("kind") == proto.Chain.kind:
+            with contextlib.suppress(AgentError):
+                named += [part.get("kind") for part in proto.parts_of(arg)]
+    return " ".join(bounds.cut(name, 128) for name in named if isinstance(name, str))
 
 
 #: Refusals that are logged whatever was asked, and what is always logged.
