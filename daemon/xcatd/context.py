@@ -59,7 +59,6 @@ class Agents(Protocol):
         *,
         timeout: float = 3.0,
         via: Relay | None = None,
-        patience: float = 30.0,
     ) -> AgentConnection:
         """A connection to the agent of ``node``; raises ``AgentError``."""
 

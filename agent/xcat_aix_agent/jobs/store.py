@@ -50,8 +50,9 @@ _AROUND_EVENT = 80
 #: Seconds that a new job waits while what a lost one of its kind left is mended.
 _MENDING = 5.0
 
-#: Seconds that :meth:`JobStore.follow` waits for the end once there are news.
-_MOMENT = 0.02
+#: Seconds that :meth:`JobStore.follow` waits for the end once there are news: so many answers a talkative
+#: job costs at most, and one that is over soon costs one.
+_MOMENT = 0.2
 
 
 @dataclass(frozen=True)
@@ -198,8 +199,9 @@ class JobStore:
             return job.size_of_events() != seen or self._state(job, spec).is_over
 
         self._runner.wait(job, has_news, max(0.0, min(wait, MAX_FOLLOW)))
-        if wait > 0:  # a short job is over by now or soon: one answer instead of two
-            self._runner.wait(job, lambda: self._state(job, spec).is_over, _MOMENT)
+        # A short job is over by now or soon: one answer instead of two.
+        moment = max(0.0, min(wait, _MOMENT))
+        self._runner.wait(job, lambda: self._state(job, spec).is_over, moment)
         # The state first: events are complete once it is over.
         status = self.status(job_id)
         if status.state.is_over:

@@ -32,6 +32,7 @@ CALLS: Mapping[str, Optional[Right]] = {
     "query": None,
     "probe": Right.READ,
     "submit": None,
+    "begin": None,
     "follow": Right.READ,
     "acknowledge": Right.OPERATE,
     "cancel": Right.OPERATE,

@@ -172,7 +172,7 @@ class Session:
             version=__version__,
             node=self._service.config.node,
             role=self._service.config.role.value,
-            operations=(messages.GRANTS, *operations.kinds()),
+            operations=(messages.GRANTS, messages.BEGIN, *operations.kinds()),
             # Nothing: it was taken away at this very moment, as the next call will tell.
             right=int(self._service.policy.rights.of(self.peer) or 0),
         )
@@ -197,6 +197,10 @@ class Session:
         kinds = ", ".join(part.kind for part in operation.parts)
         _log.info(text, status.job_id, kinds, self.whom, status.state.value)
         return status
+
+    def _begin(self, job_id: str, operation: Operation, limit: float, wait: float) -> Any:
+        self._submit(job_id, operation, limit)
+        return self._follow(job_id, 0, wait)
 
     def _follow(self, job_id: str, after_seq: int, wait: float) -> Any:
         return self._service.store.follow(job_id, after_seq, wait)
@@ -236,7 +240,7 @@ def _names(args: Sequence[Any]) -> str:
 
 #: Refusals that are logged whatever was asked, and what is always logged.
 _LOGGED = frozenset({ErrorCode.NOT_ALLOWED, ErrorCode.BUSY})
-_LOGGED_CALLS = frozenset({"submit", "lodge"})
+_LOGGED_CALLS = frozenset({"submit", "begin", "lodge"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,6 +261,7 @@ _METHODS: Dict[str, Tuple[Callable[..., Any], Tuple[_Argument, ...]]] = {
     "query": (Session._query, (_OPERATION,)),  # noqa: SLF001 - as above
     "probe": (Session._probe, (_OPERATION, _TEXT)),  # noqa: SLF001 - as above
     "submit": (Session._submit, (_TEXT, _OPERATION, _NUMBER)),  # noqa: SLF001 - as above
+    "begin": (Session._begin, (_TEXT, _OPERATION, _NUMBER, _NUMBER)),  # noqa: SLF001 - as above
     "follow": (Session._follow, (_TEXT, _COUNT, _NUMBER)),  # noqa: SLF001 - as above
     "acknowledge": (Session._acknowledge, (_TEXT,)),  # noqa: SLF001 - as above
     "cancel": (Session._cancel, (_TEXT,)),  # noqa: SLF001 - as above
