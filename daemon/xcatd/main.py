@@ -120,7 +120,7 @@ class Daemon:
                 database=self._database,
                 plugins=plugins or PluginHost.load(),
                 clock=self._clock,
-                agents=AgentPool.from_directory(self.settings.confdir / "aix"),
+                agents=AgentPool(self.settings.confdir / "aix"),
                 hostname=machine.hostname,
                 version=VERSION,
                 is_mn=is_mn,
