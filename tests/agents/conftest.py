@@ -68,7 +68,7 @@ class Cluster:
         self.enrol_mn("mn1")
         self.policy = path / "policy"
         self.policy.write_text("[xcat-aix:mn:mn1]\nallow = operate\n")
-        self.pool = AgentPool.from_directory(self.mn)
+        self.pool = AgentPool(self.mn)
         self.servers: list[AgentServer] = []
 
     def enrol_mn(self, name: str, authority: Authority | None = None, role: Role = Role.MN) -> None:

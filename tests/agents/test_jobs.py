@@ -223,18 +223,12 @@ def test_restarted_agent_is_found_again_and_the_lost_job_told(cluster, programs,
     config = cluster.config("sn1", relay_ports=())
     first = cluster.run(config, programs)
     address, port = first.addresses[0]
-    config = dataclasses.replace(config, port=port)
     with cluster.pool.connect("sn1", Role.SN, address, port) as agent:
-
-        def disturb():
-            assert reached.wait(20)
-            first.stop(abandon=True)
-            cluster.run(config, programs)
-
-        thread = threading.Thread(target=disturb)
-        thread.start()
+        agent.submit("j", ROUTE, 30)
+        assert reached.wait(20)
+        first.stop(abandon=True)
+        cluster.run(dataclasses.replace(config, port=port), programs)
         status = carry_out(agent, "j", ROUTE)
-        thread.join()
         assert (status.state, status.outcome) == (JobState.LOST, None)
         assert agent.probe(ROUTE, "j").verdict is Verdict.NOT_DONE
         opened.set()

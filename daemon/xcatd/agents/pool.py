@@ -25,16 +25,14 @@ __all__ = ["AgentPool", "Relay"]
 
 
 class AgentPool:
-    """Connects to agents with the credentials of one directory.  Safe for use by several threads."""
+    """Connects to agents with the credentials of one directory.  Safe for use by several threads.
+
+    The directory is ``<xcatconfdir>/aix``; files that are missing are named by the first connect.
+    """
 
     def __init__(self, directory: Path, version: str = "") -> None:
         self._credentials = Credentials(directory)
         self._version = version
-
-    @classmethod
-    def from_directory(cls, directory: Path, version: str = "") -> AgentPool:
-        """``<xcatconfdir>/aix``; files that are missing are named by the first connect."""
-        return cls(directory, version)
 
     def connect(
         self,
