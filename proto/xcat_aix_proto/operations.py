@@ -319,8 +319,25 @@ def from_wire(data: Any) -> Operation:
 
 def check_wire(data: Any) -> None:
     """Raises ``BAD_MESSAGE`` unless ``data`` has the form of an operation, known here or not."""
-    if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
-        raise AgentError(ErrorCode.BAD_MESSAGE, "an operation must have 'kind' and 'args'")
+    for part in parts_of(data):
+        if not isinstance(part.get("kind"), str):
+            raise AgentError(ErrorCode.BAD_MESSAGE, "an operation must have 'kind' and 'args'")
+
+
+def parts_of(data: Any) -> Tuple[Mapping[str, Any], ...]:
+    """The operations in wire form that one in wire form consists of, known here or not: itself, or a chain's.
+
+    Raises ``BAD_MESSAGE`` if it has not the form.
+    """
+    parts: Any = (data,)
+    if isinstance(data, Mapping) and data.get("kind") == Chain.kind:
+        args = data.get("args")
+        parts = args.get("operations") if isinstance(args, Mapping) else None
+    if not isinstance(parts, (list, tuple)) or not 0 < len(parts) <= MAX_CHAIN:
+        raise AgentError(ErrorCode.BAD_MESSAGE, "a chain must have a list of operations")
+    if not all(isinstance(part, Mapping) for part in parts):
+        raise AgentError(ErrorCode.BAD_MESSAGE, "an operation must be an object")
+    return tuple(parts)
 
 
 def from_stored(kind: str, args: Any) -> Operation:

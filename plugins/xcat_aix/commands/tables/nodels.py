@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from xcat_aix.commands import options
 from xcat_aix.commands.definitions.batches import batches
 from xcat_aix.commands.options import Arguments, flag
-from xcatd import secrets, tables
+from xcatd import tables
 from xcatd.api import (
     EVERYTHING,
     Contents,
@@ -22,6 +22,7 @@ from xcatd.api import (
     Targets,
     data,
     error,
+    secrets,
 )
 from xcatd.noderange import selection
 from xcatd.noderange.selection import Condition
