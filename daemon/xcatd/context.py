@@ -13,6 +13,8 @@ from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
 from .messages import Reply, Request
+from .reach.dns import Dns, Resolvers
+from .reach.ssh import Ssh, SshProgram
 from .rights import ALL, Rights, Targets
 
 if TYPE_CHECKING:
@@ -59,7 +61,6 @@ class Agents(Protocol):
         *,
         timeout: float = 3.0,
         via: Relay | None = None,
-        patience: float = 30.0,
     ) -> AgentConnection:
         """A connection to the agent of ``node``; raises ``AgentError``."""
 
@@ -71,6 +72,7 @@ class Context:
     ``cancelled`` is set when the user aborts or the daemon must stop: long commands look at it and end
     soon.  ``version`` is the text of ``lsxcatd -v``; ``hostname`` the server's short name.  ``rights`` are what the
     policy left to the request; ``db`` refuses to write beyond them.  ``judge`` is the policy itself, see :meth:`may`.
+    ``ssh`` and ``dns`` reach what has no agent; what runs long is given ``cancelled``.
     """
 
     db: Database
@@ -84,6 +86,8 @@ class Context:
     runner: Callable[[Request, Context], Iterator[Reply]] | None = None
     request: Request | None = None
     rights: Rights = ALL
+    ssh: Ssh = field(default_factory=SshProgram)
+    dns: Dns = field(default_factory=Resolvers)
     judge: Callable[[Targets], bool] | None = None
 
     def may(self, targets: Targets) -> bool:

@@ -61,7 +61,6 @@ class Counting:
     def __init__(self, db: Database) -> None:
         self._db = db
         self.select = db.select
-        self.create_missing_tables = db.create_missing_tables
         self.commits = 0
         self.seconds = 0.0
 

@@ -21,6 +21,7 @@ from xcat_aix.steps.agent import agent_steps
 from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto import codec
 from xcat_aix_proto.operations import (
+    Chain,
     ChangeDefaultRoute,
     Operation,
     RepointClient,
@@ -139,6 +140,11 @@ class Rig:
     def resume(self, plan_id: str, **more: Any) -> list[Progress]:
         executor = self.executor(**more)
         return list(executor.run(executor.claim(plan_id)))
+
+    def is_old(self) -> None:
+        """All agents are one version older: they know no chains."""
+        for name in _NODES:
+            self.world.node(name).lacking.add(Chain.kind)
 
     def only_plan(self) -> str:
         (summary,) = self.journal().list()

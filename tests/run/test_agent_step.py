@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.plan.model import Step
+from xcat_aix.plan.model import Step, Target
 from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.task import BUSY_PAUSES, LaneLink, Task
@@ -203,7 +203,7 @@ def test_an_agent_that_was_never_reached_leaves_none() -> None:
 
 
 def test_a_peer_that_is_refused_was_sent_nothing() -> None:
-    def refuse(target: str, via: str | None) -> FakeConnection:
+    def refuse(target: Target, via: Target | None) -> FakeConnection:
         raise AgentError(ErrorCode.WRONG_PEER, "the peer is somebody else")
 
     here = lane("n1")
@@ -230,7 +230,7 @@ class Pauses(threading.Event):
 def test_an_agent_with_too_many_connections_is_asked_again(busy: int) -> None:
     left, pauses, world = [busy], Pauses(), FakeWorld()
 
-    def connect(target: str, via: str | None) -> FakeConnection:
+    def connect(target: Target, via: Target | None) -> FakeConnection:
         left[0] -= 1
         if left[0] >= 0:
             raise AgentError(ErrorCode.BUSY, "too many connections")
@@ -246,7 +246,7 @@ def test_an_agent_with_too_many_connections_is_asked_again(busy: int) -> None:
 
 
 def test_a_busy_agent_is_not_waited_for_after_a_stop() -> None:
-    def connect(target: str, via: str | None) -> FakeConnection:
+    def connect(target: Target, via: Target | None) -> FakeConnection:
         raise AgentError(ErrorCode.BUSY, "too many connections")
 
     stop = Pauses()
@@ -264,7 +264,7 @@ def test_the_probe_is_told_which_job_it_asks_about() -> None:
             asked.append(job_id)
             return super().probe(op, job_id)
 
-    def connect(target: str, via: str | None) -> FakeConnection:
+    def connect(target: Target, via: Target | None) -> FakeConnection:
         return Connection(desk.world, target, desk.node)
 
     desk = Desk()

@@ -43,6 +43,16 @@ def already_so(rig: Rig) -> None:
     rig.world.node("n1").effects[XCATINFO] = {"server": "10.0.0.2"}
 
 
+def old_agents(rig: Rig) -> None:
+    rig.is_old()
+
+
+def slow(rig: Rig) -> None:
+    """Jobs are killed in the middle, and go on without anybody."""
+    for name in ("n1", "n2"):
+        rig.world.node(name).is_slow = True
+
+
 def one_down(rig: Rig) -> None:
     rig.world.node("n2").is_down = True
 
@@ -50,6 +60,8 @@ def one_down(rig: Rig) -> None:
 Case = tuple[Callable[[], Plan], Callable[[Rig], None]]
 CASES: Mapping[str, Case] = {
     "plain": (lambda: plan(count=3), no_trouble),
+    "plain, one job each": (lambda: plan(count=3), old_agents),
+    "five at once, slowly": (lambda: plan(count=5), slow),
     "half done before": (plan, half_way),
     "partly done before": (plan, already_so),
     "one lane skipped": (diskless, one_down),
@@ -141,7 +153,7 @@ def test_killed_while_a_node_is_down_and_resumed_when_it_is_back() -> None:
         assert told is Outcome.OK, bomb.points[boundary]
         assert set(rig.performed().values()) == {1}
         boundary += 1
-    assert boundary > 15
+    assert boundary > 12
 
 
 def _finish(rig: Rig) -> Outcome | None:

@@ -35,7 +35,7 @@ class Agents:
         (path / "ca.pem").write_bytes(authority.certificate_pem)
         (path / "mn-cred.pem").write_bytes(authority.issue(Identity(Role.MN, "mn1"), now, 5).pem)
         (path / "policy").write_text("[xcat-aix:mn:mn1]\nallow = operate\n")
-        self.pool = AgentPool.from_directory(path)
+        self.pool = AgentPool(path)
         self.servers: dict[str, AgentServer] = {}
         self.roots = {node: path / node for node in NODES}
         self.configs: dict[str, AgentConfig] = {}

@@ -22,6 +22,8 @@ from xcatd.logs import request_id
 from xcatd.messages import Reply, Request
 from xcatd.noderange import NoderangeError, NotAllowed, TooLarge
 from xcatd.plugins import PluginHost
+from xcatd.reach.dns import Dns, Resolvers
+from xcatd.reach.ssh import Ssh, SshProgram
 from xcatd.rights import ALL, Rights, Targets
 from xcatd.site import LastGood, Settings
 from xcatd.text import perlre
@@ -75,6 +77,8 @@ class Services:
     environ: Mapping[str, str] = field(default_factory=dict)
     upstream: Upstream | None = None
     settings: LastGood = field(default_factory=LastGood)
+    ssh: Ssh = field(default_factory=SshProgram)
+    dns: Dns = field(default_factory=Resolvers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +442,8 @@ class Session:
             runner=self._run_inner,
             request=request,
             rights=rights,
+            ssh=services.ssh,
+            dns=services.dns,
             judge=judge,
         )
 

@@ -14,6 +14,7 @@ from xcat_aix.plan.model import Plan, Step
 from xcat_aix_proto.jobs import Probe
 
 from .errors import Parked
+from .outcomes import NodeOutcomes, NodeProbes
 from .task import Task
 
 if TYPE_CHECKING:
@@ -38,15 +39,15 @@ class Worded(Protocol):
 class StepKind(Worded, Protocol):
     """How steps of one kind are looked at and done.  Called from worker threads, many at once."""
 
-    def probe(self, task: Task) -> Probe:
+    def probe(self, task: Task) -> Probe | NodeProbes:
         """Ask the world whether the effect is there; changes nothing.
 
         Raises :class:`~.errors.Unreachable` or :class:`~.errors.StepFailed` when there is no answer.
         If ``task.earlier_job`` may still be running, waits for its end first.
         """
 
-    def effect(self, task: Task) -> Mapping[str, Any]:
-        """Do it; what is returned is kept in the journal and must be small and hold no secret.
+    def effect(self, task: Task) -> Mapping[str, Any] | NodeOutcomes:
+        """Do it for ``task.nodes``; what is returned is kept in the journal and must be small and hold no secret.
 
         Raises :class:`~.errors.StepFailed` when it is known not to be done and
         :class:`~.errors.StepLost` when nobody knows.
@@ -61,13 +62,13 @@ class DatabaseKind(Worded, Protocol):
     only if it was written.
     """
 
-    def probe(self, task: Task) -> Probe:
+    def probe(self, task: Task) -> Probe | NodeProbes:
         """As :meth:`StepKind.probe`."""
 
     def tables(self, task: Task) -> Sequence[str]:
         """The tables :meth:`write` uses, without the journal's."""
 
-    def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any]:
+    def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any] | NodeOutcomes:
         """Do it in ``transaction``; raises :class:`~.errors.StepFailed`, and nothing is written."""
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Connection(Protocol):
     """The part of ``xcatd.agents.AgentConnection`` that steps use; every call may raise AgentError."""
 
+    def knows(self, kind: str) -> bool: ...
+    def require(self, op: Operation) -> None: ...
     def probe(self, op: Operation, job_id: str = "") -> Probe: ...
     def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus: ...
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate: ...
@@ -83,6 +85,9 @@ class LaneLink:
 class Task:
     """One attempt at one step.
 
+    ``nodes`` are those it is to be done for, or asked about: not those for which it is done, nor those for which
+    something before it failed; empty for a step that is about none.  ``undone`` are the nodes for which not every step
+    about them in the lanes that this one comes ``after`` is done.
     ``job_id`` names this attempt; ``earlier_job`` is set only when an interrupted attempt is being asked about, and
     may still be running.  ``deadline`` is a reading of ``clock.monotonic()``.  ``report`` hands a line to the
     user.  ``stop`` is set when the user aborts or the daemon ends: go on for as short as is safe, then raise
@@ -102,6 +107,8 @@ class Task:
     report: Callable[[str], None]
     #: Called once the outcome is committed, such as to let the agent forget the job.
     afterwards: list[Callable[[], None]] = field(default_factory=list)
+    nodes: tuple[str, ...] = ()
+    undone: frozenset[str] = frozenset()
 
     def remaining(self) -> float:
         """Seconds until the lane's time is up, not below 0."""

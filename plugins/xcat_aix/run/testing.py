@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,9 +25,12 @@ from xcat_aix_proto.jobs import (
     JobUpdate,
     Outcome,
     Probe,
+    Record,
+    RecordState,
     Verdict,
+    with_records,
 )
-from xcat_aix_proto.operations import Operation
+from xcat_aix_proto.operations import Chain, Operation
 from xcatd.api import ChangedMeanwhile
 
 from .journal import Journal
@@ -70,17 +73,12 @@ class MemoryDatabase:
         self._seq = itertools.count(1)
         self.commits = 0
 
-    def create_missing_tables(self, names: Iterable[str]) -> None:
-        """Make empty tables of those that are not there."""
-        with self._lock:
-            for name in names:
-                self._tables.setdefault(name, [])
-
     @contextmanager
     def transaction(self, *tables: str) -> Iterator[MemoryTransaction]:
-        """All of it or nothing."""
+        """All of it or nothing; makes empty tables of those that are not there."""
         with self._lock:
-            self.create_missing_tables(tables)
+            for name in tables:
+                self._tables.setdefault(name, [])
             work = MemoryTransaction({name: list(self._tables[name]) for name in tables}, self._seq)
             yield work
             self._tables.update(work.tables)
@@ -205,12 +203,14 @@ def memory_journal(clock: ManualClock | None = None, host: str = "mn1") -> Journ
 
 @dataclass(slots=True)
 class FakeJob:
-    """A job that was accepted."""
+    """A job that was accepted: its operations, what became of each, and what it said."""
 
     operation: Operation
-    state: JobState
-    outcome: Outcome | None = None
+    records: list[Record] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
+    state: JobState = JobState.RUNNING
+    #: As a test says; else by its records.
+    outcome: Outcome | None = None
 
 
 @dataclass(slots=True)
@@ -220,10 +220,14 @@ class FakeNode:
     is_down: bool = False
     #: Reached through a relay only.
     is_cut_off: bool = False
+    #: Its agent is as old as this says: it lacks these.
+    lacking: set[str] = field(default_factory=set)
     #: The job ends with an error, nothing was done.
     failing: set[str] = field(default_factory=set)
     #: Jobs are over when they are submitted, and say so.
     is_fast: bool = False
+    #: Jobs do one operation each time they are asked about.
+    is_slow: bool = False
     #: The job never ends.
     hanging: set[str] = field(default_factory=set)
     #: The job's process dies: before the effect, after it, or half way.
@@ -285,24 +289,33 @@ class FakeConnection:
         self._node = node
         self._is_open = True
 
+    def knows(self, kind: str) -> bool:
+        """All but what the node lacks."""
+        return kind not in self._node.lacking
+
+    def require(self, op: Operation) -> None:
+        """Refuse what the agent does not know."""
+        for part in (op, *op.parts):
+            if not self.knows(part.kind):
+                text = f"its agent (version 0.9) does not know {part.kind}: update the agent"
+                raise AgentError(ErrorCode.BAD_OPERATION, text)
+
     def probe(self, op: Operation, job_id: str = "") -> Probe:
         """Whether the effect is there; no job's record is needed here to see it."""
         del job_id
+        self.require(op)
         with self._call("probe"):
-            if op.kind not in self._node.effects:
-                return Probe(Verdict.NOT_DONE, "nothing of it is there")
-            effect = self._node.effects[op.kind]
-            if effect is None:
-                return Probe(Verdict.BROKEN, "half of it is there")
-            is_done = effect == codec.to_wire(op)
-            return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE, "it was looked at")
+            return _looked_at(self._node, op)
 
     def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus:
         """Accept a job and do it; a known id is the same job."""
         del limit
+        self.require(op)
         with self._call("submit"):
             if job_id not in self._node.jobs:
-                self._node.jobs[job_id] = _job(self._node, op)
+                self._node.jobs[job_id] = FakeJob(op)
+                if not self._node.is_slow:
+                    _perform_all(self._node, self._node.jobs[job_id])
             job = self._node.jobs[job_id]
             if self._node.is_fast:
                 return JobStatus(job_id, op.kind, job.state, len(job.events), job.outcome)
@@ -314,10 +327,13 @@ class FakeConnection:
             job = self._node.jobs.get(job_id)
             if job is None or job_id in self._node.acknowledged:
                 raise AgentError(ErrorCode.JOB_UNKNOWN, f"there is no job {job_id}")
+            if self._node.is_slow:
+                _perform(self._node, job)
             kind = job.operation.kind
             status = JobStatus(job_id, kind, job.state, len(job.events), job.outcome)
             update = JobUpdate(status, tuple(job.events[after_seq:]))
-        if not job.state.is_over:
+            is_hanging = not (job.state.is_over or self._node.is_slow)
+        if is_hanging:
             self._world.hold.wait(wait)
         return update
 
@@ -346,19 +362,66 @@ class FakeConnection:
                 raise AgentError(ErrorCode.UNREACHABLE, "the answer was lost")
 
 
-def _job(node: FakeNode, op: Operation) -> FakeJob:
-    """What becomes of a new job on this host."""
+def _looked_at(node: FakeNode, op: Operation) -> Probe:
+    if op.kind not in node.effects:
+        return Probe(Verdict.NOT_DONE, "nothing of it is there")
+    effect = node.effects[op.kind]
+    if effect is None:
+        return Probe(Verdict.BROKEN, "half of it is there")
+    is_done = effect == codec.to_wire(op)
+    return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE, "it was looked at")
+
+
+def _perform_all(node: FakeNode, job: FakeJob) -> None:
+    """Work on a job until it is over or hangs."""
+    before = -1
+    while before < len(job.records) and job.state is JobState.RUNNING:
+        before = len(job.records)
+        _perform(node, job)
+
+
+def _perform(node: FakeNode, job: FakeJob) -> None:
+    """Do the next operation of a job that is running."""
+    parts = job.operation.parts
+    if job.state is not JobState.RUNNING or parts[len(job.records)].kind in node.hanging:
+        return
+    op, is_chain = parts[len(job.records)], isinstance(job.operation, Chain)
+    if is_chain and _looked_at(node, op).verdict is Verdict.DONE:
+        job.records.append(Record(RecordState.WAS_SO, "it was looked at"))
+    else:
+        mark = f"[{len(job.records) + 1}/{len(parts)}] " if is_chain else ""
+        text = f"{mark}working on {op.kind}"
+        job.events.append(JobEvent(len(job.events) + 1, "2026-11-23T12:00:00+00:00", text))
+        job.records.append(_done(node, op))
+    if len(job.records) == len(parts) or not job.records[-1].is_done:
+        _finish(job)
+
+
+def _done(node: FakeNode, op: Operation) -> Record:
+    """What becomes of one operation on this host."""
     kind = op.kind
-    if kind in node.hanging:
-        return FakeJob(op, JobState.RUNNING)
-    events = [JobEvent(1, "2026-11-23T12:00:00+00:00", f"working on {kind}")]
     if kind in node.failing:
         error = AgentError(ErrorCode.COMMAND_FAILED, "the command failed", "0042-000 output")
-        return FakeJob(op, JobState.EXITED, Outcome(ok=False, error=error.to_wire()), events)
+        return Record(RecordState.FAILED, error=error.to_wire())
     if kind in node.dying_before:
-        return FakeJob(op, JobState.LOST, events=events)
+        return Record(RecordState.LOST)
     node.performed[kind] += 1
     node.effects[kind] = None if kind in node.dying_half_way else codec.to_wire(op)
     if kind in node.dying_half_way | node.dying_after:
-        return FakeJob(op, JobState.LOST, events=events)
-    return FakeJob(op, JobState.EXITED, Outcome(ok=True, result={"was": "done"}), events)
+        return Record(RecordState.LOST)
+    return Record(RecordState.DONE, result={"was": "done"})
+
+
+def _finish(job: FakeJob) -> None:
+    last, count = job.records[-1], len(job.operation.parts)
+    job.state = JobState.LOST if last.state is RecordState.LOST else JobState.EXITED
+    error = last.failure()
+    if isinstance(job.operation, Chain):
+        left = RecordState.LOST if job.state is JobState.LOST else RecordState.NOT_BEGUN
+        records = job.records + [Record(left)] * (count - len(job.records))
+        if job.state is JobState.LOST:
+            error = AgentError(ErrorCode.JOB_LOST, "its process died")
+        job.outcome = with_records(records, error)
+    elif job.state is JobState.EXITED:
+        result = dict(last.result)
+        job.outcome = Outcome(last.is_done, result, None if error is None else error.to_wire())

@@ -6,18 +6,29 @@ arguments are those of one, the agent's probe tells whether it is done, and its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Step
+from xcat_aix.run.chains import Ending
 from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
 from xcat_aix.run.task import Connection, Task
-from xcat_aix_proto import bounds, operations
+from xcat_aix_proto import bounds, jobs, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate, Probe, Verdict
-from xcat_aix_proto.operations import Operation
+from xcat_aix_proto.jobs import (
+    JobState,
+    JobStatus,
+    JobUpdate,
+    Outcome,
+    Probe,
+    Record,
+    RecordState,
+    Verdict,
+)
+from xcat_aix_proto.operations import Chain, Operation
 
 from .client import WORDS
 
@@ -32,6 +43,10 @@ LATE = 5.0
 #: Seconds between attempts to get a lost line back; after the last one the step is lost.
 PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 
+_NO_REASON = "failed without giving a reason"
+
+_PART = re.compile(r"\[(\d{1,3})/\d{1,3}\] (.*)\Z", re.DOTALL)
+
 # The line broke, or the agent cannot take it now; the same call can be made again.
 _LINE_LOST = frozenset({ErrorCode.UNREACHABLE, ErrorCode.TIMED_OUT})
 _TRY_LATER = frozenset({ErrorCode.BUSY, ErrorCode.JOB_LIMIT})
@@ -43,17 +58,29 @@ def agent_steps(pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> Iter
     Raises ValueError for one of which nobody wrote what it is called, and what takes it back.
     """
     kinds = [operation.kind for operation in operations.BY_KIND.values() if not operation.is_query]
+    chain = AgentChain(pauses, late=late)
     for kind in (*kinds, *operations.FORMER):
-        yield AgentStep(kind, pauses, late=late)
+        yield AgentStep(kind, pauses, late=late, chain=chain)
 
 
 class AgentStep:
-    """Steps of one operation's kind; raises ValueError for one without words."""
+    """Steps of one operation's kind; those that follow each other travel as one job through ``chain``.
 
-    def __init__(self, kind: str, pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> None:
+    Raises ValueError for a kind without words.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        pauses: Sequence[float] = PAUSES,
+        *,
+        late: float = LATE,
+        chain: AgentChain | None = None,
+    ) -> None:
         if kind not in WORDS:
             raise ValueError(f"step kind {kind!r} has neither title nor reverse: nobody wrote them")
         self.kind = kind
+        self.chain = chain or AgentChain(pauses, late=late)
         self._words = WORDS[kind]
         self._pauses = pauses
         self._late = late
@@ -68,6 +95,11 @@ class AgentStep:
     def reverse(self, begun: Begun) -> Step | NoReverse | None:
         """The operation that takes it back."""
         return self._words.reverse(begun)
+
+    def check(self, task: Task) -> None:
+        """Its agent must know the operation, as it said itself when it was connected."""
+        with _in_words():
+            task.link.get().require(_operation(task.step))
 
     def probe(self, task: Task) -> Probe:
         """What the agent finds; the job of an interrupted attempt is waited for first."""
@@ -85,11 +117,8 @@ class AgentStep:
         status = job.finish(job.submit(operation))
         if status.state is JobState.LOST or status.outcome is None:
             return self._after_loss(task, operation)
-        failure = status.outcome.failure()
-        if failure is not None:
-            raise StepFailed(failure.message, failure.detail, int(failure.code))
         if not status.outcome.ok:
-            raise StepFailed("failed without giving a reason")
+            raise _failure(status.outcome)
         return bounds.result(status.outcome.result)
 
     def _job(self, task: Task, job_id: str) -> JobStatus | None:
@@ -99,30 +128,150 @@ class AgentStep:
         return None if status is None else job.finish(status)
 
     def _ask(self, task: Task, operation: Operation, job_id: str) -> Probe:
-        """Some effects are proved by nothing but the record of the job that brought them about."""
-
-        def ask(connection: Connection) -> Probe:
-            return connection.probe(operation, job_id)
-
-        return _Caller(task, self._pauses).call(ask)
+        return _ask(task, self._pauses, operation, job_id)
 
     def _after_loss(self, task: Task, operation: Operation) -> Mapping[str, Any]:
         """The job's process died without a result: only a look can tell."""
+        found = _seen_after_loss(task, self._pauses, operation)
+        if isinstance(found, StepFailed):
+            raise found
+        return {}
+
+
+class AgentChain:
+    """Steps of a lane that are one job of its agent, with a record for each."""
+
+    def __init__(self, pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> None:
+        self._pauses = pauses
+        self._late = late
+
+    def reach(self, tasks: Sequence[Task]) -> int:
+        """All that differ, up to the longest chain, if the agent has chains; else they go singly."""
+        if not tasks[0].link.get().knows(Chain.kind):
+            return 1
+        found: list[Operation] = []
+        for task in tasks[: operations.MAX_CHAIN]:
+            operation = _operation(task.step)
+            if operation in found:
+                break
+            found.append(operation)
+        return len(found)
+
+    def effect(self, tasks: Sequence[Task]) -> Sequence[Ending]:
+        """One job for all; the record of each tells how it ended."""
+        parts = [_operation(task.step) for task in tasks]
+        job = _Job(tasks[0], tasks[0].job_id, self._pauses, self._late, tasks)
+        with _in_words():
+            chain = Chain.of(parts)
+        records = _records(job.finish(job.submit(chain)), len(tasks))
+        endings: list[Ending] = []
+        for task, operation, record in zip(tasks, parts, records, strict=True):
+            is_lost = record.state is RecordState.LOST
+            if is_lost and all(map(_is_good, endings)):
+                endings.append(self._looked_after(task, operation))
+            else:
+                endings.append(_BROKEN_OFF if is_lost else _ending(record))
+        return endings
+
+    def _looked_after(self, task: Task, operation: Operation) -> Ending:
+        """The job died at this one, or before it could tell: only a look can."""
         try:
-            probe = self._ask(task, operation, task.job_id)
-        except StepFailed as problem:
-            raise StepLost(problem.message, problem.detail, problem.code) from problem
-        if probe.verdict is Verdict.DONE:
-            return {}
-        seen = f": {probe.text}" if probe.text else ""
-        raise StepFailed(f"its job on the agent died before it was done{seen}")
+            found = _seen_after_loss(task, self._pauses, operation)
+        except StepLost as problem:
+            return problem
+        return {} if isinstance(found, Probe) else found
+
+    def recall(self, tasks: Sequence[Task]) -> Sequence[Ending]:
+        """What was done by the record, is done; what was not begun, is not.  The rest is to be asked for."""
+        job = _Job(tasks[0], tasks[0].earlier_job, self._pauses, self._late, tasks)
+        status = job.look()
+        if status is None:
+            return [None] * len(tasks)
+        return [_recalled(record) for record in _records(job.finish(status), len(tasks))]
+
+
+#: Of operations behind the one at which a job died: asked for when the lane comes to them again.
+_BROKEN_OFF = StepLost("its job on the agent died; whether it was begun is not known")
+
+
+def _is_good(ending: Ending) -> bool:
+    return not (ending is None or isinstance(ending, StepFailed))
+
+
+def _ending(record: Record) -> Ending:
+    if record.state is RecordState.WAS_SO:
+        return Probe(Verdict.DONE, record.text)
+    if record.state is RecordState.DONE:
+        return bounds.result(record.result)
+    if record.state is RecordState.NOT_BEGUN:
+        return None
+    failure = record.failure()
+    return _failed(failure) if failure else StepFailed(record.text or _NO_REASON)
+
+
+def _records(status: JobStatus, count: int) -> Sequence[Record]:
+    """One for each operation; of a job that tells nothing usable, that they are lost."""
+    lost = [Record(RecordState.LOST)] * count
+    if status.outcome is None:
+        return lost
+    try:
+        return jobs.records(status.outcome, count)
+    except AgentError:
+        return lost
+
+
+def _recalled(record: Record) -> Probe | None:
+    if record.is_done:
+        return Probe(Verdict.DONE, "the interrupted attempt had completed it")
+    if record.state is RecordState.NOT_BEGUN:
+        return Probe(Verdict.NOT_DONE, "the interrupted attempt had not begun it")
+    return None
+
+
+def _ask(task: Task, pauses: Sequence[float], operation: Operation, job_id: str) -> Probe:
+    """Some effects are proved by nothing but the record of the job that brought them about."""
+
+    def ask(connection: Connection) -> Probe:
+        return connection.probe(operation, job_id)
+
+    return _Caller(task, pauses).call(ask)
+
+
+def _seen_after_loss(
+    task: Task, pauses: Sequence[float], operation: Operation
+) -> Probe | StepFailed:
+    """What a look tells of an operation whose job died; raises :class:`StepLost` if there is no answer."""
+    try:
+        probe = _ask(task, pauses, operation, task.job_id)
+    except StepFailed as problem:
+        raise StepLost(problem.message, problem.detail, problem.code) from problem
+    if probe.verdict is Verdict.DONE:
+        return probe
+    seen = f": {probe.text}" if probe.text else ""
+    return StepFailed(f"its job on the agent died before it was done{seen}")
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What an agent or its operation refuses, as the failure of a step."""
+    try:
+        yield
+    except AgentError as problem:
+        raise _failed(problem) from problem
+
+
+def _failed(problem: AgentError) -> StepFailed:
+    return StepFailed(problem.message, problem.detail, int(problem.code))
+
+
+def _failure(outcome: Outcome) -> StepFailed:
+    failure = outcome.failure()
+    return StepFailed(_NO_REASON) if failure is None else _failed(failure)
 
 
 def _operation(step: Step) -> Operation:
-    try:
+    with _in_words():
         return operations.from_stored(step.kind, step.args)
-    except AgentError as problem:
-        raise StepFailed(problem.message, problem.detail, int(problem.code)) from problem
 
 
 class _Caller:
@@ -159,17 +308,25 @@ class _Caller:
         if problem.code in _LINE_LOST:
             self._task.link.drop()
             return Unreachable(problem.message, problem.detail, int(problem.code))
-        trouble = StepFailed(problem.message, problem.detail, int(problem.code))
+        trouble = _failed(problem)
         if problem.code in _TRY_LATER:
             return trouble
         raise trouble from problem
 
 
 class _Job:
-    """One job on the agent."""
+    """One job on the agent, for one step or for all ``parts``."""
 
-    def __init__(self, task: Task, job_id: str, pauses: Sequence[float], late: float) -> None:
+    def __init__(
+        self,
+        task: Task,
+        job_id: str,
+        pauses: Sequence[float],
+        late: float,
+        parts: Sequence[Task] = (),
+    ) -> None:
         self._task = task
+        self._parts = parts
         self._id = job_id
         self._limit = task.deadline + late
         self._caller = _Caller(task, pauses)
@@ -231,9 +388,18 @@ class _Job:
         except StepFailed as problem:
             raise _lost("its job cannot be followed", problem) from problem
         for text in self._story.told(event.text for event in update.events):
-            self._task.report(text)
+            self._tell(text)
         self._seen = max([self._seen, *(event.seq for event in update.events)])
         return update
+
+    def _tell(self, text: str) -> None:
+        """A line of a chain's story says whose it is: ``[2/5] ...``."""
+        match = _PART.match(text) if self._parts else None
+        place = int(match[1]) - 1 if match else 0
+        if match and place < len(self._parts):
+            self._parts[place].report(match[2])
+        else:
+            self._task.report(text)
 
     def _acknowledge(self) -> None:
         """Let the agent forget the job; if this fails it is kept, which does no harm."""
