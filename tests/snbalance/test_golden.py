@@ -35,8 +35,8 @@ def test_plan_is_sound(path: Path) -> None:
     plan = golden.plan_of(golden.load(path))
     assert plan.problems() == () and plan.command == "snbalance"
     assert Plan.from_json(json.loads(plan.text())) == plan
-    assert {cell.key for cell in plan.cells} == set(plan.nodes)
-    assert all(cell.before != cell.after for cell in plan.cells)
+    assert {cell.name for cell in plan.changes.cells()} == set(plan.nodes)
+    assert all(cell.before != cell.after for cell in plan.changes.cells())
     kept = set(plan.summary["kept"])
     moved = [node for route in plan.summary["routes"] for node in route["nodes"]]
     assert sorted([*moved, *kept]) == sorted(plan.nodes)
@@ -51,12 +51,12 @@ def test_a_second_time_nothing_is_to_be_done(path: Path) -> None:
     case = golden.load(path)
     plan = golden.plan_of(case)
     rows = {row["node"]: row for row in case["rows"]["noderes"]}
-    for cell in plan.cells:
+    for cell in plan.changes.cells():
         if cell.table == "noderes":
-            rows.setdefault(cell.key, {"node": cell.key})[cell.column] = cell.after
+            rows.setdefault(cell.name, {"node": cell.name})[cell.column] = cell.after
     case["rows"]["noderes"] = list(rows.values())
     again = golden.plan_of(case)
-    assert again.nodes == again.cells == again.lanes == ()
+    assert again.nodes == again.lanes == ()
     now = [line[what][1] for line in plan.summary["balance"] for what in ("primary", "backup")]
     then = [line[what][0] for line in again.summary["balance"] for what in ("primary", "backup")]
     assert [number for number in now if number] == [number for number in then if number]
@@ -70,7 +70,8 @@ def test_undo_of_everything(path: Path) -> None:
     done = {lane.id: [step.id for step in lane.steps] for lane in plan.lanes}
     back = undo(plan, done, "snbalance-1")
     assert back.problems() == ()
-    assert [(c.before, c.after) for c in back.cells] == [(c.after, c.before) for c in plan.cells]
+    there = [(cell.after, cell.before) for cell in plan.changes.cells()]
+    assert [(cell.before, cell.after) for cell in back.changes.cells()] == there
     for there, line in zip(plan.summary["balance"], back.summary["balance"], strict=True):
         assert line["primary"] == there["primary"][::-1]
     with_database_only = undo(plan, {DATABASE_LANE: ["write"]}, "snbalance-1")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from xcatd.changes import Draft
+
 Body = dict[str, Any]
 
 
@@ -31,11 +33,31 @@ def _from_1(body: Body) -> Body:
             "target": lane["target"] and ["cn", lane["target"]],
             "via": lane["via"] and ["sn", lane["via"]],
             "after": [],
-            "steps": [{**step, "about": [], "limit": None, "holds": []} for step in lane["steps"]],
+            "steps": [
+                _written_1(body, {**step, "about": [], "limit": None, "holds": []})
+                for step in lane["steps"]
+            ],
         }
         for lane in body["lanes"]
     ]
-    return {**body, "format": 2, "lanes": lanes}
+    kept = {name: value for name, value in body.items() if name not in {"cells", "guards"}}
+    return {**kept, "format": 2, "lanes": lanes}
+
+
+def _written_1(plan: Body, step: Body) -> Body:
+    """The one step that wrote the database took what it wrote from the plan."""
+    if step["kind"] != "database.write@1":
+        return step
+    draft = Draft()
+    for table, key_column, key, column, before, after, effective in plan["cells"]:
+        place = (table, ((key_column, key),))
+        draft.set(place, column, after)
+        draft.guard(place, column, before)
+        if effective is not None:
+            draft.see(place, column, effective)
+    for table, key_column, key, column, value in plan["guards"]:
+        draft.guard((table, ((key_column, key),)), column, value)
+    return {**step, "kind": "database.write@2", "changes": draft.done().to_json()}
 
 
 _UPGRADES: Mapping[int, Callable[[Body], Body]] = {1: _from_1}

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
+from xcatd.changes import Changes
+
 from . import formats
 
 #: Version of the stored form.  A newer one in a journal parks the plan instead of guessing; how an older one is read
@@ -23,36 +25,6 @@ FORMAT = 2
 
 # Part of job ids, where a dot separates: see xcat_aix.run.names.
 _STEP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
-
-
-class Cell(NamedTuple):
-    """One cell of a table row that the plan writes.  (A tuple: a large move has 100 000 of them.)
-
-    ``key`` is the value of the row's node (or other single key) column ``key_column``.  ``before`` is the
-    row's own stored value, None when the cell is NULL or the row does not exist, and guards the plan as
-    a :class:`Guard` does; ``effective`` is what readers saw before (with group inheritance), for people.
-    """
-
-    table: str
-    key_column: str
-    key: str
-    column: str
-    before: str | None
-    after: str | None
-    effective: str | None = None
-
-
-class Guard(NamedTuple):
-    """A stored cell the plan only read: if it changed meanwhile, nothing is written.
-
-    ``value`` is the stored value, None for NULL or a missing row.
-    """
-
-    table: str
-    key_column: str
-    key: str
-    column: str
-    value: str | None
 
 
 class Target(NamedTuple):
@@ -70,6 +42,7 @@ class Step:
     are not just the node of its lane (:meth:`Lane.about`): what became of it is known for each.  ``limit`` is how
     many seconds it may take, None: what its lane has left.  ``holds`` names the locks it needs (``nim:sn1``), which
     no two steps hold at once, whatever plan they are of.  No secret in ``args``: the plan is stored and shown.
+    ``changes`` are what a step that writes the database writes there.
     """
 
     id: str
@@ -79,6 +52,28 @@ class Step:
     limit: float | None = None
     holds: tuple[str, ...] = ()
     title: str = ""
+    changes: Changes | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is its inverse."""
+        plain = {
+            "id": self.id,
+            "kind": self.kind,
+            "args": _plain(self.args),
+            "about": list(self.about),
+            "limit": self.limit,
+            "holds": list(self.holds),
+            "title": self.title,
+        }
+        return plain if self.changes is None else plain | {"changes": self.changes.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Step:
+        """Read a stored step."""
+        read: dict[str, Any] = {name: tuple(data[name]) for name in ("about", "holds")}
+        if "changes" in data:
+            read["changes"] = Changes.from_json(data["changes"])
+        return cls(**{**data, **read})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +106,25 @@ class Lane:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse."""
-        plain: dict[str, Any] = _plain(self)
-        return plain
+        return {
+            "id": self.id,
+            "steps": [step.to_json() for step in self.steps],
+            "subject": self.subject,
+            "target": self.target and list(self.target),
+            "via": self.via and list(self.via),
+            "needs": list(self.needs),
+            "after": list(self.after),
+            "if_unreachable": self.if_unreachable,
+            "skip_note": self.skip_note,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Lane:
         """Read a stored lane."""
         read = {name: _target(data[name]) for name in ("target", "via")}
         lists = {name: tuple(data[name]) for name in ("needs", "after")}
-        return cls(**{**data, **read, **lists, "steps": tuple(map(_step, data["steps"]))})
+        steps = tuple([Step.from_json(step) for step in data["steps"]])
+        return cls(**{**data, **read, **lists, "steps": steps})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +140,7 @@ class Note:
 class Plan:
     """Everything one command will do.
 
-    ``nodes`` are the nodes it works on: no two open plans may share one.  ``cells`` are written in one
-    transaction by the single step of kind ``database.write@1``, if ``guards`` still hold.
+    ``nodes`` are the nodes it works on: no two open plans may share one.
     ``summary`` is free JSON data of the command (for explanation, undo and listing).  ``undoes`` is the
     id of the plan that this one takes back.
     """
@@ -144,8 +148,6 @@ class Plan:
     command: str
     nodes: tuple[str, ...]
     lanes: tuple[Lane, ...]
-    cells: tuple[Cell, ...] = ()
-    guards: tuple[Guard, ...] = ()
     notes: tuple[Note, ...] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
@@ -158,20 +160,19 @@ class Plan:
             *_need_problems(self.lanes),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data; :meth:`from_json` is its inverse.  Cells and guards are lists of their fields."""
-        cells = [list(cell) for cell in self.cells]
-        return self._body() | {"cells": cells, "guards": [list(guard) for guard in self.guards]}
+    @property
+    def changes(self) -> Changes:
+        """What all of its steps write to the database, in order."""
+        steps = (step for lane in self.lanes for step in lane.steps)
+        return Changes(tuple(row for step in steps if step.changes for row in step.changes.rows))
 
-    def _body(self) -> dict[str, Any]:
-        """As :meth:`to_json`, the many cells and guards as they are: JSON writes a tuple as a list."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is its inverse."""
         return {
             "format": FORMAT,
             "command": self.command,
             "nodes": list(self.nodes),
             "lanes": [lane.to_json() for lane in self.lanes],
-            "cells": self.cells,
-            "guards": self.guards,
             "notes": [_plain(note) for note in self.notes],
             "summary": _plain(self.summary),
             "undoes": self.undoes,
@@ -185,8 +186,6 @@ class Plan:
             command=body["command"],
             nodes=tuple(body["nodes"]),
             lanes=tuple(Lane.from_json(lane) for lane in body["lanes"]),
-            cells=tuple(Cell(*cell) for cell in body["cells"]),
-            guards=tuple(Guard(*guard) for guard in body["guards"]),
             notes=tuple(Note(**note) for note in body["notes"]),
             summary=body["summary"],
             undoes=body["undoes"],
@@ -203,11 +202,6 @@ class Plan:
 
 def _target(data: Sequence[str] | None) -> Target | None:
     return None if data is None else Target(*data)
-
-
-def _step(data: Mapping[str, Any]) -> Step:
-    lists = {name: tuple(data[name]) for name in ("about", "holds")}
-    return Step(**{**data, **lists})
 
 
 def digest(text: str) -> str:

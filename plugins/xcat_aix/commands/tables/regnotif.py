@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator
 
 from xcat_aix.commands import options
-from xcat_aix.commands.definitions.storing import store
 from xcat_aix.commands.options import Arguments
-from xcat_aix.plan.definitions.changes import Changes, Place
+from xcat_aix.commands.storing import store
 from xcatd.api import (
     EVERYTHING,
     BadHookError,
@@ -27,6 +26,7 @@ from xcatd.api import (
     error,
     root_of,
 )
+from xcatd.changes import Draft, Place, Way
 
 _OPTIONS = (options.flag("h", "help"), options.flag("v", "version"))
 _OPERATION = options.value("o", "operation")
@@ -83,7 +83,7 @@ class Regnotif:
 
 def _write(arguments: Arguments, context: Context, *, is_new: bool) -> Iterator[Reply]:
     place: Place = ("notification", (("filename", arguments.operands[0]),))
-    changes = Changes()
+    draft = Draft(Way.TYPED)
     if is_new:
         operations = _operations(arguments)
         if not _OPERATIONS.fullmatch(operations):
@@ -94,12 +94,12 @@ def _write(arguments: Arguments, context: Context, *, is_new: bool) -> Iterator[
         except BadHookError as bad:
             yield error(str(bad))
             return
-        changes.set(place, "tables", arguments.operands[1])
-        changes.set(place, "tableops", operations)
+        draft.set(place, "tables", arguments.operands[1])
+        draft.set(place, "tableops", operations)
     else:
-        changes.delete(place)
+        draft.delete(place)
     try:
-        store(context, changes)
+        store(context, draft.done())
     except DatabaseError as failed:
         yield error(str(failed))
 

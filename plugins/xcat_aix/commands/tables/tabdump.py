@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from xcat_aix.commands import options
-from xcat_aix.commands.definitions.batches import batches
+from xcat_aix.commands.batches import batches
 from xcat_aix.commands.options import Arguments, flag, value
 from xcatd import secrets, tables
 from xcatd.api import EVERYTHING, SECRET_TABLES, Context, Reply, Request, Targets, data, error

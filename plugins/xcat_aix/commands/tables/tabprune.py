@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from xcat_aix.commands import options
-from xcat_aix.commands.definitions.batches import batches
+from xcat_aix.commands import options, storing
+from xcat_aix.commands.batches import batches
 from xcat_aix.commands.options import Arguments, flag, value
 from xcatd import tables
 from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, data, error
+from xcatd.changes import Draft
 from xcatd.tables import Table
 from xcatd.text import tablecsv
 
@@ -193,9 +194,10 @@ def _delete_before(
         time = TIMES[table.name]
         rows = [row for row in rows if (text := row[time]) is not None and text < moment]
     if rows:
-        with context.db.transaction(table.name) as transaction:
-            keys = [((_NUMBER, row[_NUMBER] or ""),) for row in rows]
-            transaction.delete_rows(table.name, keys)
+        draft = Draft()
+        for row in rows:
+            draft.delete((table.name, ((_NUMBER, row[_NUMBER] or ""),)))
+        storing.store(context, draft.done())
     yield from _shown(table, rows, arguments)
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from xcat_aix.plan.fold import fold
-from xcat_aix.plan.model import Cell, Lane, Note, Plan
+from xcat_aix.plan.model import Lane, Note, Plan
+from xcatd.changes import Cell, Changes, Guard
 
 #: The last line of what is only shown.
 PLAN_ONLY = "This is the plan only: nothing was changed."
@@ -26,7 +27,7 @@ def to_text(plan: Plan) -> list[str]:
     return [
         *_heading(plan),
         *_balance(plan.summary),
-        *_database(plan.cells),
+        *_database(plan.changes),
         *_conserver(plan.summary),
         *_nodes(plan),
         *_boot(plan.summary),
@@ -38,9 +39,20 @@ def to_text(plan: Plan) -> list[str]:
 def to_json(plan: Plan) -> str:
     """The stored form of the plan with named cells and guards, as one line of JSON."""
     body = plan.to_json()
-    body["cells"] = [cell._asdict() for cell in plan.cells]
-    body["guards"] = [guard._asdict() for guard in plan.guards]
+    body["cells"] = [_named(cell) for cell in plan.changes.cells()]
+    body["guards"] = [_named(guard) for guard in plan.changes.guards()]
     return json.dumps(body, ensure_ascii=False)
+
+
+def _named(cell: Cell | Guard) -> dict[str, Any]:
+    """Its fields by name; a key of one column is two texts, of more two lists."""
+    columns, texts = zip(*cell.key, strict=True) if cell.key else ((), ())
+    is_one = len(columns) == 1
+    key = {
+        "key_column": columns[0] if is_one else columns,
+        "key": texts[0] if is_one else texts,
+    }
+    return {**cell._asdict(), **key}
 
 
 def count(number: int, noun: str) -> str:
@@ -95,19 +107,28 @@ def _value(text: str | None) -> str:
     return text or "(none)"
 
 
-def _database(cells: Sequence[Cell]) -> Iterator[str]:
+def _database(changes: Changes) -> Iterator[str]:
     """Cells with the same change are one line, and lines about the same nodes stand together."""
+    cells = _by_name(changes.cells())
     yield f"Database: {count(len(cells), 'cell')} in one transaction"
     nodes_of: dict[str, list[str]] = {}
     for cell in cells:
         line = f"{cell.table}.{cell.column}: {_before(cell)} -> {_value(cell.after)}"
-        nodes_of.setdefault(line, []).append(cell.key)
+        nodes_of.setdefault(line, []).append(cell.name)
     lines_of: dict[tuple[str, ...], list[str]] = {}
     for line, nodes in nodes_of.items():
         lines_of.setdefault(tuple(nodes), []).append(line)
     for same, lines in lines_of.items():
         yield f"  {fold(same)}"
         yield from (f"      {line}" for line in lines)
+
+
+def _by_name(cells: Iterable[Cell]) -> list[Cell]:
+    """All cells of a node together, nodes in order."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.name, []).append(cell)
+    return [cell for some in found.values() for cell in some]
 
 
 def _before(cell: Cell) -> str:

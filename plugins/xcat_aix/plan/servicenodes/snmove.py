@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from xcat_aix.plan.fold import fold
-from xcat_aix.plan.model import Cell, Lane, Note, Plan, Step
+from xcat_aix.plan.model import Lane, Note, Plan, Step
 from xcat_aix.plan.tables import Tables
 from xcat_aix_proto.facts import NimDatabase
+from xcatd.changes import Changes
 
 from .leftover import leftover_notes
 from .moves import Asked, Choice, Kind, Move, MoveError, ServiceNode, World
@@ -63,13 +64,11 @@ def plan(
     if asked.strict and (ready or unanswered):
         raise MoveError(*(_line(note) for note in (*unanswered, *ready)))
     work = node_work(asked, tables, going, world)
-    rebuilt = tuple(cell.key for cell in writes.cells if cell.column == "conserver")
+    rebuilt = rebuilt_consoles(writes.changes)
     return Plan(
         command=command,
         nodes=tuple(move.node for move in writes.moves),
         lanes=(*_shared_lanes(writes, rebuilt), *work.lanes),
-        cells=writes.cells,
-        guards=writes.guards,
         notes=(
             *chosen.notes,
             *world.notes,
@@ -171,16 +170,25 @@ def facing_address(server: ServiceNode | None, network: Network) -> str | None:
 
 
 def _shared_lanes(writes: Writes, rebuilt: Sequence[str]) -> Iterator[Lane]:
-    if writes.cells:
-        yield database_lane(writes.cells)
+    if any(row.change.writes for row in writes.changes.rows):
+        yield database_lane(writes.changes)
     if rebuilt:
         yield conserver_lane(rebuilt)
 
 
-def database_lane(cells: Sequence[Cell]) -> Lane:
+def rebuilt_consoles(changes: Changes) -> tuple[str, ...]:
+    """The nodes whose console server changes."""
+    found: dict[str, None] = {}
+    for row in changes.rows:
+        if row.node and any(column == "conserver" for column, _ in row.change.after):
+            found[row.node] = None
+    return tuple(found)
+
+
+def database_lane(changes: Changes) -> Lane:
     """The lane that everything else waits for."""
-    title = f"write {len(cells)} cells in one transaction"
-    step = Step(id="write", kind="database.write@1", title=title)
+    title = f"write {sum(1 for _ in changes.cells())} cells in one transaction"
+    step = Step(id="write", kind="database.write@2", title=title, changes=changes)
     return Lane(id=DATABASE_LANE, steps=(step,), subject="database")
 
 

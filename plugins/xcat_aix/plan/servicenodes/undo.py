@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xcat_aix.plan.fold import fold
-from xcat_aix.plan.model import Cell, Lane, Note, Plan, Step
+from xcat_aix.plan.model import Lane, Note, Plan, Step
 from xcat_aix_proto.operations import (
     ChangeDefaultRoute,
     Operation,
@@ -23,10 +23,11 @@ from xcat_aix_proto.operations import (
     SetXcatServer,
     from_stored,
 )
+from xcatd.changes import Changes
 
 from .moves import Kind, MoveError
 from .nodesteps import DATABASE_LANE, operation_step
-from .snmove import CONSERVER_LANE, conserver_lane, database_lane
+from .snmove import CONSERVER_LANE, conserver_lane, database_lane, rebuilt_consoles
 
 #: Where an undo keeps the lanes that the plan it takes back had not finished.
 _REST = "rest"
@@ -63,19 +64,18 @@ def undo(
     """
     if not done.get(DATABASE_LANE):
         raise MoveError(f"cannot undo {plan_id}: it wrote nothing to the database")
-    cells = tuple(_reversed(cell) for cell in plan.cells)
-    rebuilt = tuple(cell.key for cell in cells if cell.column == "conserver")
+    changes = _taken_back(plan, done)
+    rebuilt = rebuilt_consoles(changes)
     lanes, stuck = _node_lanes(plan, done, behind)
     rest = [lane for lane in plan.lanes if lane.target and lane.id in unfinished]
     return Plan(
         command=plan.command,
         nodes=plan.nodes,
         lanes=(
-            database_lane(cells),
+            database_lane(changes),
             *([conserver_lane(rebuilt)] if rebuilt else []),
             *lanes,
         ),
-        cells=cells,
         notes=tuple(_notes(stuck)),
         summary={
             **plan.summary,
@@ -89,8 +89,15 @@ def undo(
     )
 
 
-def _reversed(cell: Cell) -> Cell:
-    return cell._replace(before=cell.after, after=cell.before, effective=cell.after)
+def _taken_back(plan: Plan, done: Done) -> Changes:
+    """The reverse of everything that was written, the last of it first."""
+    written = [
+        step.changes
+        for lane in plan.lanes
+        for step in lane.steps
+        if step.changes is not None and step.id in done.get(lane.id, ())
+    ]
+    return sum((changes.reversed() for changes in reversed(written)), Changes())
 
 
 def _reversed_route(route: Mapping[str, Any], behind: Mapping[str, str]) -> dict[str, Any]:
