@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from xcat_aix.commands import options
+from xcat_aix.commands import asking, options
 from xcat_aix.commands.options import Arguments
 from xcat_aix.commands.storing import store
 from xcatd.api import (
@@ -64,19 +65,15 @@ class Regnotif:
         """Write or delete the row of one file name."""
         is_new = request.command == "regnotif"
         usage = _USAGE if is_new else _UNREGISTER_USAGE
-        try:
-            arguments = options.parse(
-                request.words, (*_OPTIONS, _OPERATION) if is_new else _OPTIONS
-            )
-        except options.OptionError:
-            yield data(*usage)
-            return
-        if arguments.has("h") or (
-            not arguments.has("v") and len(arguments.operands) < (2 if is_new else 1)
-        ):
-            yield data(*usage)
-        elif arguments.has("v"):
-            yield data(f"{request.command} version 1.0")
+        arguments = asking.read(
+            request.words,
+            (*_OPTIONS, _OPERATION) if is_new else _OPTIONS,
+            usage,
+            f"{request.command} version 1.0",
+            at_least=2 if is_new else 1,
+        )
+        if isinstance(arguments, Reply):
+            yield replace(arguments, errorcode=None)
         else:
             yield from _write(arguments, context, is_new=is_new)
 
