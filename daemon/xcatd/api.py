@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import secrets
+from .agents import AgentConnection
 from .agents.dial import Relay
 from .context import Agents, Clock, Context, SystemClock
 from .db.errors import ChangedMeanwhile, DatabaseError
@@ -29,6 +30,7 @@ __all__ = [
     "EVERYTHING",
     "NOTHING",
     "SECRET_TABLES",
+    "AgentConnection",
     "Agents",
     "Answer",
     "BadHookError",

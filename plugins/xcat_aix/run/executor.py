@@ -65,6 +65,11 @@ class Executor:
         hold = self.journal.open_plan(plan, command=command, user=user)
         return Claimed(hold, plan, fold(rows.shape(plan), [Event(Word.OPENED)], hold.plan_id))
 
+    def apply(self, plan_id: str, sha256: str = "", *, user: str = "") -> Claimed:
+        """Open a plan that was kept; raises as :meth:`.journal.Journal.open_saved` does."""
+        self.registry.check(self.journal.load(plan_id).plan, plan_id)
+        return self.journal.open_saved(plan_id, sha256, user=user)
+
     def claim(self, plan_id: str) -> Claimed:
         """Take over an unfinished plan; raises as :meth:`.journal.Journal.claim` does."""
         self.registry.check(self.journal.load(plan_id).plan, plan_id)

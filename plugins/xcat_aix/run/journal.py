@@ -45,6 +45,10 @@ LEASE = timedelta(seconds=30)
 #: How many closed plans are kept; one of 10 000 nodes takes about 7 MB.
 KEPT = 100
 
+#: How long a plan is kept that was not begun, and how many of them.
+SAVED_FOR = timedelta(days=7)
+SAVED_KEPT = 100
+
 #: What the end of an undo means for the plan it is about.
 _UNDO_ENDS = {
     Outcome.OK: (Word.UNDONE, Phase.UNDONE),
@@ -111,37 +115,103 @@ class Journal:
         Raises :class:`Overlap` if an open plan shares a node, ValueError for an impossible plan, and
         :class:`StillRunning` or :class:`NothingToResume` if the plan it undoes cannot be undone.
         """
-        problems = plan.problems()
-        if problems:
-            raise ValueError(f"cannot open this plan: {'; '.join(problems)}")
-        text = plan.text()
+        self._refuse_impossible(plan)
         with self._transaction() as transaction:
             hold = self._new_hold(transaction, plan)
-            if plan.undoes is not None:
-                self._begin_undo(transaction, plan.undoes, hold.plan_id)
-            self._standing.refuse_overlap(transaction, plan.nodes)
-            transaction.insert(
-                PLANS,
-                [
-                    {
-                        "id": hold.plan_id,
-                        "command": command or plan.command,
-                        "username": user,
-                        "host": self.host,
-                        "opened": self._now(),
-                        "format": FORMAT,
-                        "digest": digest(text),
-                        "body": text,
-                        "nodes": rows.nodes_to_text(plan.nodes),
-                        "state": Phase.OPEN.value,
-                        "owner": str(hold.owner),
-                        "lease": rows.stamp(hold.until),
-                    }
-                ],
-            )
+            self._refuse_opening(transaction, plan, hold.plan_id)
+            row = self._row(hold.plan_id, plan, command, user)
+            claimed = {
+                "state": Phase.OPEN.value,
+                "owner": str(hold.owner),
+                "lease": rows.stamp(hold.until),
+            }
+            transaction.insert(PLANS, [row | claimed])
             self._append(transaction, hold.plan_id, [Event(Word.OPENED)])
             self._forget_old(transaction)
         return hold
+
+    @staticmethod
+    def _refuse_impossible(plan: Plan) -> None:
+        if problems := plan.problems():
+            raise ValueError(f"cannot open this plan: {'; '.join(problems)}")
+
+    def _refuse_opening(self, transaction: Transaction, plan: Plan, plan_id: str) -> None:
+        if plan.undoes is not None:
+            self._begin_undo(transaction, plan.undoes, plan_id)
+        self._standing.refuse_overlap(transaction, plan.nodes)
+
+    def _row(self, plan_id: str, plan: Plan, command: str, user: str) -> dict[str, str | int]:
+        text = plan.text()
+        return {
+            "id": plan_id,
+            "command": command or plan.command,
+            "username": user,
+            "host": self.host,
+            "opened": self._now(),
+            "format": FORMAT,
+            "digest": digest(text),
+            "body": text,
+            "nodes": rows.nodes_to_text(plan.nodes),
+        }
+
+    def save(self, plan: Plan, *, command: str = "", user: str = "") -> tuple[str, str]:
+        """Keep a plan to be opened within :data:`SAVED_FOR`; its id and digest.  Raises ValueError as above.
+
+        It keeps its nodes from nobody meanwhile.
+        """
+        self._refuse_impossible(plan)
+        with self._transaction() as transaction:
+            plan_id = self._new_hold(transaction, plan).plan_id
+            row = self._row(plan_id, plan, command, user)
+            transaction.insert(
+                PLANS, [row | {"state": Phase.SAVED.value, "owner": "", "lease": ""}]
+            )
+            self._append(transaction, plan_id, [Event(Word.SAVED)])
+            self._forget_old(transaction)
+        return plan_id, str(row["digest"])
+
+    def open_saved(self, plan_id: str, sha256: str = "", *, user: str = "") -> Claimed:
+        """Open a plan that was kept, as it is, and claim it; ``sha256``: only if it has this digest.
+
+        Raises :class:`UnknownPlan`, :class:`NothingToResume` (it was opened before, or was kept too long, or has another
+        digest), :class:`Parked`, and as :meth:`open_plan` does.
+        """
+        plan = self.load(plan_id).plan
+        with self._transaction() as transaction:
+            row = standing.row_of(transaction, plan_id)
+            self._refuse_applying(row, plan.digest(), sha256)
+            self._refuse_opening(transaction, plan, plan_id)
+            hold = Hold(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
+            values = {
+                "owner": str(hold.owner),
+                "lease": rows.stamp(hold.until),
+                "state": Phase.OPEN.value,
+                "opened": self._now(),
+                "host": self.host,
+                "username": user,
+            }
+            transaction.update(PLANS, {"id": plan_id}, values)
+            self._append(transaction, plan_id, [Event(Word.OPENED)])
+            events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
+        return Claimed(hold, plan, _story(plan, events, plan_id)[1])
+
+    def _refuse_applying(self, row: Row, found: str, wanted: str) -> None:
+        plan_id, state = row["id"], row["state"]
+        if state != Phase.SAVED.value:
+            sentence = rows.summary(row, is_running=self._standing.is_held(row)).sentence
+            raise NothingToResume(f"cannot apply {plan_id}: it was begun already ({sentence})")
+        if self._is_stale(row):
+            raise NothingToResume(
+                f"cannot apply {plan_id}: it was kept for {SAVED_FOR.days} days; make the plan anew"
+            )
+        if wanted and wanted != found:
+            raise NothingToResume(
+                f"cannot apply {plan_id}: the plan that is kept under this name has the SHA-256 {found}, not"
+                f" {wanted}; look at it: plans --show {plan_id}"
+            )
+
+    def _is_stale(self, row: Row) -> bool:
+        return (row["opened"] or "") <= rows.stamp(self.clock.now() - SAVED_FOR)
 
     def close(self, hold: Hold, outcome: Outcome) -> Event:
         """Close the plan; an undo that went well, or did nothing, marks the plan it was to take back."""
@@ -162,6 +232,10 @@ class Journal:
         """
         with self._transaction() as transaction:
             row = standing.row_of(transaction, plan_id)
+            if row["state"] == Phase.SAVED.value:
+                raise NothingToResume(
+                    f"cannot give up {plan_id}: it was not begun; to forget it: plans --forget {plan_id}"
+                )
             if not rows.guards_nodes(row):
                 raise NothingToResume(f"cannot give up {plan_id}: it is closed already")
             self._standing.refuse_held(row)
@@ -360,8 +434,11 @@ class Journal:
         self._append(transaction, plan_id, [Event(Word.UNDO_INTENT, detail={"by": by})])
 
     def _forget_old(self, transaction: Transaction) -> None:
-        closed = [row for row in standing.in_order(transaction) if row["state"] in _CLOSED_PHASES]
-        for row in closed[self.kept :]:
+        found = standing.in_order(transaction)
+        closed = [row for row in found if row["state"] in _CLOSED_PHASES]
+        saved = [row for row in found if row["state"] == Phase.SAVED.value]
+        stale = [row for row in saved[:SAVED_KEPT] if self._is_stale(row)]
+        for row in (*closed[self.kept :], *saved[SAVED_KEPT:], *stale):
             self._delete(transaction, row["id"] or "")
 
     def _delete(self, transaction: Transaction, plan_id: str) -> None:

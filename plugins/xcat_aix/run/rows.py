@@ -66,6 +66,11 @@ class Summary:
     superseded_by: str = ""
 
     @property
+    def is_saved(self) -> bool:
+        """Kept to be applied, and not begun."""
+        return self.phase is Phase.SAVED
+
+    @property
     def is_interrupted(self) -> bool:
         """Open, and nobody works on it: it waits to be resumed, undone or given up."""
         return self.phase is Phase.OPEN and not self.is_running

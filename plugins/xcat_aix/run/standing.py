@@ -97,8 +97,9 @@ def _refuse_superseded(transaction: Transaction, row: Row) -> None:
 
 def in_order(source: Database | Transaction) -> Sequence[Row]:
     """All plans, newest first: by the journal's own numbers, for clocks are set back at times."""
-    opened = source.select(EVENTS, {"event": Word.OPENED.value}, columns=("plan", "seq"))
-    places = {row["plan"]: int(row["seq"] or 0) for row in opened}
+    words = (Word.SAVED.value, Word.OPENED.value)
+    begun = source.select(EVENTS, {"event": words}, columns=("plan", "seq"), order=("seq",))
+    places = {row["plan"]: int(row["seq"] or 0) for row in begun}
     found = source.select(PLANS, columns=rows.SUMMARY_COLUMNS)
     newest = max(places.values(), default=0) + 1  # of a plan without events nothing is known
     return sorted(found, key=lambda row: places.get(row["id"], newest), reverse=True)
@@ -113,7 +114,7 @@ def overtaking(row: Row, later: Sequence[Row]) -> Iterator[Row]:
     """Those of the later plans that did something on nodes of this one."""
     mine = frozenset(rows.nodes_from_text(row["nodes"]))
     for other in later:
-        if other["outcome"] == Outcome.FAILED.value:
+        if other["outcome"] == Outcome.FAILED.value or other["state"] == Phase.SAVED.value:
             continue
         if not mine.isdisjoint(rows.nodes_from_text(other["nodes"])):
             yield other

@@ -12,7 +12,8 @@ Of a step, each node that it is about has a state of its own; a step that is abo
     unknown  --probed-unreachable-->  unknown
     todo | waiting  --failed-->  failed
     failed | held | skipped  --retried-->  todo
-    plan   --opened-->  open  --closed(ok | partial | failed | abandoned)-->  closed
+    plan   --saved-->  saved  --opened-->  open
+           --opened-->  open  --closed(ok | partial | failed | abandoned)-->  closed
            closed(partial | failed)  --claimed-->  open
            closed  --undo-intent-->  undoing  --undone-->  undone
 """
@@ -75,6 +76,7 @@ class Phase(enum.Enum):
     """Where a plan stands.  Whether somebody works on an open one is told by its lease."""
 
     NEW = "new"
+    SAVED = "saved"
     OPEN = "open"
     CLOSED = "closed"
     UNDOING = "undoing"
@@ -108,6 +110,7 @@ class Outcome(enum.Enum):
 class Word(enum.Enum):
     """The event words of the journal.  The first seven are about the plan, the others about a step."""
 
+    SAVED = "saved"
     OPENED = "opened"
     CLAIMED = "claimed"
     RELEASED = "released"
@@ -143,6 +146,7 @@ class Word(enum.Enum):
 
 _PLAN_WORDS = frozenset(
     {
+        Word.SAVED,
         Word.OPENED,
         Word.CLAIMED,
         Word.RELEASED,
@@ -172,6 +176,7 @@ _LANE_SENTENCES = {
 }
 _PHASE_SENTENCES = {
     Phase.NEW: "not opened yet",
+    Phase.SAVED: "kept for later, not begun",
     Phase.OPEN: "open",
     Phase.CLOSED: "closed",
     Phase.UNDOING: "being taken back",
@@ -222,6 +227,8 @@ WORK_ENDS: Mapping[StepState, StepState] = {
 #: What an event makes of a plan; what is not here cannot happen.
 PLAN_TRANSITIONS: Mapping[tuple[Phase, Word], Phase] = {
     (Phase.NEW, Word.OPENED): Phase.OPEN,
+    (Phase.NEW, Word.SAVED): Phase.SAVED,
+    (Phase.SAVED, Word.OPENED): Phase.OPEN,
     (Phase.OPEN, Word.CLAIMED): Phase.OPEN,
     (Phase.OPEN, Word.RELEASED): Phase.OPEN,
     (Phase.OPEN, Word.CLOSED): Phase.CLOSED,

@@ -97,7 +97,7 @@ def targets(verb: Verb, context: Context) -> Targets:
     if verb.name == "list":
         return NOTHING
     summary = next(
-        (each for each in journal_of(context).list(with_saved=True) if each.id == verb.plan_id),
+        (each for each in journal_of(context).list() if each.id == verb.plan_id),
         None,
     )
     if summary is None:

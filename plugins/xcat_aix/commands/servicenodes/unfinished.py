@@ -65,7 +65,7 @@ def _left(
 
 def _wrote(summary: Summary) -> bool:
     """Whether it may have moved a node; one that failed wrote nothing."""
-    return not summary.parked and summary.outcome is not Outcome.FAILED
+    return not (summary.parked or summary.is_saved) and summary.outcome is not Outcome.FAILED
 
 
 def _is_from(source: str, stored: Stored) -> bool:
