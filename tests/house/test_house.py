@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import configparser
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,7 +21,9 @@ import xcatd
 from xcat_aix.commands import lsxcatd
 from xcat_aix.commands.definitions import definition_arguments, lsdef_arguments
 from xcat_aix.commands.options import Option
-from xcat_aix.commands.servicenodes import snbalance_options, snmove_options
+from xcat_aix.commands.planned.plans import Plans
+from xcat_aix.commands.servicenodes.snbalance import Snbalance
+from xcat_aix.commands.servicenodes.snmove import Snmove
 from xcat_aix.commands.tables import gettab, nodech, nodels, tabch, tabdump, tabprune
 from xcat_aix_agent import config as agent_config
 from xcat_aix_agent import main as agent_main
@@ -163,14 +167,21 @@ OPTIONS = {
 }
 
 
+PLANNED = (Snmove.page, Snbalance.page, Plans.page)
+
+
+def test_pages_of_planned_commands_have_the_options_of_their_tables():
+    done = subprocess.run([sys.executable, TOP / "tools" / "pages.py", "--check"], check=False)
+    assert done.returncode == 0, "run: python tools/pages.py"
+
+
 @pytest.mark.parametrize(
     ("page", "words"),
     [
         ("xcat-aix-agent.8.rst", options_of(agent_main._parser()) | set(agent_config.KEYS)),
         ("xcat-aix-ca.8.rst", options_of(ca_main._parser())),
         ("xcat-aix-lab.1.rst", options_of(lab_main._parser())),
-        ("snmove.1.rst", words_of(snmove_options._OPTIONS)),
-        ("snbalance.1.rst", words_of(snbalance_options.OPTIONS)),
+        *((f"{page.name}.1.rst", words_of(page.options)) for page in PLANNED),
         *((f"{name}.1.rst", words_of(definition_arguments.OPTIONS)) for name in DEFINING),
         *((f"{name}.1.rst", words_of(options)) for name, options in OPTIONS.items()),
     ],

@@ -20,9 +20,9 @@ from tests.snmove.doubles import (
     warnings,
 )
 
+from xcat_aix.commands.planned.doing import journal_of
 from xcat_aix.commands.servicenodes import snbalance as command
 from xcat_aix.commands.servicenodes.snbalance import Snbalance
-from xcat_aix.commands.servicenodes.snmove_run import journal_of
 from xcat_aix.plan.model import Lane, Plan, Step
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import NimDatabase, NimObject

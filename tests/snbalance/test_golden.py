@@ -9,8 +9,9 @@ import pytest
 from tests.kinds import KINDS
 from tests.snmove.test_undo import everything
 
+from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.servicenodes import explain
+from xcat_aix.plan.servicenodes.meaning import MoveMeaning
 from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
 from xcat_aix.plan.servicenodes.summary import MoveSummary
 from xcat_aix.plan.servicenodes.undo import undo_move
@@ -45,7 +46,7 @@ def test_plan_is_sound(path: Path) -> None:
     moved = [node for route in summary.routes for node in route.nodes]
     assert sorted([*moved, *kept]) == sorted(plan.nodes)
     assert kept.isdisjoint(lane.subject for lane in plan.lanes)
-    told = "\n".join(explain.to_text(plan, KINDS.title))
+    told = "\n".join(explain.to_text(plan, KINDS.title, MoveMeaning.of(plan)))
     assert all(note.text in told for note in plan.notes)
     shown = json.loads(explain.to_json(plan, KINDS.title))
     assert shown["summary"]["balance"] == plan.summary["balance"]

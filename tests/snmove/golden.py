@@ -13,8 +13,9 @@ from typing import Any
 
 from tests.kinds import KINDS
 
+from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.servicenodes import explain
+from xcat_aix.plan.servicenodes.meaning import MoveMeaning
 from xcat_aix.plan.servicenodes.moves import Asked, MoveError, ServiceNode, World
 from xcat_aix.plan.servicenodes.selection import choose, chosen_nodes, names_to_resolve
 from xcat_aix.plan.servicenodes.snmove import plan
@@ -76,7 +77,10 @@ def outcome(case: Mapping[str, Any]) -> dict[str, Any]:
     except MoveError as error:
         return {"error": list(error.messages)}
     stored = json.loads(planned.text())
-    return {"explain": explain.to_text(planned, KINDS.title), "plan": stored}
+    return {
+        "explain": explain.to_text(planned, KINDS.title, MoveMeaning.of(planned)),
+        "plan": stored,
+    }
 
 
 def impossible(case: Mapping[str, Any]) -> list[str]:

@@ -327,7 +327,7 @@ def test_readiness_warns_and_strict_stops(tmp_path: Path) -> None:
 
 
 def test_overlapping_moves(world: World) -> None:
-    from xcat_aix.commands.servicenodes.snmove_run import journal_of
+    from xcat_aix.commands.planned.doing import journal_of
     from xcat_aix.plan.model import Lane, Plan, Step
 
     step = Step("write", "database.write@2")
@@ -472,7 +472,7 @@ def test_disabled_row_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", ["cn", "sn", "mn"])
 def test_lanes_are_connected_by_the_role_of_their_agent(world: World, role: str) -> None:
-    from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
+    from xcat_aix.commands.planned.agents import Agents as AgentLinks
 
     asked: list[tuple[str, str]] = []
 
@@ -481,13 +481,13 @@ def test_lanes_are_connected_by_the_role_of_their_agent(world: World, role: str)
             asked.append((node, role.value))
 
     world.agents = Listening()
-    AgentLinks(world, ADDRESSES, 3009)(Target(role, "sn1"), SN2)  # type: ignore[arg-type]
+    AgentLinks(world, ADDRESSES, 3009).connect(Target(role, "sn1"), SN2)  # type: ignore[arg-type]
     assert asked == [("sn1", role)]
 
 
 @pytest.mark.parametrize("relay_answers", [True, False])
 def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers: bool) -> None:
-    from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
+    from xcat_aix.commands.planned.agents import Agents as AgentLinks
 
     ways: list[Any] = []
 
@@ -503,15 +503,15 @@ def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers:
     world.agents = Relayed()
     links = AgentLinks(world, ADDRESSES, 3009)  # type: ignore[arg-type]
     if relay_answers:
-        assert links(N1, SN2) is not None
+        assert links.connect(N1, SN2) is not None
     else:
         with pytest.raises(AgentError, match="no way; nor here"):
-            links(N1, SN2)
+            links.connect(N1, SN2)
     assert ways[0] is None and (ways[1].node, ways[1].address) == ("sn2", "10.0.0.12")
     with pytest.raises(AgentError, match="no way"):
-        links(N1, None)
+        links.connect(N1, None)
     with pytest.raises(AgentError, match="n9 has no address"):
-        links(Target("cn", "n9"), SN2)
+        links.connect(Target("cn", "n9"), SN2)
 
 
 @pytest.mark.parametrize(
@@ -525,7 +525,7 @@ def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers:
 def test_a_busy_relay_is_no_unreachable_node(
     world: World, of_relay: ErrorCode, told: ErrorCode
 ) -> None:
-    from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
+    from xcat_aix.commands.planned.agents import Agents as AgentLinks
 
     class Refusing(Agents):
         def connect(self, node: str, *_: Any, **how: Any) -> Any:
@@ -533,12 +533,12 @@ def test_a_busy_relay_is_no_unreachable_node(
 
     world.agents = Refusing()
     with pytest.raises(AgentError) as caught:
-        AgentLinks(world, ADDRESSES, 3009)(N1, SN2)  # type: ignore[arg-type]
+        AgentLinks(world, ADDRESSES, 3009).connect(N1, SN2)  # type: ignore[arg-type]
     assert caught.value.code is told
 
 
 def test_refused_connection_is_not_tried_by_another_way(world: World) -> None:
-    from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
+    from xcat_aix.commands.planned.agents import Agents as AgentLinks
 
     class Refusing(Agents):
         def connect(self, node: str, *_: Any, **__: Any) -> Any:
@@ -547,5 +547,5 @@ def test_refused_connection_is_not_tried_by_another_way(world: World) -> None:
 
     world.agents = Refusing()
     with pytest.raises(AgentError, match="not allowed"):
-        AgentLinks(world, ADDRESSES, 3009)(N1, SN2)  # type: ignore[arg-type]
+        AgentLinks(world, ADDRESSES, 3009).connect(N1, SN2)  # type: ignore[arg-type]
     assert world.agents.asked == ["n1"]

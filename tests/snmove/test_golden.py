@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.kinds import KINDS
 
+from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.servicenodes import explain
+from xcat_aix.plan.servicenodes.meaning import MoveMeaning
 from xcat_aix.plan.servicenodes.writes import _COLUMNS
 
 from . import golden
@@ -51,7 +52,7 @@ def test_plan_is_sound(path: Path) -> None:
 @pytest.mark.parametrize("path", PLANNED, ids=lambda path: path.stem)
 def test_explanation_leaves_nothing_out(path: Path) -> None:
     plan = golden.plan_of(golden.load(path))
-    lines = explain.to_text(plan, KINDS.title)
+    lines = explain.to_text(plan, KINDS.title, MoveMeaning.of(plan))
     text = "\n".join(lines)
     assert all(line.strip() for line in lines)
     for cell in plan.changes.cells():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xcat_aix.commands.servicenodes.snmove_run import journal_of
+from xcat_aix.commands.planned.doing import journal_of
 from xcat_aix.plan.model import Lane, Plan, Step
 from xcat_aix.run.states import Outcome
 from xcat_aix_proto.errors import AgentError, ErrorCode

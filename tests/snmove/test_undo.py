@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from tests.kinds import KINDS
 
+from xcat_aix.plan import explain
 from xcat_aix.plan.model import Lane, Plan, Target
-from xcat_aix.plan.servicenodes import explain
+from xcat_aix.plan.servicenodes.meaning import MoveMeaning
 from xcat_aix.plan.servicenodes.moves import MoveError
 from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
 from xcat_aix.plan.servicenodes.summary import MoveSummary
@@ -58,7 +59,7 @@ def test_undo_of_everything(path: Path) -> None:
     there = [(cell.after, cell.before) for cell in plan.changes.cells()]
     assert [(cell.before, cell.after) for cell in back.changes.cells()] == there
     assert Plan.from_json(back.to_json()) == back
-    assert explain.to_text(back, KINDS.title)
+    assert explain.to_text(back, KINDS.title, MoveMeaning.of(back))
     forth = undo(back, everything(back), "snmove-2")
     assert [c[:5] for c in forth.changes.cells()] == [c[:5] for c in plan.changes.cells()]
 
