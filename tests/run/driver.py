@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from xcat_aix.plan.kinds import NoReverse
-from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step, Target
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.errors import NothingToResume, Overlap
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
@@ -30,6 +30,7 @@ from xcat_aix.run.task import Connection, Task
 from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcatd.api import SystemClock
+from xcatd.changes import Change, ChangedRow, Changes, Way
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 
@@ -80,9 +81,10 @@ def connect(target: Target, via: Target | None) -> Connection:
 def sample_plan() -> Plan:
     steps = (Step("one", MakeDirectory.kind), Step("two", MakeDirectory.kind))
     lanes = [Lane(node, steps, subject=node, needs=("database",)) for node in NODES]
-    database = Lane("database", (Step("write", "database.write@1"),))
-    cells = tuple(Cell("noderes", "node", node, "servicenode", "a", "b") for node in NODES)
-    return Plan("test", NODES, (database, *lanes), cells, tuple(Guard(*c[:5]) for c in cells))
+    change = Change(Way.SET, "noderes", ("node",), (("servicenode", "b"),), (("servicenode", "a"),))
+    changes = Changes(tuple(ChangedRow(change, (node,)) for node in NODES))
+    database = Lane("database", (Step("write", DatabaseWrite.kind, changes=changes),))
+    return Plan("test", NODES, (database, *lanes))
 
 
 def database(directory: Path) -> Database:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix.plan.model import FORMAT, Cell, Guard, Lane, Note, Plan, Step, Target, digest
+from xcat_aix.plan.model import FORMAT, Lane, Note, Plan, Step, Target, digest
+from xcatd.changes import Change, ChangedRow, Changes, Way
 
 from .rig import lane, plan
 
@@ -20,10 +21,17 @@ _json = st.recursive(
     max_leaves=5,
 )
 _data = st.dictionaries(_text, _json, max_size=3)
+_columns = st.lists(_text, max_size=2, unique=True).map(tuple)
+_pairs = st.lists(st.tuples(_text, _maybe), max_size=2).map(tuple)
+_changes = st.builds(Change, st.sampled_from(Way), _text, _columns, _pairs, _pairs, _pairs)
+_rows = _changes.flatmap(
+    lambda change: st.tuples(*(_text for _ in change.key)).map(lambda key: ChangedRow(change, key))
+)
+_written = st.lists(_rows, max_size=4).map(tuple).map(Changes)
 _texts = st.lists(_text, max_size=2).map(tuple)
 _agents = st.none() | st.builds(Target, _text, _text)
 _limits = st.none() | st.floats(allow_nan=False, allow_infinity=False)
-_steps = st.builds(Step, _text, _text, _data, _texts, _limits, _texts)
+_steps = st.builds(Step, _text, _text, _data, _texts, _limits, _texts, st.none() | _written)
 _lanes = st.builds(
     Lane, _text, st.lists(_steps, max_size=3).map(tuple), _text, _agents, _agents,
     _texts, _texts, _text, _text,
@@ -33,8 +41,6 @@ _plans = st.builds(
     command=_text,
     nodes=st.lists(_text, max_size=3).map(tuple),
     lanes=st.lists(_lanes, max_size=3).map(tuple),
-    cells=st.lists(st.builds(Cell, _text, _text, _text, _text, _maybe, _maybe, _maybe)).map(tuple),
-    guards=st.lists(st.builds(Guard, _text, _text, _text, _text, _maybe)).map(tuple),
     notes=st.lists(st.builds(Note, _text, _text, _text)).map(tuple),
     summary=_data,
     undoes=_maybe,

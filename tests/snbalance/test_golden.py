@@ -38,8 +38,8 @@ def test_plan_is_sound(path: Path) -> None:
     plan = golden.plan_of(golden.load(path))
     assert plan.problems() == () and plan.command == "snbalance"
     assert Plan.from_json(json.loads(plan.text())) == plan
-    assert {cell.key for cell in plan.cells} == set(plan.nodes)
-    assert all(cell.before != cell.after for cell in plan.cells)
+    assert {cell.name for cell in plan.changes.cells()} == set(plan.nodes)
+    assert all(cell.before != cell.after for cell in plan.changes.cells())
     summary = MoveSummary.of(plan)
     kept = set(summary.kept)
     moved = [node for route in summary.routes for node in route.nodes]
@@ -56,12 +56,12 @@ def test_a_second_time_nothing_is_to_be_done(path: Path) -> None:
     case = golden.load(path)
     plan = golden.plan_of(case)
     rows = {row["node"]: row for row in case["rows"]["noderes"]}
-    for cell in plan.cells:
+    for cell in plan.changes.cells():
         if cell.table == "noderes":
-            rows.setdefault(cell.key, {"node": cell.key})[cell.column] = cell.after
+            rows.setdefault(cell.name, {"node": cell.name})[cell.column] = cell.after
     case["rows"]["noderes"] = list(rows.values())
     again = golden.plan_of(case)
-    assert again.nodes == again.cells == again.lanes == ()
+    assert again.nodes == again.lanes == ()
     now = [both[1] for line in MoveSummary.of(plan).balance for both in (line.primary, line.backup)]
     then = [
         both[0] for line in MoveSummary.of(again).balance for both in (line.primary, line.backup)
@@ -76,7 +76,8 @@ def test_undo_of_everything(path: Path) -> None:
         return
     back = undo_move(plan, everything(plan), "snbalance-1", KINDS)
     assert back.problems() == ()
-    assert [(c.before, c.after) for c in back.cells] == [(c.after, c.before) for c in plan.cells]
+    turned = [(cell.after, cell.before) for cell in plan.changes.cells()]
+    assert [(cell.before, cell.after) for cell in back.changes.cells()] == turned
     lines = zip(MoveSummary.of(plan).balance, MoveSummary.of(back).balance, strict=True)
     assert all(line.primary == there.primary[::-1] for there, line in lines)
     with_database_only = undo_move(plan, {DATABASE_LANE: {"write": {}}}, "snbalance-1", KINDS)

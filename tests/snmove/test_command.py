@@ -330,7 +330,7 @@ def test_overlapping_moves(world: World) -> None:
     from xcat_aix.commands.servicenodes.snmove_run import journal_of
     from xcat_aix.plan.model import Lane, Plan, Step
 
-    step = Step("write", "database.write@1")
+    step = Step("write", "database.write@2")
     other = Plan("snmove", ("n2",), (Lane("database", (step,)),))
     hold = journal_of(world).open_plan(other, command="snmove n2", user="other")  # type: ignore[arg-type]
     replies = world.snmove("-s", "sn1")

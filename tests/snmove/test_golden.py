@@ -37,15 +37,15 @@ def test_plan_is_sound(path: Path) -> None:
     plan = golden.plan_of(golden.load(path))
     assert plan.problems() == ()
     assert Plan.from_json(json.loads(plan.text())) == plan
-    read = [guard[:4] for guard in plan.guards]
-    written = [cell[:4] for cell in plan.cells]
+    read = [guard[:3] for guard in plan.changes.guards()]
+    written = [cell[:3] for cell in plan.changes.cells()]
     assert len({*read, *written}) == len(read) + len(written)
     for node in plan.nodes:
         for table, columns in {**_COLUMNS, "nodelist": ("groups",)}.items():
             for column in columns:
-                assert (table, "node", node, column) in {*read, *written}
-    assert all(cell.before != cell.after for cell in plan.cells)
-    assert {cell.key for cell in plan.cells} == set(plan.nodes)
+                assert (table, (("node", node),), column) in {*read, *written}
+    assert all(cell.before != cell.after for cell in plan.changes.cells())
+    assert {cell.name for cell in plan.changes.cells()} == set(plan.nodes)
 
 
 @pytest.mark.parametrize("path", PLANNED, ids=lambda path: path.stem)
@@ -54,7 +54,7 @@ def test_explanation_leaves_nothing_out(path: Path) -> None:
     lines = explain.to_text(plan, KINDS.title)
     text = "\n".join(lines)
     assert all(line.strip() for line in lines)
-    for cell in plan.cells:
+    for cell in plan.changes.cells():
         assert f"{cell.table}.{cell.column}: " in text
         assert f"-> {cell.after}" in text
     for lane in plan.lanes:

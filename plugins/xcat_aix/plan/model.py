@@ -16,6 +16,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
 from xcat_aix_proto.identity import Role
+from xcatd.changes import Changes
 
 from . import formats
 
@@ -26,38 +27,9 @@ FORMAT = 2
 # Part of job ids, where a dot separates: see xcat_aix.run.names.
 _STEP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _LOCK = re.compile(r"[a-z][a-z0-9_-]{0,39}(:[A-Za-z0-9._-]{1,80})?\Z")
+_LISTS = ("about", "holds")
 _PLAIN_STEP = len(("id", "kind", "args"))
 _ROLES = frozenset(role.value for role in Role)
-
-
-class Cell(NamedTuple):
-    """One cell of a table row that the plan writes.  (A tuple: a large move has 100 000 of them.)
-
-    ``key`` is the value of the row's node (or other single key) column ``key_column``.  ``before`` is the
-    row's own stored value, None when the cell is NULL or the row does not exist, and guards the plan as
-    a :class:`Guard` does; ``effective`` is what readers saw before (with group inheritance), for people.
-    """
-
-    table: str
-    key_column: str
-    key: str
-    column: str
-    before: str | None
-    after: str | None
-    effective: str | None = None
-
-
-class Guard(NamedTuple):
-    """A stored cell the plan only read: if it changed meanwhile, nothing is written.
-
-    ``value`` is the stored value, None for NULL or a missing row.
-    """
-
-    table: str
-    key_column: str
-    key: str
-    column: str
-    value: str | None
 
 
 class Target(NamedTuple):
@@ -75,7 +47,7 @@ class Step:
     are not just the node of its lane (:meth:`Lane.about`): what became of it is known for each.  ``limit`` is how
     many seconds it may take, None: what its lane has left.  ``holds`` names the locks it needs (``nim:sn1``), which
     no two steps hold at once, whatever plan they are of.  No secret in ``args``: the plan is stored and shown.
-    What a step is called, its kind makes of its arguments.
+    ``changes`` are what a step that writes the database writes there.  What a step is called, its kind makes of these.
     """
 
     id: str
@@ -84,6 +56,7 @@ class Step:
     about: tuple[str, ...] = ()
     limit: float | None = None
     holds: tuple[str, ...] = ()
+    changes: Changes | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse.  What most steps do not have is left out: there are many."""
@@ -94,6 +67,8 @@ class Step:
             found["limit"] = self.limit
         if self.holds:
             found["holds"] = list(self.holds)
+        if self.changes is not None:
+            found["changes"] = self.changes.to_json()
         return found
 
     @classmethod
@@ -101,8 +76,10 @@ class Step:
         """Read a stored step."""
         if len(data) == _PLAIN_STEP:
             return cls(data["id"], data["kind"], data["args"])
-        lists = {name: tuple(data[name]) for name in ("about", "holds") if name in data}
-        return cls(**{**data, **lists})
+        read: dict[str, Any] = {name: tuple(data[name]) for name in _LISTS if name in data}
+        if "changes" in data:
+            read["changes"] = Changes.from_json(data["changes"])
+        return cls(**{**data, **read})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +146,7 @@ class Note:
 class Plan:
     """Everything one command will do.
 
-    ``nodes`` are the nodes it works on: no two open plans may share one.  ``cells`` are written in one
-    transaction by the single step of kind ``database.write@1``, if ``guards`` still hold.
+    ``nodes`` are the nodes it works on: no two open plans may share one.
     ``summary`` is JSON data of the command, which reads and writes it as a value of its own type.  ``undoes`` is the
     id of the plan that this one takes back, and ``rest`` are the lanes that were not finished there, as they were.
     """
@@ -178,8 +154,6 @@ class Plan:
     command: str
     nodes: tuple[str, ...]
     lanes: tuple[Lane, ...]
-    cells: tuple[Cell, ...] = ()
-    guards: tuple[Guard, ...] = ()
     notes: tuple[Note, ...] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
@@ -194,20 +168,19 @@ class Plan:
             *_order_problems(self.lanes),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data; :meth:`from_json` is its inverse.  Cells and guards are lists of their fields."""
-        cells = [list(cell) for cell in self.cells]
-        return self._body() | {"cells": cells, "guards": [list(guard) for guard in self.guards]}
+    @property
+    def changes(self) -> Changes:
+        """What all of its steps write to the database, in order."""
+        steps = (step for lane in self.lanes for step in lane.steps)
+        return Changes(tuple(row for step in steps if step.changes for row in step.changes.rows))
 
-    def _body(self) -> dict[str, Any]:
-        """As :meth:`to_json`, the many cells and guards as they are: JSON writes a tuple as a list."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is its inverse."""
         return {
             "format": FORMAT,
             "command": self.command,
             "nodes": list(self.nodes),
             "lanes": [lane.to_json() for lane in self.lanes],
-            "cells": self.cells,
-            "guards": self.guards,
             "notes": [_plain(note) for note in self.notes],
             "summary": _plain(self.summary),
             "undoes": self.undoes,
@@ -222,8 +195,6 @@ class Plan:
             command=body["command"],
             nodes=tuple(body["nodes"]),
             lanes=tuple(Lane.from_json(lane) for lane in body["lanes"]),
-            cells=tuple(Cell(*cell) for cell in body["cells"]),
-            guards=tuple(Guard(*guard) for guard in body["guards"]),
             notes=tuple(Note(**note) for note in body["notes"]),
             summary=body["summary"],
             undoes=body["undoes"],

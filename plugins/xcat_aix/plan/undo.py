@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from .errors import PlanError
 from .fold import fold
 from .kinds import Begun, Kinds, NoReverse
-from .model import Cell, Lane, Note, Plan, Step, Target
+from .model import Lane, Note, Plan, Step, Target
 from .ordering import Order
 
 #: The steps begun of each lane, and what their effects returned: by lane id and step id.
@@ -71,16 +71,11 @@ def undo(
         command=plan.command,
         nodes=plan.nodes,
         lanes=tuple(_ordered(plan, kept, taken, found.again, is_forward=is_forward)),
-        cells=tuple(_reversed(cell) for cell in plan.cells),
         notes=tuple(found.notes()),
         summary=plan.summary,
         undoes=plan_id,
         rest=tuple(_rest(plan.lanes, unfinished)),
     )
-
-
-def _reversed(cell: Cell) -> Cell:
-    return cell._replace(before=cell.after, after=cell.before, effective=cell.after)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,8 @@ from typing import Any
 
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
-from xcat_aix.plan.model import Cell, Lane, Note, Plan
+from xcat_aix.plan.model import Lane, Note, Plan
+from xcatd.changes import Cell, Changes, Guard
 
 from .summary import BalanceLine, MoveSummary, Route
 
@@ -30,7 +31,7 @@ def to_text(plan: Plan, title: Title) -> list[str]:
     return [
         *_heading(plan, summary),
         *_balance(summary.balance),
-        *_database(plan.cells),
+        *_database(plan.changes),
         *_conserver(summary),
         *_nodes(plan, summary, title),
         *_boot(summary),
@@ -47,13 +48,24 @@ def to_json(plan: Plan, title: Title) -> str:
 def shown(plan: Plan, title: Title) -> dict[str, Any]:
     """The stored form of the plan for programs: with named cells and guards, and with the titles of its steps."""
     body = plan.to_json()
-    body["cells"] = [cell._asdict() for cell in plan.cells]
-    body["guards"] = [guard._asdict() for guard in plan.guards]
+    body["cells"] = [_named(cell) for cell in plan.changes.cells()]
+    body["guards"] = [_named(guard) for guard in plan.changes.guards()]
     for name, lanes in (("lanes", plan.lanes), ("rest", plan.rest)):
         for lane, found in zip(lanes, body[name], strict=True):
             for step, entry in zip(lane.steps, found["steps"], strict=True):
                 entry["title"] = title(step)
     return body
+
+
+def _named(cell: Cell | Guard) -> dict[str, Any]:
+    """Its fields by name; a key of one column is two texts, of more two lists."""
+    columns, texts = zip(*cell.key, strict=True) if cell.key else ((), ())
+    is_one = len(columns) == 1
+    key = {
+        "key_column": columns[0] if is_one else columns,
+        "key": texts[0] if is_one else texts,
+    }
+    return {**cell._asdict(), **key}
 
 
 def count(number: int, noun: str) -> str:
@@ -107,19 +119,28 @@ def _value(text: str | None) -> str:
     return text or "(none)"
 
 
-def _database(cells: Sequence[Cell]) -> Iterator[str]:
+def _database(changes: Changes) -> Iterator[str]:
     """Cells with the same change are one line, and lines about the same nodes stand together."""
+    cells = _by_name(changes.cells())
     yield f"Database: {count(len(cells), 'cell')} in one transaction"
     nodes_of: dict[str, list[str]] = {}
     for cell in cells:
         line = f"{cell.table}.{cell.column}: {_before(cell)} -> {_value(cell.after)}"
-        nodes_of.setdefault(line, []).append(cell.key)
+        nodes_of.setdefault(line, []).append(cell.name)
     lines_of: dict[tuple[str, ...], list[str]] = {}
     for line, nodes in nodes_of.items():
         lines_of.setdefault(tuple(nodes), []).append(line)
     for same, lines in lines_of.items():
         yield f"  {fold(same)}"
         yield from (f"      {line}" for line in lines)
+
+
+def _by_name(cells: Iterable[Cell]) -> list[Cell]:
+    """All cells of a node together, nodes in order."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.name, []).append(cell)
+    return [cell for some in found.values() for cell in some]
 
 
 def _before(cell: Cell) -> str:

@@ -259,8 +259,8 @@ def _strangers(nodes: Sequence[_Node], servers: Sequence[Server], world: World) 
 
 def _inherited(planned: Plan) -> Iterator[Note]:
     names = [
-        cell.key
-        for cell in planned.cells
+        cell.name
+        for cell in planned.changes.cells()
         if cell.column == "servicenode" and not cell.before and cell.effective
     ]
     if names:

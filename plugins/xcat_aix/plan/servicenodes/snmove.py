@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from xcat_aix.plan.model import Lane, Note, Plan, Step
 from xcat_aix.plan.tables import Tables
 from xcat_aix_proto.facts import NimDatabase
+from xcatd.changes import Changes
 
 from .leftover import leftover_notes
 from .moves import Asked, Choice, Kind, Move, MoveError, ServiceNode, World
@@ -63,13 +64,11 @@ def plan(
     if asked.strict and (ready or unanswered):
         raise MoveError(*(_line(note) for note in (*unanswered, *ready)))
     work = node_work(asked, tables, going, world)
-    rebuilt = tuple(cell.key for cell in writes.cells if cell.column == "conserver")
+    rebuilt = _rebuilt_consoles(writes.changes)
     return Plan(
         command=command,
         nodes=tuple(move.node for move in writes.moves),
         lanes=(*_shared_lanes(writes, rebuilt), *work.lanes),
-        cells=writes.cells,
-        guards=writes.guards,
         notes=(
             *chosen.notes,
             *world.notes,
@@ -171,15 +170,25 @@ def facing_address(server: ServiceNode | None, network: Network) -> str | None:
 
 
 def _shared_lanes(writes: Writes, rebuilt: Sequence[str]) -> Iterator[Lane]:
-    if writes.cells:
-        yield _database_lane()
+    if any(row.change.writes for row in writes.changes.rows):
+        yield _database_lane(writes.changes)
     if rebuilt:
         yield _conserver_lane(rebuilt)
 
 
-def _database_lane() -> Lane:
+def _rebuilt_consoles(changes: Changes) -> tuple[str, ...]:
+    """The nodes whose console server changes."""
+    found: dict[str, None] = {}
+    for row in changes.rows:
+        if row.node and any(column == "conserver" for column, _ in row.change.after):
+            found[row.node] = None
+    return tuple(found)
+
+
+def _database_lane(changes: Changes) -> Lane:
     """The lane that everything else waits for."""
-    return Lane(DATABASE_LANE, (Step("write", "database.write@1"),), subject="database")
+    step = Step("write", "database.write@2", changes=changes)
+    return Lane(DATABASE_LANE, (step,), subject="database")
 
 
 def _conserver_lane(nodes: Sequence[str]) -> Lane:
