@@ -9,8 +9,8 @@ import pytest
 from tests.kinds import KINDS
 from tests.snmove.test_undo import everything
 
-from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
+from xcat_aix.plan import explain
 from xcat_aix.plan.servicenodes.meaning import MoveMeaning
 from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
 from xcat_aix.plan.servicenodes.summary import MoveSummary
@@ -77,8 +77,8 @@ def test_undo_of_everything(path: Path) -> None:
         return
     back = undo_move(plan, everything(plan), "snbalance-1", KINDS)
     assert back.problems() == ()
-    there = [(cell.after, cell.before) for cell in plan.changes.cells()]
-    assert [(cell.before, cell.after) for cell in back.changes.cells()] == there
+    turned = [(cell.after, cell.before) for cell in plan.changes.cells()]
+    assert [(cell.before, cell.after) for cell in back.changes.cells()] == turned
     lines = zip(MoveSummary.of(plan).balance, MoveSummary.of(back).balance, strict=True)
     assert all(line.primary == there.primary[::-1] for there, line in lines)
     with_database_only = undo_move(plan, {DATABASE_LANE: {"write": {}}}, "snbalance-1", KINDS)

@@ -133,7 +133,7 @@ def test_an_undo_means_the_node_behind_a_long_name(tmp_path: Path) -> None:
 
 def test_a_plan_with_a_summary_of_another_kind_is_said_to_be_one(world: World) -> None:
     journal = journal_of(world)  # type: ignore[arg-type] # a double
-    write = Lane("database", (Step("write", "database.write@1"),))
+    write = Lane("database", (Step("write", "database.write@2"),))
     hold = journal.open_plan(Plan("snmove", ("n1",), (write,), summary={"colour": "red"}))
     journal.close(hold, Outcome.PARTIAL)
     for verb in ("--show", "--undo", "--resume"):

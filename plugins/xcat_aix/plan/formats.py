@@ -26,15 +26,15 @@ def upgraded(body: Mapping[str, Any], newest: int) -> Body:
 
 
 def _from_1(body: Body) -> Body:
-    """Steps had titles; an undo kept in its summary what it carries."""
-    summary = {name: value for name, value in body["summary"].items() if name not in _MOVED_1}
+    """Steps had titles; what was written was the plan's; an undo kept in its summary what it carries."""
     kept = {name: value for name, value in body.items() if name not in {"cells", "guards"}}
+    summary = {name: value for name, value in body["summary"].items() if name not in _MOVED_1}
     return {
         **kept,
         "format": 2,
-        "lanes": [_lane_1(lane, body) for lane in body["lanes"]],
+        "lanes": [_lane_1(body, lane) for lane in body["lanes"]],
         "summary": summary,
-        "rest": [_lane_1(lane, body) for lane in body["summary"].get("rest", ())],
+        "rest": [_lane_1(body, lane) for lane in body["summary"].get("rest", ())],
     }
 
 
@@ -42,26 +42,22 @@ def _from_1(body: Body) -> Body:
 _MOVED_1 = frozenset({"undoes", "rest"})
 
 
-def _lane_1(lane: Body, plan: Body) -> Body:
+def _lane_1(plan: Body, lane: Body) -> Body:
     """An agent was named by its node alone: that of a lane was a compute node's, the relay a service node's."""
     return {
         **lane,
         "target": lane["target"] and ["cn", lane["target"]],
         "via": lane["via"] and ["sn", lane["via"]],
         "after": [],
-        "steps": [_step_1(step, plan) for step in lane["steps"]],
+        "steps": [_step_1(plan, step) for step in lane["steps"]],
     }
 
 
-#: What is left of a step.
-_STEP_1 = ("id", "kind", "args")
-
-
-def _step_1(step: Body, plan: Body) -> Body:
-    """A step without its title; the one that wrote the database took what it wrote from the plan."""
-    left = {name: step[name] for name in _STEP_1}
+def _step_1(plan: Body, step: Body) -> Body:
+    """The one step that wrote the database took what it wrote from the plan."""
+    kept = {name: step[name] for name in ("id", "kind", "args")}
     if step["kind"] != "database.write@1":
-        return left
+        return kept
     draft = Draft()
     for table, key_column, key, column, before, after, effective in plan["cells"]:
         place = (table, ((key_column, key),))
@@ -71,7 +67,7 @@ def _step_1(step: Body, plan: Body) -> Body:
             draft.see(place, column, effective)
     for table, key_column, key, column, value in plan["guards"]:
         draft.guard((table, ((key_column, key),)), column, value)
-    return {**left, "kind": "database.write@2", "changes": draft.done().to_json()}
+    return {**kept, "kind": "database.write@2", "changes": draft.done().to_json()}
 
 
 _UPGRADES: Mapping[int, Callable[[Body], Body]] = {1: _from_1}

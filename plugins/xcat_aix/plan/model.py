@@ -27,6 +27,7 @@ FORMAT = 2
 # Part of job ids, where a dot separates: see xcat_aix.run.names.
 _STEP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _LOCK = re.compile(r"[a-z][a-z0-9_-]{0,39}(:[A-Za-z0-9._-]{1,80})?\Z")
+_LISTS = ("about", "holds")
 _PLAIN_STEP = len(("id", "kind", "args"))
 _ROLES = frozenset(role.value for role in Role)
 
@@ -46,8 +47,7 @@ class Step:
     are not just the node of its lane (:meth:`Lane.about`): what became of it is known for each.  ``limit`` is how
     many seconds it may take, None: what its lane has left.  ``holds`` names the locks it needs (``nim:sn1``), which
     no two steps hold at once, whatever plan they are of.  No secret in ``args``: the plan is stored and shown.
-    What a step is called, its kind makes of its arguments.  ``changes`` are what a step that writes the database writes
-    there.
+    ``changes`` are what a step that writes the database writes there.  What a step is called, its kind makes of these.
     """
 
     id: str
@@ -76,9 +76,7 @@ class Step:
         """Read a stored step."""
         if len(data) == _PLAIN_STEP:
             return cls(data["id"], data["kind"], data["args"])
-        read: dict[str, Any] = {
-            name: tuple(data[name]) for name in ("about", "holds") if name in data
-        }
+        read: dict[str, Any] = {name: tuple(data[name]) for name in _LISTS if name in data}
         if "changes" in data:
             read["changes"] = Changes.from_json(data["changes"])
         return cls(**{**data, **read})

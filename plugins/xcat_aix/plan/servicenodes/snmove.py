@@ -64,7 +64,7 @@ def plan(
     if asked.strict and (ready.notes or unanswered):
         raise MoveError(*(_line(note) for note in (*unanswered, *ready.notes)))
     work = node_work(asked, tables, going, world)
-    rebuilt = rebuilt_consoles(writes.changes)
+    rebuilt = _rebuilt_consoles(writes.changes)
     return Plan(
         command=command,
         nodes=tuple(move.node for move in writes.moves),
@@ -177,7 +177,7 @@ def _shared_lanes(writes: Writes, rebuilt: Sequence[str]) -> Iterator[Lane]:
         yield _conserver_lane(rebuilt)
 
 
-def rebuilt_consoles(changes: Changes) -> tuple[str, ...]:
+def _rebuilt_consoles(changes: Changes) -> tuple[str, ...]:
     """The nodes whose console server changes."""
     found: dict[str, None] = {}
     for row in changes.rows:
