@@ -115,4 +115,7 @@ JOURNAL_TABLES = """\
 aixplan: *id command username host opened format:INTEGER digest state outcome closed owner lease
     nodes body -
 aixevent: *seq:AUTO +plan:VARCHAR(128) lane step event attempt:INTEGER job at detail -
+aixnotice: *id type key node level words since last times:INTEGER told repeats:INTEGER until over
+    acknowledged acknowledgedby -
+aixwatch: *type owner lease looked -
 """
