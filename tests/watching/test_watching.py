@@ -167,6 +167,7 @@ def test_a_look_is_the_daemons_own(start: Callable[..., House]) -> None:
     assert context.rights is ALL
     assert context.request is None
     assert not context.cancelled.is_set()
+    assert context.notices.list() == ()
 
 
 def _fail(_: Context) -> None:
