@@ -89,7 +89,9 @@ def sample_plan(lanes: int, steps: int) -> Plan:
     database = Lane("database", (Step("write", "database.write@1"),), subject="database")
     cells = tuple(Cell("noderes", "node", node, "servicenode", "a", "b") for node in nodes)
     node_lanes = (
-        Lane(node, _steps(node)[:steps], subject=node, target=Target("cn", node), needs=("database",))
+        Lane(
+            node, _steps(node)[:steps], subject=node, target=Target("cn", node), needs=("database",)
+        )
         for node in nodes
     )
     return Plan(

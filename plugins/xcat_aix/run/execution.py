@@ -460,9 +460,7 @@ class Execution:
     def _line(self, lane: Lane) -> Line:
         link = LaneLink(lane, self._executor.connect, self._halt)
         undone = self._state.undone(lane.after) if lane.after else frozenset()
-        return Line(
-            lane, link, self._inbox, self._closed, self._state.lane(lane.id).copy(), undone
-        )
+        return Line(lane, link, self._inbox, self._closed, self._state.lane(lane.id).copy(), undone)
 
     def _done_steps(self, lane: Lane) -> list[str]:
         steps = self._state.lane(lane.id).steps

@@ -210,13 +210,9 @@ class Journal:
         self, transaction: Transaction, hold: Hold, wanted: Iterable[Wanted]
     ) -> dict[str, Taken]:
         """Within ``write`` of :meth:`record`: see :func:`.locks.claim`."""
-        return locks.claim(
-            transaction, self._standing.is_held, hold.plan_id, wanted, self._now()
-        )
+        return locks.claim(transaction, self._standing.is_held, hold.plan_id, wanted, self._now())
 
-    def release_locks(
-        self, transaction: Transaction, hold: Hold, names: Collection[str]
-    ) -> None:
+    def release_locks(self, transaction: Transaction, hold: Hold, names: Collection[str]) -> None:
         """Within ``write`` of :meth:`record`: give these locks back at once."""
         locks.release(transaction, hold.plan_id, names)
 
@@ -272,9 +268,15 @@ class Journal:
         found = standing.in_order(self.db)
         listed = []
         for place, row in enumerate(found):
-            later = next(standing.overtaking(row, found[:place]), None) if standing.is_partial(row) else None
+            later = (
+                next(standing.overtaking(row, found[:place]), None)
+                if standing.is_partial(row)
+                else None
+            )
             by = (later["id"] or "") if later else ""
-            listed.append(rows.summary(row, is_running=self._standing.is_held(row), superseded_by=by))
+            listed.append(
+                rows.summary(row, is_running=self._standing.is_held(row), superseded_by=by)
+            )
         return tuple(listed)
 
     # Inside a transaction

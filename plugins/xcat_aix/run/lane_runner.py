@@ -87,7 +87,7 @@ class LaneRunner:
     _recalled: set[str] = field(default_factory=set)
 
     @property
-    def outcomes(self) -> Sequence[Event]:
+    def uncommitted(self) -> Sequence[Event]:
         """What is done and not committed yet."""
         return tuple(self._pending)
 
@@ -162,7 +162,9 @@ class LaneRunner:
         for step, ending in zip(steps, endings, strict=True):
             nodes = self._doubts(step)
             if nodes and isinstance(ending, Probe):
-                self._add(self._event(outcomes.PROBED[ending.verdict], step, nodes, text=ending.text))
+                self._add(
+                    self._event(outcomes.PROBED[ending.verdict], step, nodes, text=ending.text)
+                )
 
     def _ask(self, step: Step, kind: AnyKind, nodes: tuple[str, ...]) -> None:
         task = self._task(step, nodes, earlier=self.state.steps[step.id].job)
@@ -273,7 +275,9 @@ class LaneRunner:
             if isinstance(kind, Checked):
                 kind.check(self._task(step, ()))
 
-    def _attempt_one(self, kind: StepKind, task: Task) -> tuple[outcomes.Verdicts, Mapping[str, Any]]:
+    def _attempt_one(
+        self, kind: StepKind, task: Task
+    ) -> tuple[outcomes.Verdicts, Mapping[str, Any]]:
         """What became of each node of a step, and what else there is to say."""
         asked = task.nodes or (WHOLE,)
         found: dict[str, tuple[Word, str]] = {}
@@ -281,7 +285,9 @@ class LaneRunner:
             probe = kind.probe(task)
             self._crash("after-probe", task.step)
             # Half there is a reason to do it, not to leave it: operations start from what they find.
-            found = {n: v for n, v in outcomes.probed(probe, asked).items() if v[0] is Word.PROBED_DONE}
+            found = {
+                n: v for n, v in outcomes.probed(probe, asked).items() if v[0] is Word.PROBED_DONE
+            }
             left = tuple(node for node in asked if node not in found)
             if not left:
                 return found, {}
@@ -323,9 +329,7 @@ class LaneRunner:
             return done
 
         try:
-            self._commit(
-                intents=[intent], locks=step.holds, tables=kind.tables(task), write=write
-            )
+            self._commit(intents=[intent], locks=step.holds, tables=kind.tables(task), write=write)
         except StepFailed as problem:
             done[:] = [intent, self._failure(Word.FAILED, step, nodes, problem, attempt=attempt)]
             self._pending += done

@@ -142,11 +142,11 @@ class Queue:
 
     def blocked_by(self, names: Collection[str]) -> tuple[str, ...]:
         """The lanes in the queue that wait for one of these."""
-        return tuple(
-            lane for lane, wanted in self._waiting.items() if not wanted.isdisjoint(names)
-        )
+        return tuple(lane for lane, wanted in self._waiting.items() if not wanted.isdisjoint(names))
 
     def _is_free(self, wanted: frozenset[str], before: Mapping[str, frozenset[str]]) -> bool:
         return all(
-            wanted.isdisjoint(other) for others in (self._turns, before) for other in others.values()
+            wanted.isdisjoint(other)
+            for others in (self._turns, before)
+            for other in others.values()
         )

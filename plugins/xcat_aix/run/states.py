@@ -42,7 +42,9 @@ class StepState(enum.Enum):
     SKIPPED = "skipped"
     PARTIAL = "partial"
 
-    __hash__ = object.__hash__  # there is one of each; the name's would cost more than all that is looked up by it
+    __hash__ = (
+        object.__hash__
+    )  # there is one of each; the name's would cost more than all that is looked up by it
 
     @property
     def sentence(self) -> str:
@@ -230,6 +232,7 @@ PLAN_TRANSITIONS: Mapping[tuple[Phase, Word], Phase] = {
     (Phase.UNDOING, Word.UNDO_FAILED): Phase.CLOSED,
     (Phase.UNDOING, Word.UNDONE): Phase.UNDONE,
 }
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

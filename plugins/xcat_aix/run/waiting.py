@@ -82,9 +82,7 @@ class WaitingRoom:
         names = tuple(dict.fromkeys(name for each in waiting.values() for name in each.locks))
         held = look(names)
         self.looked(names, held)
-        return tuple(
-            lane for lane, each in waiting.items() if held.keys().isdisjoint(each.locks)
-        )
+        return tuple(lane for lane, each in waiting.items() if held.keys().isdisjoint(each.locks))
 
     def late(self, now: float) -> Iterator[tuple[Waiting, str]]:
         """Who has waited too long, and what to say: the time of its lane is up, or it would be in vain.

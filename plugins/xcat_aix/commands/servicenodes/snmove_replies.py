@@ -13,9 +13,18 @@ from xcat_aix.plan.model import Lane, Note, Plan, Step
 from xcat_aix.plan.servicenodes.explain import boot_line, count, note_line
 from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
 from xcat_aix.plan.servicenodes.snmove import CONSERVER_LANE
-from xcat_aix.run.progress import LaneEnded, PlanEnded, Progress, StepEnded, StepSaid, StepStarted
+from xcat_aix.run.progress import (
+    LaneEnded,
+    PlanEnded,
+    Progress,
+    StepEnded,
+    StepSaid,
+    StepStarted,
+    StepWaits,
+)
 from xcat_aix.run.rows import Summary
-from xcat_aix.run.states import LaneResult, PlanState, StepState
+from xcat_aix.run.states import LaneResult, StepState
+from xcat_aix.run.story import PlanState
 from xcat_aix_proto.operations import RepointClient
 from xcatd.api import NodeReply, Reply, data, error, info, warning
 
@@ -73,6 +82,9 @@ class Narrator:
     def tell(self, progress: Progress) -> Iterator[Reply]:
         """The replies to one thing that happened."""
         match progress:
+            case StepWaits():
+                locks, subject = ", ".join(progress.locks), progress.lane.subject
+                yield info(f"{subject}: waits for {locks}, which {progress.holder} holds")
             case StepStarted():
                 yield from self._started(progress.lane, progress.step)
             case StepSaid():
