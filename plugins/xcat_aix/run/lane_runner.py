@@ -83,8 +83,6 @@ class LaneRunner:
     _has_locks: bool = False
     _is_checked: bool = False
     _is_over: bool = False
-    #: Jobs whose record was asked already.
-    _recalled: set[str] = field(default_factory=set)
 
     @property
     def uncommitted(self) -> Sequence[Event]:
@@ -135,24 +133,30 @@ class LaneRunner:
     # Steps whose last attempt was interrupted
 
     def _clear_up(self, place: int) -> None:
-        """Find out what became of the nodes that are in doubt."""
+        """Find out what became of the nodes that are in doubt; of steps that were one job, of all of them."""
         step = self.line.lane.steps[place]
-        job = self.state.steps[step.id].job
+        if not self._doubts(step):
+            return
+        together = self._of_job(self.state.steps[step.id].job) or [step]
         chain = chain_of(self.around.registry[step.kind])
-        if self._doubts(step) and chain and job and job not in self._recalled:
-            self._recalled.add(job)
-            self._recall(chain, job)
-        if nodes := self._doubts(step):
-            self._ask(step, self.around.registry[step.kind], nodes)
+        if chain and len(together) > 1:
+            self._recall(chain, together)
+        for each in together:
+            nodes = self._doubts(each)
+            if nodes and not self._ask(each, self.around.registry[each.kind], nodes):
+                return
+
+    def _of_job(self, job: str) -> list[Step]:
+        return [
+            step for step in self.line.lane.steps if job and self.state.steps[step.id].job == job
+        ]
 
     def _doubts(self, step: Step) -> tuple[str, ...]:
         return self.state.steps[step.id].in_state(StepState.UNKNOWN)
 
-    def _recall(self, chain: Chain, job: str) -> None:
+    def _recall(self, chain: Chain, steps: Sequence[Step]) -> None:
         """Ask the record of a job of several steps once for all of them."""
-        steps = [step for step in self.line.lane.steps if self.state.steps[step.id].job == job]
-        if len(steps) < 2:
-            return
+        job = self.state.steps[steps[0].id].job
         tasks = [self._task(step, self._doubts(step), earlier=job) for step in steps]
         try:
             endings = chain.recall(tasks)
@@ -166,13 +170,14 @@ class LaneRunner:
                     self._event(outcomes.PROBED[ending.verdict], step, nodes, text=ending.text)
                 )
 
-    def _ask(self, step: Step, kind: AnyKind, nodes: tuple[str, ...]) -> None:
+    def _ask(self, step: Step, kind: AnyKind, nodes: tuple[str, ...]) -> bool:
+        """Whether there was an answer."""
         task = self._task(step, nodes, earlier=self.state.steps[step.id].job)
         try:
             probe = kind.probe(task)
         except StepFailed as problem:
             self._add(self._failure(Word.PROBED_UNREACHABLE, step, nodes, problem))
-            return
+            return False
         self._crash("after-probe", step)
         self._afterwards += task.afterwards
         verdicts = outcomes.probed(probe, nodes)
@@ -180,6 +185,7 @@ class LaneRunner:
         broken = tuple(node for node, (word, _) in verdicts.items() if word is Word.PROBED_BROKEN)
         if broken and self.around.retry:
             self._add(self._event(Word.RETRIED, step, broken))
+        return True
 
     # Steps to be done
 
