@@ -15,17 +15,17 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from xcat_aix.plan.model import Plan, Step
 from xcat_aix_proto.jobs import Probe
 
 from . import names, outcomes
-from .chains import Chain, Checked, Ending, chain_of, linked, locks_of
+from .chains import Chain, Ending, chain_of, check_of, linked, locks_of
 from .errors import StepFailed, StepLost, Unreachable
 from .line import Finished, Line, Parked, Said, Wish, Write
 from .outcomes import NodeOutcomes
-from .registry import AnyKind, DatabaseKind, Registry, StepKind
+from .registry import AnyKind, DatabaseKind, Registry, StepKind, is_database
 from .states import Event, StepState, Word
 from .store import Transaction
 from .story import WHOLE, LaneState, meant
@@ -83,6 +83,7 @@ class LaneRunner:
     _has_locks: bool = False
     _is_checked: bool = False
     _is_over: bool = False
+    _memory: dict[str, Any] = field(default_factory=dict)
 
     @property
     def uncommitted(self) -> Sequence[Event]:
@@ -125,10 +126,11 @@ class LaneRunner:
             self._add(self._event(Word.FAILED, step, nodes, text=limit))
             return 1
         kind = self.around.registry[step.kind]
-        if isinstance(kind, DatabaseKind):
+        if is_database(kind):
             self._do_in_database(step, kind, nodes)
             return 1
-        return self._do(place, kind, nodes) if self._is_connected(step, nodes) else 1
+        is_connected = self._is_connected(step, nodes)
+        return self._do(place, cast("StepKind", kind), nodes) if is_connected else 1
 
     # Steps whose last attempt was interrupted
 
@@ -277,9 +279,9 @@ class LaneRunner:
         self._is_checked = True
         steps = self.line.lane.steps
         for step in steps[steps.index(first) :]:
-            kind = self.around.registry[step.kind]
-            if isinstance(kind, Checked):
-                kind.check(self._task(step, ()))
+            check = check_of(self.around.registry[step.kind])
+            if check is not None:
+                check(self._task(step, ()))
 
     def _attempt_one(
         self, kind: StepKind, task: Task
@@ -413,6 +415,7 @@ class LaneRunner:
             stop=self.around.halt,
             link=self.line.link,
             report=report,
+            memory=self._memory,
         )
 
     def _told(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
 from xcat_aix.plan.model import Plan
 from xcat_aix_proto.jobs import Probe
@@ -38,7 +38,6 @@ class StepKind(Protocol):
         """
 
 
-@runtime_checkable
 class DatabaseKind(Protocol):
     """A kind whose effect lies in the journal's own database.
 
@@ -61,6 +60,11 @@ class DatabaseKind(Protocol):
 
 
 AnyKind: TypeAlias = StepKind | DatabaseKind
+
+
+def is_database(kind: AnyKind) -> TypeGuard[DatabaseKind]:
+    """Which of the two; asked for every step, so by the one thing that tells them apart."""
+    return hasattr(kind, "write")
 
 
 class Registry:

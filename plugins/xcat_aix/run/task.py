@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix_proto.errors import AgentError, ErrorCode
@@ -112,6 +112,8 @@ class Task:
     report: Callable[[str], None]
     #: Called once the outcome is committed, such as to let the agent forget the job.
     afterwards: list[Callable[[], None]] = field(default_factory=list)
+    #: What kinds keep for the steps of one lane while it runs, such as what they read from a step; by step.
+    memory: dict[str, Any] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
     undone: frozenset[str] = frozenset()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from xcat_aix.plan.model import Step
 from xcat_aix.run.chains import Ending
 from xcat_aix.run.errors import StepFailed, StepLost
 from xcat_aix.run.task import Connection, Task
@@ -58,11 +57,11 @@ class AgentStep:
     def check(self, task: Task) -> None:
         """Its agent must know the operation, as it said itself when it was connected."""
         with in_words():
-            task.link.get().require(_operation(task.step))
+            task.link.get().require(_operation(task))
 
     def probe(self, task: Task) -> Probe:
         """What the agent finds; the job of an interrupted attempt is waited for first."""
-        operation = _operation(task.step)
+        operation = _operation(task)
         if task.earlier_job:
             status = self._job(task, task.earlier_job)
             if status is not None and status.outcome is not None and status.outcome.ok:
@@ -71,7 +70,7 @@ class AgentStep:
 
     def effect(self, task: Task) -> Mapping[str, Any]:
         """Run the job to its end."""
-        operation = _operation(task.step)
+        operation = _operation(task)
         job = Job(task, task.job_id, self._pauses, self._late)
         status = job.finish(job.begin(operation))
         if status.state is JobState.LOST or status.outcome is None:
@@ -110,7 +109,7 @@ class AgentChain:
             return 1
         found: list[Operation] = []
         for task in tasks[: operations.MAX_CHAIN]:
-            operation = _operation(task.step)
+            operation = _operation(task)
             if operation in found:
                 break
             found.append(operation)
@@ -118,7 +117,7 @@ class AgentChain:
 
     def effect(self, tasks: Sequence[Task]) -> Sequence[Ending]:
         """One job for all; the record of each tells how it ended."""
-        parts = [_operation(task.step) for task in tasks]
+        parts = [_operation(task) for task in tasks]
         job = Job(tasks[0], tasks[0].job_id, self._pauses, self._late, tasks)
         with in_words():
             chain = Chain.of(parts)
@@ -215,6 +214,11 @@ def _failure(outcome: Outcome) -> StepFailed:
     return StepFailed(_NO_REASON) if failure is None else failed(failure)
 
 
-def _operation(step: Step) -> Operation:
-    with in_words():
-        return operations.from_stored(step.kind, step.args)
+def _operation(task: Task) -> Operation:
+    """What the step asks for; read once for the lane."""
+    found: Operation | None = task.memory.get(task.step.id)
+    if found is None:
+        with in_words():
+            found = operations.from_stored(task.step.kind, task.step.args)
+        task.memory[task.step.id] = found
+    return found
