@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.commands.definitions import definition_command, storing
-from xcat_aix.plan.definitions.changes import Changes
+from xcat_aix.commands import storing
 from xcatd.api import DatabaseError, Reply, Request
+from xcatd.changes import Changes
 from xcatd.db.database import Database
 from xcatd.db.transaction import Transaction
 from xcatd.messages import info
@@ -129,8 +129,8 @@ class Interrupted:
     def read(self, tables: Any) -> Any:
         return self._database.read(tables)
 
-    def check_writing(self, table: str, keys: Any) -> None:
-        self._database.check_writing(table, keys)
+    def check_writing(self, changes: Changes) -> None:
+        self._database.check_writing(changes)
 
     @contextmanager
     def transaction(self, *tables: str) -> Iterator[Transaction]:
@@ -162,9 +162,7 @@ def test_a_node_made_meanwhile_is_not_made_again(database: Database) -> None:
 
 
 def test_others_who_never_stop_are_named(database: Database) -> None:
-    writes = [
-        ("chdef", "-p", "cn001", f"groups=g{i}") for i in range(definition_command.MOST_ATTEMPTS)
-    ]
+    writes = [("chdef", "-p", "cn001", f"groups=g{i}") for i in range(storing.MOST_ATTEMPTS)]
     printed = run(Interrupted(database, writes), "chdef", "-p", "cn001", "groups=ours")  # type: ignore[arg-type]  # a double
     assert printed.exit == 1
     assert "nodelist node=cn001 groups" in printed.stderr[0]
@@ -193,7 +191,7 @@ def test_what_cannot_be_stored_is_an_error_and_no_result(
     def fail(_context: object, _changes: Changes) -> None:
         raise DatabaseError("cannot write: disk full")
 
-    monkeypatch.setattr(definition_command, "store", fail)
+    monkeypatch.setattr(storing, "store", fail)
     printed = run(database, "chdef", "all", "os=AIX")
     assert (printed.stdout, printed.stderr) == ([], ["Error: cannot write: disk full"])
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.drafts import Write, made
 
 from xcatd import chtab
 from xcatd.db import schema
 from xcatd.db.database import Database
 from xcatd.db.errors import BadNameError
 from xcatd.db.location import Location
-from xcatd.db.transaction import CellWrite
 from xcatd.objects import object_names
 
 from . import replay
@@ -157,12 +157,8 @@ def test_no_table_of_nodes_takes_such_a_name_whoever_writes(name: str, database:
         for write in (
             lambda t, bad=bad: t.insert(name, [{column: bad}]),
             lambda t, bad=bad: t.update(name, {column: "n1"}, {column: bad}),
-            lambda t, bad=bad: t.write_rows(name, [_Row(((column, bad),), {other: "1"})]),
-            lambda t, bad=bad: t.write_rows(name, [_Row(((column, "n1"),), {column: bad})]),
-            lambda t, bad=bad: t.write_cells([CellWrite(name, column, bad, other, None, "1")], []),
-            lambda t, bad=bad: t.write_cells(
-                [CellWrite(name, column, "n1", column, None, bad)], []
-            ),
+            lambda t, bad=bad: t.apply(made([Write(name, column, bad, other, "1")], [])),
+            lambda t, bad=bad: t.apply(made([Write(name, column, "n1", column, bad)], [])),
         ):
             with (
                 pytest.raises(BadNameError, match="cannot store"),
@@ -170,11 +166,6 @@ def test_no_table_of_nodes_takes_such_a_name_whoever_writes(name: str, database:
             ):
                 write(transaction)
     assert [row[column] for row in database.read([name]).to_rows()[name]] == ["n1"]
-
-
-class _Row:
-    def __init__(self, key: tuple[tuple[str, str], ...], values: Mapping[str, str | None]) -> None:
-        self.key, self.values = key, values
 
 
 @given(st.text())
@@ -198,7 +189,7 @@ def test_ordinary_names_are_taken(good: str, database: Database) -> None:
 
 def test_rows_with_odd_names_of_old_can_be_changed_and_deleted(database: Database) -> None:
     with database.transaction("nodelist") as transaction:
-        transaction.insert("nodelist", [{"node": "a b", "groups": "all"}], any_names=True)
+        transaction.apply(made([Write("nodelist", "node", "a b", "groups", "all")]), any_names=True)
     context = replay.context_for(database)
     assert replay.run(("tabch", "node=a b", "nodelist.groups=x"), context).exit == 0
     assert {"node": "a b", "groups": "x"} in everything(database)["nodelist"]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pytest
 
+from xcatd.changes import Draft, Way
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(NamedTuple):
     key: tuple[tuple[str, str], ...]
-    values: dict[str, str | None] = field(default_factory=dict)
+    values: dict[str, str | None]
 
 
 @pytest.fixture
@@ -28,8 +28,19 @@ def rows(database, table):
 
 
 def write(database, table, *writes):
+    draft = Draft(Way.TYPED)
+    for key, values in writes:
+        draft.set_row((table, key), values)
     with database.transaction(table) as transaction:
-        transaction.write_rows(table, writes)
+        transaction.apply(draft.done())
+
+
+def delete(database, table, *keys):
+    draft = Draft()
+    for key in keys:
+        draft.delete((table, key))
+    with database.transaction(table) as transaction:
+        transaction.apply(draft.done())
 
 
 def direct(name, user):
@@ -85,8 +96,7 @@ def test_many_rows_with_equal_and_with_different_values(database, count):
     assert rows(database, "osimage") == [
         {"imagename": n, "groups": "all", "profile": "same", "comments": n} for n in names
     ]
-    with database.transaction("osimage") as transaction:
-        transaction.delete_rows("osimage", [(("imagename", n),) for n in names[1:]])
+    delete(database, "osimage", *((("imagename", n),) for n in names[1:]))
     assert [row["imagename"] for row in rows(database, "osimage")] == names[:1]
 
 
@@ -99,11 +109,10 @@ def test_the_key_itself_can_be_written(database):
 def test_a_delete_by_two_columns_takes_both(database):
     for user in ("HMC", "admin"):
         write(database, "ppcdirect", Write(direct("f1", user), {"password": user}))
-    with database.transaction("ppcdirect") as transaction:
-        transaction.delete_rows("ppcdirect", [direct("f1", "HMC"), direct("f2", "admin")])
+    delete(database, "ppcdirect", direct("f1", "HMC"), direct("f2", "admin"))
     assert [row["username"] for row in rows(database, "ppcdirect")] == ["admin"]
 
 
 def test_no_key_is_refused(database):
-    with pytest.raises(ValueError, match="whole table"), database.transaction("nodelist") as t:
-        t.delete_rows("nodelist", [()])
+    with pytest.raises(ValueError, match="whole table"):
+        delete(database, "nodelist", ())

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.drafts import Read, Write, made
 
+from xcatd.changes import Draft
 from xcatd.db import ChangedMeanwhile, DatabaseError
 from xcatd.db.database import Database
 from xcatd.db.location import Location
-from xcatd.db.transaction import CellGuard, CellWrite
 
 
 @pytest.fixture
@@ -20,12 +20,12 @@ def database(tmp_path):
     return Database.open(Location("SQLite", tmp_path))
 
 
-def _write(node, column, after, *, table="noderes", before=None):
-    return CellWrite(table, "node", node, column, before, after)
+def _write(node, column, after, *, table="noderes"):
+    return Write(table, "node", node, column, after)
 
 
 def _guard(node, column, value, *, table="noderes"):
-    return CellGuard(table, "node", node, column, value)
+    return Read(table, "node", node, column, value)
 
 
 def _fill(database, table, *rows):
@@ -41,9 +41,11 @@ def test_cells_are_updated_and_everything_else_stays(database):
     other = {"node": "n2", "servicenode": "a", "comments": "mine"}
     _fill(database, "noderes", {"node": "n1", "servicenode": "a", "netboot": "nimol"}, other)
     with database.transaction("noderes") as transaction:
-        transaction.write_cells(
-            [_write("n1", "servicenode", "b"), _write("n1", "xcatmaster", None)],
-            [_guard("n1", "servicenode", "a"), _guard("n1", "xcatmaster", None)],
+        transaction.apply(
+            made(
+                [_write("n1", "servicenode", "b"), _write("n1", "xcatmaster", None)],
+                [_guard("n1", "servicenode", "a"), _guard("n1", "xcatmaster", None)],
+            )
         )
     assert _stored(database, "noderes") == [
         {"node": "n1", "servicenode": "b", "netboot": "nimol"},
@@ -53,17 +55,19 @@ def test_cells_are_updated_and_everything_else_stays(database):
 
 def test_a_missing_row_is_inserted_with_its_other_keys_empty(database):
     with database.transaction("switch") as transaction:
-        transaction.write_cells(
-            [_write("n1", "vlan", "7", table="switch")],
-            [_guard("n1", "vlan", None, table="switch")],
+        transaction.apply(
+            made(
+                [_write("n1", "vlan", "7", table="switch")],
+                [_guard("n1", "vlan", None, table="switch")],
+            )
         )
     assert _stored(database, "switch") == [{"node": "n1", "switch": "", "port": "", "vlan": "7"}]
 
 
 def test_a_row_that_would_hold_nothing_is_not_inserted(database):
     with database.transaction("noderes") as transaction:
-        transaction.write_cells(
-            [_write("n1", "servicenode", None), _write("n1", "tftpdir", "")], []
+        transaction.apply(
+            made([_write("n1", "servicenode", None), _write("n1", "tftpdir", "")], [])
         )
     assert _stored(database, "noderes") == []
 
@@ -71,8 +75,8 @@ def test_a_row_that_would_hold_nothing_is_not_inserted(database):
 def test_a_disabled_row_is_updated_not_doubled(database):
     _fill(database, "noderes", {"node": "n1", "servicenode": "a", "disable": "1"})
     with database.transaction("noderes") as transaction:
-        transaction.write_cells(
-            [_write("n1", "servicenode", "b")], [_guard("n1", "servicenode", "a")]
+        transaction.apply(
+            made([_write("n1", "servicenode", "b")], [_guard("n1", "servicenode", "a")])
         )
     assert _stored(database, "noderes") == [{"node": "n1", "servicenode": "b", "disable": "1"}]
 
@@ -86,8 +90,11 @@ def test_all_rows_of_a_key_are_updated_and_the_first_live_one_is_guarded(databas
     _fill(database, "switch", *rows)
     assert database.read(["switch"]).own("switch", "n1")["vlan"] == "2"
     with database.transaction("switch") as transaction:
-        transaction.write_cells(
-            [_write("n1", "vlan", "9", table="switch")], [_guard("n1", "vlan", "2", table="switch")]
+        transaction.apply(
+            made(
+                [_write("n1", "vlan", "9", table="switch")],
+                [_guard("n1", "vlan", "2", table="switch")],
+            )
         )
     assert [row["vlan"] for row in _stored(database, "switch")] == ["9", "9", "9"]
 
@@ -103,7 +110,7 @@ def test_every_change_is_named_and_nothing_is_written(database):
     ]
     before = _stored(database, "noderes")
     with pytest.raises(ChangedMeanwhile) as caught, database.transaction("noderes") as transaction:
-        transaction.write_cells(cells, guards)
+        transaction.apply(made(cells, guards))
     assert caught.value.cells == (
         "noderes node=n1 servicenode: read 'a', now 'b'",
         "noderes node=n1 netboot: read None, now ''",
@@ -121,7 +128,7 @@ def test_a_thousand_changes_make_a_short_message():
 
 def _write_and_fail(database):
     with database.transaction("noderes", "nodelist", "aixplan") as transaction:
-        transaction.write_cells([_write("n1", "servicenode", "b")], [])
+        transaction.apply(made([_write("n1", "servicenode", "b")], []))
         transaction.insert("nodelist", [{"node": "n1"}])
         transaction.insert("aixplan", [{"id": "p1"}])
         raise RuntimeError
@@ -139,32 +146,18 @@ def test_an_exception_undoes_all_files(database):
 def test_cells_of_several_tables_and_another_key_column(database):
     _fill(database, "site", {"key": "master", "value": "old"})
     with database.transaction("site", "noderes") as transaction:
-        transaction.write_cells(
-            [
-                CellWrite("site", "key", "master", "value", "old", "new"),
-                CellWrite("site", "key", "domain", "value", None, "clu"),
-                _write("n1", "xcatmaster", "a'b\""),
-            ],
-            [CellGuard("site", "key", "master", "value", "old")],
+        transaction.apply(
+            made(
+                [
+                    Write("site", "key", "master", "value", "new"),
+                    Write("site", "key", "domain", "value", "clu"),
+                    _write("n1", "xcatmaster", "a'b\""),
+                ],
+                [Read("site", "key", "master", "value", "old")],
+            )
         )
     assert database.read(["site"]).site == {"master": "new", "domain": "clu"}
     assert _stored(database, "noderes") == [{"node": "n1", "xcatmaster": "a'b\""}]
-
-
-def test_cells_of_plans_fit_too(database):
-    @dataclass(frozen=True)
-    class Cell:
-        table: str
-        key_column: str
-        key: str
-        column: str
-        before: str | None
-        after: str | None
-        effective: str | None = None
-
-    with database.transaction("noderes") as transaction:
-        transaction.write_cells([Cell("noderes", "node", "n1", "servicenode", None, "a")], [])
-    assert _stored(database, "noderes") == [{"node": "n1", "servicenode": "a"}]
 
 
 def test_a_required_column_left_out_is_an_error_for_people(database):
@@ -172,7 +165,7 @@ def test_a_required_column_left_out_is_an_error_for_people(database):
         pytest.raises(DatabaseError, match=r"statelite.*NOT NULL"),
         database.transaction("statelite") as transaction,
     ):
-        transaction.write_cells([_write("n1", "mntopts", "x", table="statelite")], [])
+        transaction.apply(made([_write("n1", "mntopts", "x", table="statelite")], []))
 
 
 def test_a_column_that_is_not_on_disk(database, tmp_path):
@@ -183,7 +176,7 @@ def test_a_column_that_is_not_on_disk(database, tmp_path):
         pytest.raises(DatabaseError, match="'xcatmaster': table noderes has no such column"),
         database.transaction("noderes") as transaction,
     ):
-        transaction.write_cells([_write("n1", "xcatmaster", "x")], [])
+        transaction.apply(made([_write("n1", "xcatmaster", "x")], []))
 
 
 def test_a_table_outside_the_transaction(database):
@@ -253,20 +246,30 @@ def test_writing_and_writing_back_restores_every_cell(tmp_path_factory, stored, 
             column
         ]
 
-    forward = [_write(*place, after, before=cell(*place)) for place, after in changes.items()]
+    draft = Draft()
+    for (node, column), after in changes.items():
+        place = ("noderes", (("node", node),))
+        draft.set(place, column, after)
+        draft.guard(place, column, cell(node, column))
+    forward = draft.done()
     with database.transaction("noderes") as transaction:
-        transaction.write_cells(forward, [_guard(c.key, c.column, c.before) for c in forward])
+        transaction.apply(forward)
     now = database.read(["noderes"])
-    for change in forward:
-        row = now.stored("noderes", change.key)
+    for change in forward.cells():
+        row = now.stored("noderes", change.name)
         written = row[change.column] if row else None
         assert written == change.after or (not written and not change.after)
-    back = [_write(c.key, c.column, c.before) for c in forward]
+    # a new row that would hold nothing is not made, so there is nothing to take back
+    assume(not any(_is_left_out(row, stored) for row in forward.rows))
     with database.transaction("noderes") as transaction:
-        transaction.write_cells(back, [])
+        transaction.apply(forward.reversed())
     after = {
         row["node"]: (row["servicenode"], row["tftpdir"])
         for row in database.read(["noderes"]).rows("noderes")
     }
     assert {node: cells for node, cells in after.items() if node in stored} == stored
     assert all(cells == (None, None) for node, cells in after.items() if node not in stored)
+
+
+def _is_left_out(row, stored):
+    return row.node not in stored and not any(text for _, text in row.change.after)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.drafts import Read, Write, made
 
 from xcatd.db import ChangedMeanwhile, DatabaseError
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.db.schema import OWN_TABLES, TABLES
-from xcatd.db.transaction import CellGuard, CellWrite
 
 #: Texts that a careless program would take for something else.
 ODD = (
@@ -30,12 +30,12 @@ ODD = (
 )
 
 
-def write(node, column, after, *, table="noderes", before=None):
-    return CellWrite(table, "node", node, column, before, after)
+def write(node, column, after, *, table="noderes"):
+    return Write(table, "node", node, column, after)
 
 
 def guard(node, column, value, *, table="noderes"):
-    return CellGuard(table, "node", node, column, value)
+    return Read(table, "node", node, column, value)
 
 
 def fill(database, table, *rows):
@@ -98,9 +98,11 @@ def test_odd_texts_come_back_as_they_were(database, text):
     assert stored(database, "site") == [{"key": key, "value": text, "comments": text}]
     assert [row["value"] for row in database.select("site", {"key": key})] == [text]
     with database.transaction("site") as transaction:
-        transaction.write_cells(
-            [CellWrite("site", "key", key, "value", text, f"{text}!")],
-            [CellGuard("site", "key", key, "value", text)],
+        transaction.apply(
+            made(
+                [Write("site", "key", key, "value", f"{text}!")],
+                [Read("site", "key", key, "value", text)],
+            )
         )
         assert transaction.update("site", {"key": key}, {"comments": f"{text}?"}) == 1
     assert stored(database, "site") == [{"key": key, "value": f"{text}!", "comments": f"{text}?"}]
@@ -143,7 +145,7 @@ def test_names_are_compared_to_the_letter(database):
         assert transaction.update("switch", {"node": "N1"}, {"vlan": "1"}) == 0
         assert transaction.update("switch", {"node": "n1 "}, {"vlan": "1"}) == 0
         assert transaction.delete("switch", {"node": ["e", "n1X", "N1"]}) == 0
-        transaction.write_cells([write("n1", "vlan", "7", table="switch")], [])
+        transaction.apply(made([write("n1", "vlan", "7", table="switch")], []))
     assert {row["node"]: row.get("vlan") for row in stored(database, "switch")} == {
         "n1": "7",
         "N1x": None,
@@ -166,18 +168,20 @@ def test_cells_are_written_with_their_guards(database):
     other = {"node": "n2", "servicenode": "a", "comments": "mine"}
     fill(database, "noderes", {"node": "n1", "servicenode": "a", "netboot": "nimol"}, other)
     with database.transaction("noderes") as transaction:
-        transaction.write_cells(
-            [
-                write("n1", "servicenode", "b"),
-                write("n1", "xcatmaster", None),
-                write("n3", "servicenode", "c"),
-                write("n4", "servicenode", None),
-            ],
-            [
-                guard("n1", "servicenode", "a"),
-                guard("n1", "xcatmaster", None),
-                guard("n3", "servicenode", None),
-            ],
+        transaction.apply(
+            made(
+                [
+                    write("n1", "servicenode", "b"),
+                    write("n1", "xcatmaster", None),
+                    write("n3", "servicenode", "c"),
+                    write("n4", "servicenode", None),
+                ],
+                [
+                    guard("n1", "servicenode", "a"),
+                    guard("n1", "xcatmaster", None),
+                    guard("n3", "servicenode", None),
+                ],
+            )
         )
     assert stored(database, "noderes") == [
         {"node": "n1", "servicenode": "b", "netboot": "nimol"},
@@ -190,14 +194,16 @@ def test_every_change_is_named_and_nothing_is_written(database):
     fill(database, "noderes", {"node": "n1", "servicenode": "b", "netboot": ""}, {"node": "n2"})
     before = stored(database, "noderes")
     with pytest.raises(ChangedMeanwhile) as caught, database.transaction("noderes") as transaction:
-        transaction.write_cells(
-            [write("n2", "servicenode", "x"), write("n9", "servicenode", "x")],
-            [
-                guard("n1", "servicenode", "a"),
-                guard("n1", "netboot", None),
-                guard("n2", "servicenode", None),
-                guard("n9", "servicenode", "z"),
-            ],
+        transaction.apply(
+            made(
+                [write("n2", "servicenode", "x"), write("n9", "servicenode", "x")],
+                [
+                    guard("n1", "servicenode", "a"),
+                    guard("n1", "netboot", None),
+                    guard("n2", "servicenode", None),
+                    guard("n9", "servicenode", "z"),
+                ],
+            )
         )
     assert caught.value.cells == (
         "noderes node=n1 servicenode: read 'a', now 'b'",
@@ -211,13 +217,15 @@ def test_thousands_of_cells(database):
     names = [f"n{number:04}" for number in range(3000)]
     fill(database, "noderes", *({"node": name, "servicenode": "a"} for name in names))
     with database.transaction("noderes") as transaction:
-        transaction.write_cells(
-            [
-                *(write(name, "servicenode", "b") for name in names),
-                *(write(name, "xcatmaster", f"m{name}") for name in names[:50]),
-                *(write(f"new{name}", "servicenode", "c") for name in names),
-            ],
-            [guard(name, "servicenode", "a") for name in names],
+        transaction.apply(
+            made(
+                [
+                    *(write(name, "servicenode", "b") for name in names),
+                    *(write(name, "xcatmaster", f"m{name}") for name in names[:50]),
+                    *(write(f"new{name}", "servicenode", "c") for name in names),
+                ],
+                [guard(name, "servicenode", "a") for name in names],
+            )
         )
     rows = stored(database, "noderes")
     assert len(rows) == 6000
@@ -227,7 +235,7 @@ def test_thousands_of_cells(database):
 
 def fail_halfway(database):
     with database.transaction("noderes", "nodelist", "aixplan") as transaction:
-        transaction.write_cells([write("n1", "servicenode", "b")], [])
+        transaction.apply(made([write("n1", "servicenode", "b")], []))
         transaction.insert("nodelist", [{"node": "n1"}])
         transaction.insert("aixplan", [{"id": "p1"}])
         raise RuntimeError
@@ -300,10 +308,10 @@ def test_columns_are_added_and_foreign_ones_kept(database):
         pytest.raises(DatabaseError, match="'cons': table nodehm has no such column"),
         database.transaction("nodehm") as transaction,
     ):
-        transaction.write_cells([write("n1", "cons", "x", table="nodehm")], [])
+        transaction.apply(made([write("n1", "cons", "x", table="nodehm")], []))
     database.create_missing_tables(["nodehm"])
     with database.transaction("nodehm") as transaction:
-        transaction.write_cells([write("n1", "cons", "x", table="nodehm")], [])
+        transaction.apply(made([write("n1", "cons", "x", table="nodehm")], []))
     assert stored(database, "nodehm") == [
         {"node": "n1", "mgt": "hmc", "cons": "x", "olden": "kept", "number": "7"}
     ]
@@ -375,13 +383,11 @@ def test_no_update_is_lost(location):
                 with database.transaction("site") as transaction:
                     rows = transaction.select("site", {"key": "count"})
                     value = rows[0]["value"] if rows else None
-                    transaction.write_cells(
-                        [
-                            CellWrite(
-                                "site", "key", "count", "value", value, str(int(value or 0) + 1)
-                            )
-                        ],
-                        [CellGuard("site", "key", "count", "value", value)],
+                    transaction.apply(
+                        made(
+                            [Write("site", "key", "count", "value", str(int(value or 0) + 1))],
+                            [Read("site", "key", "count", "value", value)],
+                        )
                     )
         except DatabaseError as error:
             failed.append(error)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from tests.commands import replay
+from tests.drafts import Read, Write, made
 
 from xcatd.db.database import Database
 from xcatd.db.errors import ChangedMeanwhile
 from xcatd.db.location import Location
-from xcatd.db.transaction import CellGuard, CellWrite
 from xcatd.notification.hooks import Call
 from xcatd.notification.notifier import MEMORY, TABLE, Notifier
 from xcatd.site import Settings
@@ -130,13 +130,15 @@ def test_a_removed_setting(bench: Bench):
 
 def test_guarded_cells_as_snmove_writes_them(bench: Bench):
     with bench.database.transaction("nodehm") as transaction:
-        transaction.write_cells(
-            [
-                CellWrite("nodehm", "node", "n1", "cons", None, "c"),
-                CellWrite("nodehm", "node", "n1", "power", None, "p"),
-                CellWrite("nodehm", "node", "n3", "cons", None, "c"),
-            ],
-            [CellGuard("nodehm", "node", "n1", "mgt", "hmc")],
+        transaction.apply(
+            made(
+                [
+                    Write("nodehm", "node", "n1", "cons", "c"),
+                    Write("nodehm", "node", "n1", "power", "p"),
+                    Write("nodehm", "node", "n3", "cons", "c"),
+                ],
+                [Read("nodehm", "node", "n1", "mgt", "hmc")],
+            )
         )
     assert bench.told.texts == [
         "a\nnodehm\n[old data]\n[new data]\nnode,cons\nn3,c\n",
@@ -166,7 +168,7 @@ def test_nothing_is_told_of_what_is_not_stored(bench: Bench):
 def _write_too_late(database: Database) -> None:
     with database.transaction("nodehm") as transaction:
         transaction.insert("nodehm", [{"node": "n4"}])
-        transaction.write_cells((), [CellGuard("nodehm", "node", "n1", "mgt", "another")])
+        transaction.apply(made((), [Read("nodehm", "node", "n1", "mgt", "another")]))
 
 
 def test_only_what_is_registered_is_told(tmp_path: Path):

@@ -19,7 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step
+from xcat_aix.plan.kinds import NoReverse
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.errors import NothingToResume, Overlap
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
@@ -29,6 +30,7 @@ from xcat_aix.run.task import Connection, Task
 from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcatd.api import SystemClock
+from xcatd.changes import Change, ChangedRow, Changes, Way
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 
@@ -39,9 +41,13 @@ class MakeDirectory:
     """``test.directory@1``: the effect is a directory, made at one stroke; a second time fails the run."""
 
     kind = "test.directory@1"
+    reverse = NoReverse("a test takes nothing back")
 
     def __init__(self, world: Path) -> None:
         self._world = world
+
+    def title(self, step: Step) -> str:
+        return step.id
 
     def _path(self, task: Task) -> Path:
         return self._world / f"{task.lane.id}.{task.step.id}"
@@ -68,16 +74,17 @@ class KillAt:
             self._left -= 1
 
 
-def connect(target: str, via: str | None) -> Connection:
+def connect(target: Target, via: Target | None) -> Connection:
     raise AssertionError(f"nobody asked for an agent: {target}, {via}")
 
 
 def sample_plan() -> Plan:
     steps = (Step("one", MakeDirectory.kind), Step("two", MakeDirectory.kind))
     lanes = [Lane(node, steps, subject=node, needs=("database",)) for node in NODES]
-    database = Lane("database", (Step("write", "database.write@1"),))
-    cells = tuple(Cell("noderes", "node", node, "servicenode", "a", "b") for node in NODES)
-    return Plan("test", NODES, (database, *lanes), cells, tuple(Guard(*c[:5]) for c in cells))
+    change = Change(Way.SET, "noderes", ("node",), (("servicenode", "b"),), (("servicenode", "a"),))
+    changes = Changes(tuple(ChangedRow(change, (node,)) for node in NODES))
+    database = Lane("database", (Step("write", DatabaseWrite.kind, changes=changes),))
+    return Plan("test", NODES, (database, *lanes))
 
 
 def database(directory: Path) -> Database:

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step, Target
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.executor import FANOUT, Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.progress import PlanEnded
@@ -35,6 +35,7 @@ from xcat_aix_proto.operations import (
     SetXcatServer,
 )
 from xcatd.api import SystemClock
+from xcatd.changes import Change, ChangedRow, Changes, Way
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 
@@ -86,17 +87,15 @@ class Counting:
 def sample_plan(lanes: int, steps: int) -> Plan:
     """As ``snmove`` makes them: one database lane, then ``lanes`` nodes with up to five steps."""
     nodes = tuple(f"n{number}" for number in range(lanes))
-    database = Lane("database", (Step("write", "database.write@1"),), subject="database")
-    cells = tuple(Cell("noderes", "node", node, "servicenode", "a", "b") for node in nodes)
+    change = Change(Way.SET, "noderes", ("node",), (("servicenode", "b"),), (("servicenode", "a"),))
+    changes = Changes(tuple(ChangedRow(change, (node,)) for node in nodes))
+    write = Step("write", "database.write@2", changes=changes)
+    database = Lane("database", (write,), subject="database")
     node_lanes = (
-        Lane(
-            node, _steps(node)[:steps], subject=node, target=Target("cn", node), needs=("database",)
-        )
+        Lane(node, _steps(node)[:steps], node, Target("cn", node), needs=("database",))
         for node in nodes
     )
-    return Plan(
-        "measure", nodes, (database, *node_lanes), cells, tuple(Guard(*c[:5]) for c in cells)
-    )
+    return Plan("measure", nodes, (database, *node_lanes))
 
 
 def _steps(node: str) -> tuple[Step, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step, Target
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.lane_runner import Crash
@@ -30,6 +30,7 @@ from xcat_aix_proto.operations import (
     SetBootlist,
     SetXcatServer,
 )
+from xcatd.changes import Change, ChangedRow, Changes, Way
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 
@@ -37,7 +38,7 @@ REPOINT, XCATINFO = RepointClient.kind, SetXcatServer.kind
 
 
 def step(name: str, operation: Operation) -> Step:
-    return Step(name, operation.kind, codec.to_wire(operation), title=name)
+    return Step(name, operation.kind, codec.to_wire(operation))
 
 
 def steps(node: str, count: int = 2) -> tuple[Step, ...]:
@@ -50,7 +51,22 @@ def steps(node: str, count: int = 2) -> tuple[Step, ...]:
     )[:count]
 
 
-DATABASE = Lane("database", (Step("write", "database.write@1"),), subject="database")
+def moved(nodes: Iterable[str]) -> Changes:
+    """Their service nodes change places."""
+    change = Change(
+        Way.SET, "noderes", ("node",),
+        (("servicenode", "sn2,sn1"),), (("servicenode", "sn1,sn2"),), (("servicenode", "sn1"),),
+    )  # fmt: skip
+    return Changes(tuple(ChangedRow(change, (node,)) for node in nodes))
+
+
+def database(nodes: Iterable[str]) -> Lane:
+    step = Step("write", DatabaseWrite.kind, changes=moved(nodes))
+    return Lane("database", (step,), subject="database")
+
+
+#: In a list of lanes: the one that writes the nodes of the plan.
+DATABASE = database(())
 
 
 def lane(node: str, count: int = 2, **more: Any) -> Lane:
@@ -63,10 +79,8 @@ def plan(nodes: Iterable[str] = ("n1", "n2"), lanes: Sequence[Lane] | None = Non
     nodes = tuple(nodes)
     if lanes is None:
         lanes = (DATABASE, *(lane(node, count) for node in nodes))
-    cells = tuple(
-        Cell("noderes", "node", node, "servicenode", "sn1,sn2", "sn2,sn1") for node in nodes
-    )
-    return Plan("snmove", nodes, tuple(lanes), cells, tuple(Guard(*c[:5]) for c in cells), **more)
+    lanes = [database(nodes) if lane is DATABASE else lane for lane in lanes]
+    return Plan("snmove", nodes, tuple(lanes), **more)
 
 
 def noderes(nodes: Iterable[str]) -> list[dict[str, str | None]]:

@@ -18,6 +18,7 @@ from xcat_aix.run.task import Task
 from xcat_aix_proto.jobs import Probe, Verdict
 
 from .rig import DATABASE, REPOINT, XCATINFO, Bomb, Killed, Rig, lane, plan, steps
+from .worded import Worded
 
 
 def diskless() -> Plan:
@@ -160,7 +161,7 @@ def _finish(rig: Rig) -> Outcome | None:
     return rig.journal().load(rig.only_plan()).state.outcome
 
 
-class Blind:
+class Blind(Worded):
     """A kind whose probe never looks: what the registry cannot see."""
 
     def __init__(self, kind: AnyKind) -> None:

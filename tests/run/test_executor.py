@@ -35,6 +35,7 @@ from .rig import (
     sqlite,
     steps,
 )
+from .worded import Worded
 
 
 def words(rig: Rig, plan_id: str | None = None) -> list[str]:
@@ -363,7 +364,7 @@ def test_no_step_is_begun_after_the_time_limit() -> None:
     assert rig.performed() == {("n1", REPOINT): 1}
 
 
-class Stuck:
+class Stuck(Worded):
     """A handler that does not come back: what must not be, and is survived."""
 
     kind = "test.stuck@1"
@@ -513,7 +514,7 @@ def test_a_stop_before_the_start_begins_nothing() -> None:
     assert words(rig) == ["opened", "released"]
 
 
-class Buggy:
+class Buggy(Worded):
     kind = "test.buggy@1"
 
     def probe(self, task: Task) -> Probe:
@@ -629,7 +630,7 @@ def test_a_stored_plan_of_an_unknown_kind_is_left_alone() -> None:
     assert words(rig) == ["opened"]
 
 
-class Talkative:
+class Talkative(Worded):
     kind = "test.talk@1"
 
     def probe(self, task: Task) -> Probe:

@@ -66,7 +66,9 @@ class Agents:
     def connect(self, target: Target, via: Target | None) -> Any:
         if target.node not in self.servers:
             raise AgentError(ErrorCode.UNREACHABLE, "nobody listens")
-        return self.pool.connect(target.node, Role.CN, *self.servers[target.node].addresses[0])
+        return self.pool.connect(
+            target.node, Role(target.role), *self.servers[target.node].addresses[0]
+        )
 
     def xcatinfo(self) -> dict[str, str]:
         return {

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.plan.model import Cell, Guard, Lane, Step
+from xcat_aix.plan.kinds import Begun, NoReverse
+from xcat_aix.plan.model import Lane, Step
 from xcat_aix.run import names
 from xcat_aix.run.board import Board
 from xcat_aix.run.errors import Parked, StepFailed
@@ -25,11 +26,13 @@ from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcat_aix_proto.names import job_id
 from xcatd import api
+from xcatd.changes import Changes, Draft
 
-from .rig import lane, noderes, plan
+from .rig import lane, moved, noderes, plan
 from .test_agent_step import Desk
+from .worded import Worded
 
-# database.write@1
+# database.write@2
 
 
 def tables(*changes: tuple[str, str]) -> MemoryDatabase:
@@ -38,6 +41,10 @@ def tables(*changes: tuple[str, str]) -> MemoryDatabase:
         for node, value in changes:
             transaction.update("noderes", {"node": node}, {"servicenode": value})
     return db
+
+
+def writing(changes: Changes) -> Task:
+    return Desk(step=Step("write", DatabaseWrite.kind, changes=changes)).task
 
 
 @pytest.mark.parametrize(
@@ -56,21 +63,22 @@ def tables(*changes: tuple[str, str]) -> MemoryDatabase:
 def test_the_probe_compares_every_cell(
     changes: list[tuple[str, str]], verdict: Verdict, text: str
 ) -> None:
-    task = Desk(plan=plan(["n1", "n2"])).task
+    task = writing(moved(["n1", "n2"]))
     assert DatabaseWrite(tables(*changes)).probe(task) == Probe(verdict, text)
 
 
 def test_the_probe_names_a_few_cells_and_sees_missing_rows() -> None:
-    task = Desk(plan=plan([f"n{number}" for number in range(1, 9)])).task
+    task = writing(moved([f"n{number}" for number in range(1, 9)]))
     probe = DatabaseWrite(tables()).probe(task)
     assert probe.verdict is Verdict.BROKEN
     assert probe.text.endswith("noderes n7 servicenode and 1 more")
 
 
 def test_a_cell_of_a_row_to_be_made() -> None:
-    cells = (Cell("noderes", "node", "n9", "servicenode", None, "sn2"),)
-    wanted = plan([], lanes=[])
-    task = Desk(plan=type(wanted)("c", ("n9",), (), cells, (Guard(*cells[0][:5]),))).task
+    draft, place = Draft(), ("noderes", (("node", "n9"),))
+    draft.set(place, "servicenode", "sn2")
+    draft.guard(place, "servicenode", None)
+    task = writing(draft.done())
     step, db = DatabaseWrite(tables()), tables()
     assert step.probe(task).verdict is Verdict.NOT_DONE
     with db.transaction(*step.tables(task)) as transaction:
@@ -79,8 +87,7 @@ def test_a_cell_of_a_row_to_be_made() -> None:
 
 
 def test_every_table_is_asked_for_once() -> None:
-    task = Desk(plan=plan(["n1", "n2"])).task
-    assert DatabaseWrite(tables()).tables(task) == ("noderes",)
+    assert DatabaseWrite(tables()).tables(writing(moved(["n1", "n2"]))) == ("noderes",)
 
 
 # command.run@1
@@ -152,7 +159,7 @@ def test_a_command_that_may_not_be_repeated_is_refused() -> None:
 # Registry
 
 
-class Whole:
+class Whole(Worded):
     kind = "test.whole@1"
 
     def probe(self, task: Task) -> Probe:
@@ -163,7 +170,7 @@ class Whole:
 
 
 def test_a_kind_without_probe_cannot_be_registered() -> None:
-    class Blind:
+    class Blind(Worded):
         kind = "test.blind@1"
         effect = Whole.effect
 
@@ -171,8 +178,31 @@ def test_a_kind_without_probe_cannot_be_registered() -> None:
         Registry().register(Blind())  # type: ignore[arg-type] # that is the point
 
 
+@pytest.mark.parametrize("word", ["title", "reverse"])
+def test_a_kind_without_words_cannot_be_registered(word: str) -> None:
+    nameless = type("Nameless", (Whole,), {word: None})
+    with pytest.raises(ValueError, match=rf"step kind 'test\.whole@1' has no {word}"):
+        Registry().register(nameless())
+
+
+def test_a_kind_without_reverse_must_say_why() -> None:
+    class Silent(Whole):
+        reverse = NoReverse(" ")
+
+    with pytest.raises(ValueError, match="does not say why it has no reverse"):
+        Registry().register(Silent())
+
+
+def test_the_registry_knows_what_steps_are_called() -> None:
+    registry = Registry([Whole()])
+    assert registry.title(Step("s", "test.whole@1")) == "s"
+    assert registry.title(Step("s", "x@1")) == "x@1"
+    begun = Begun(Step("s", "test.whole@1"), Lane("a", ()))
+    assert registry.reverse(begun) == NoReverse("nobody takes a test back")
+
+
 def test_a_kind_must_say_how_it_is_done() -> None:
-    class Idle:
+    class Idle(Worded):
         kind = "test.idle@1"
         probe = Whole.probe
 

@@ -243,7 +243,7 @@ def test_a_row_changed_meanwhile_stops_it(world: World, monkeypatch: pytest.Monk
 
 
 def test_overlapping_moves_are_refused(world: World) -> None:
-    other = Plan("snmove", ("n2",), (Lane("database", (Step("write", "database.write@1"),)),))
+    other = Plan("snmove", ("n2",), (Lane("database", (Step("write", "database.write@2"),)),))
     hold = journal_of(world).open_plan(other, command="snmove n2", user="other")  # type: ignore[arg-type]
     replies = snbalance(world, "compute", "sn1,sn2")
     assert exit_status(replies) == 1 and servers(world) == BEFORE

@@ -83,8 +83,8 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 def after(case: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The rows of noderes with the plan's cells in them."""
     rows = {row["node"]: dict(row) for row in case["rows"]["noderes"]}
-    for cell in golden.plan_of(case).cells:
-        rows.setdefault(cell.key, {"node": cell.key})[cell.column] = cell.after
+    for cell in golden.plan_of(case).changes.cells():
+        rows.setdefault(cell.name, {"node": cell.name})[cell.column] = cell.after
     return rows
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.kinds import KINDS
 
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes import explain
@@ -36,29 +37,32 @@ def test_plan_is_sound(path: Path) -> None:
     plan = golden.plan_of(golden.load(path))
     assert plan.problems() == ()
     assert Plan.from_json(json.loads(plan.text())) == plan
-    read = [guard[:4] for guard in plan.guards]
-    written = [cell[:4] for cell in plan.cells]
+    read = [guard[:3] for guard in plan.changes.guards()]
+    written = [cell[:3] for cell in plan.changes.cells()]
     assert len({*read, *written}) == len(read) + len(written)
     for node in plan.nodes:
         for table, columns in {**_COLUMNS, "nodelist": ("groups",)}.items():
             for column in columns:
-                assert (table, "node", node, column) in {*read, *written}
-    assert all(cell.before != cell.after for cell in plan.cells)
-    assert {cell.key for cell in plan.cells} == set(plan.nodes)
+                assert (table, (("node", node),), column) in {*read, *written}
+    assert all(cell.before != cell.after for cell in plan.changes.cells())
+    assert {cell.name for cell in plan.changes.cells()} == set(plan.nodes)
 
 
 @pytest.mark.parametrize("path", PLANNED, ids=lambda path: path.stem)
 def test_explanation_leaves_nothing_out(path: Path) -> None:
     plan = golden.plan_of(golden.load(path))
-    lines = explain.to_text(plan)
+    lines = explain.to_text(plan, KINDS.title)
     text = "\n".join(lines)
     assert all(line.strip() for line in lines)
-    for cell in plan.cells:
+    for cell in plan.changes.cells():
         assert f"{cell.table}.{cell.column}: " in text
         assert f"-> {cell.after}" in text
     for lane in plan.lanes:
         if lane.target:
-            assert all(step.title in text for step in lane.steps)
+            assert all(KINDS.title(step) in text for step in lane.steps)
     for note in plan.notes:
         assert note.text in text
-    assert json.loads(explain.to_json(plan))["nodes"] == list(plan.nodes)
+    shown = json.loads(explain.to_json(plan, KINDS.title))
+    assert shown["nodes"] == list(plan.nodes)
+    titles = [[step["title"] for step in lane["steps"]] for lane in shown["lanes"]]
+    assert titles == [[KINDS.title(step) for step in lane.steps] for lane in plan.lanes]

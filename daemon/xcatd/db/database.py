@@ -14,17 +14,17 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from xcatd.changes import Changes
 from xcatd.rights import ALL, Rights
 
 from . import schema, statements, transaction
 from .errors import DatabaseError
 from .location import Location
-from .rows import Key
 from .schema import OWN_TABLES, TABLES, Table
 from .sheet import Row, Sheet
 from .snapshot import Snapshot
 from .sqlite import BUSY_TIMEOUT, SqliteAdapter
-from .transaction import Transaction
+from .transaction import Transaction, check_permitted
 from .watching import Change, Observer, WatchedTransaction
 
 _log = logging.getLogger(__name__)
@@ -79,12 +79,9 @@ class Database:
             other.observe(self._observer)
         return other
 
-    def check_writing(self, table: str, keys: Iterable[Key]) -> None:
-        """Raise :class:`xcatd.rights.NotPermittedError` unless rows with these keys may be written."""
-        place = self.table(table).node_column
-        if self._rights is not ALL:
-            nodes = None if place is None else [dict(key).get(place) for key in keys]
-            self._rights.check_rows(table, nodes)
+    def check_writing(self, changes: Changes) -> None:
+        """Raise :class:`xcatd.rights.NotPermittedError` unless all these rows may be written."""
+        check_permitted(self._rights, self.table, changes)
 
     @classmethod
     def open(cls, location: Location, *, busy_timeout: float = BUSY_TIMEOUT) -> Database:

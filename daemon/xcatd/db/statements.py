@@ -1,6 +1,6 @@
 """SQL that every engine understands, over explicit columns (SQLAlchemy Core).
 
-Builds statements from names that are known to exist; executes nothing.
+Builds statements from names that are known to exist; executes only what reads.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from sqlalchemy.types import TypeEngine
 from .errors import DatabaseError
 
 Where: TypeAlias = Mapping[str, Any]
-
-#: Name of the bind with the key's value in an UPDATE; no column is called so.
-KEY_BIND = "key__"
 
 
 class StoredText(sa.Text):
@@ -110,15 +107,6 @@ def insert(table: sa.TableClause, columns: Iterable[str]) -> sa.Insert:
     )
 
 
-def update_each(table: sa.TableClause, key: str, columns: Iterable[str]) -> sa.Update:
-    """UPDATE for many keys: a bind per column, named as the column, and :data:`KEY_BIND`."""
-    statement = sa.update(table).values(
-        {place: sa.bindparam(place.name, type_=place.type) for place in _columns(table, columns)}
-    )
-    name = column(table, key)
-    return statement.where(name == sa.bindparam(KEY_BIND, type_=name.type))
-
-
 def update_where(
     table: sa.TableClause, where: Where, values: Mapping[str, str | None]
 ) -> sa.Update:
@@ -130,3 +118,13 @@ def update_where(
 def delete(table: sa.TableClause, where: Where) -> sa.Delete:
     """DELETE of the rows :func:`condition` selects."""
     return sa.delete(table).where(*condition(table, where))
+
+
+def text(value: Any) -> str | None:
+    """A value as xCAT has it: every one is a text, or NULL."""
+    return None if value is None else str(value)
+
+
+def rows(connection: sa.Connection, statement: sa.Select[Any]) -> list[tuple[str | None, ...]]:
+    """What a SELECT finds."""
+    return [tuple(map(text, row)) for row in connection.execute(statement)]

@@ -1,75 +1,21 @@
-"""One write transaction: guarded cells of xCAT's tables, plain rows of the journal.
+"""One write transaction: changes of xCAT's tables, plain rows of the journal.
 
 Owns what is written and when it is refused; the engine owns locks, commit and rollback.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
+from xcatd.changes import ChangedRow, Changes, Values, Way, named
 from xcatd.rights import ALL, Rights
 
-from . import rows as keyed
-from . import schema, statements
+from . import keyed, schema, statements
 from .errors import BadNameError, ChangedMeanwhile, DatabaseError
-from .sheet import Cells, Row, Sheet
-
-
-class Write(Protocol):
-    """What :meth:`Transaction.write_cells` reads of a cell to write; plans have their own class."""
-
-    @property
-    def table(self) -> str: ...
-    @property
-    def key_column(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def column(self) -> str: ...
-    @property
-    def after(self) -> str | None: ...
-
-
-class Expectation(Protocol):
-    """What :meth:`Transaction.write_cells` reads of a guard."""
-
-    @property
-    def table(self) -> str: ...
-    @property
-    def key_column(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def column(self) -> str: ...
-    @property
-    def value(self) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CellWrite:
-    """One cell to write; ``before`` is kept for people, guards are given apart."""
-
-    table: str
-    key_column: str
-    key: str
-    column: str
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class CellGuard:
-    """A stored cell that must still hold ``value``; None: NULL, or no such row."""
-
-    table: str
-    key_column: str
-    key: str
-    column: str
-    value: str | None
+from .sheet import Row
 
 
 class Transaction:
@@ -143,26 +89,27 @@ class Transaction:
             limit=limit,
         )
 
-    def insert(
-        self, table: str, rows: Sequence[Mapping[str, Any]], *, any_names: bool = False
-    ) -> None:
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows in bulk; those with different columns go in separate statements.
 
-        Primary keys without a value get an empty one, as xCAT does (docs/facts/database.md, Writing).
-        ``any_names`` is for rows as they once were: else raises :class:`.errors.BadNameError` for a node or group
-        that cannot be called so.
+        Primary keys without a value get an empty one, as xCAT does (docs/facts/database.md, Writing).  Raises
+        :class:`.errors.BadNameError` for a node or group that cannot be called so.
         """
-        target = self._target(table)
+        self._target(table)
         self._permit(table, rows)
-        if not any_names:
-            self._check_names(table, rows)
-        for columns, group in _by_columns(_with_keys(self._tables[table], rows)).items():
+        self._check_names(table, rows)
+        self._insert(table, list(_with_keys(self._tables[table], rows)))
+
+    def _insert(self, table: str, rows: Sequence[Mapping[str, str | None]]) -> None:
+        """Every new row comes by here."""
+        target = self._target(table)
+        for columns, group in keyed.grouped(rows).items():
             self._connection.execute(statements.insert(target, columns), group)
 
     def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
         """Update all rows with this key; the number of rows changed."""
         self._permit(table, [key, {**key, **values}])
-        texts = {name: _text(value) for name, value in values.items()}
+        texts = {name: statements.text(value) for name, value in values.items()}
         self._check_names(table, [texts])
         statement = statements.update_where(self._target(table), key, texts)
         return self._connection.execute(statement).rowcount
@@ -179,123 +126,121 @@ class Transaction:
         self._permit(table, None)
         self._connection.execute(sa.delete(self._target(table)))
 
-    def write_rows(self, table: str, writes: Sequence[keyed.RowWrite]) -> None:
-        """Set values for keys: all stored rows with the key (even disabled ones), else a new row.
+    def apply(self, changes: Changes, *, any_names: bool = False) -> None:
+        """Compare everything that was read with what is stored now, then write, in bulk.
 
-        A row that would hold nothing beside its key is not inserted; primary key columns that are not
-        given become ''.  Each key may appear once.
+        Of several rows with a key the first live one is compared, and all are written.  Raises
+        :class:`xcatd.rights.NotPermittedError`; :class:`.errors.ChangedMeanwhile`, which names every cell that is
+        another now; :class:`.errors.BadNameError`, but not for new rows with ``any_names``; and ValueError for a change
+        without a key: nothing is written then.
         """
+        check_permitted(self._rights, self._tables.get, changes)
+        found = self._found(changes)
+        if differing := tuple(_differing(changes, found)):
+            raise ChangedMeanwhile(differing)
+        for table, rows in changes.by_table().items():
+            self._write(table, rows, found, any_names=any_names)
+
+    def _found(self, changes: Changes) -> _Stored:
+        """The rows that are compared or set, one SELECT for each table and columns of keys."""
+        keys: dict[_Shape, dict[keyed.Texts, None]] = {}
+        columns: dict[_Shape, dict[str, None]] = {}
+        for change, key in changes.rows:
+            if change.way in _NEED_A_KEY and not key:
+                raise ValueError("a change without a key would touch the whole table")
+            if change.before or change.way in _SETS:
+                shape = (change.table, change.key)
+                keys.setdefault(shape, {})[key] = None
+                columns.setdefault(shape, {}).update(dict.fromkeys(c for c, _ in change.before))
+        return {shape: self._find(shape, list(keys[shape]), columns[shape]) for shape in keys}
+
+    def _find(
+        self, shape: _Shape, keys: Sequence[keyed.Texts], columns: Iterable[str]
+    ) -> keyed.Found:
+        table, key = shape
         target = self._target(table)
-        self._permit(
-            table, (row for w in writes for row in (dict(w.key), {**dict(w.key), **w.values}))
-        )
-        self._check_names(table, [write.values for write in writes])
-        empty = dict.fromkeys(self._tables[table].keys, "")
-        groups: dict[tuple[str, ...], list[keyed.RowWrite]] = {}
-        for write in writes:
-            groups.setdefault(keyed.columns_of(write.key), []).append(write)
-        for columns, group in groups.items():
-            present = keyed.present(self._connection, target, columns)
-            known = [write for write in group if keyed.texts_of(write.key) in present]
-            keyed.update(self._connection, target, known)
-            self.insert(
-                table,
-                [
-                    {**empty, **dict(write.key), **write.values}
-                    for write in group
-                    if keyed.texts_of(write.key) not in present and any(write.values.values())
-                ],
-            )
-
-    def delete_rows(self, table: str, keys: Sequence[keyed.Key]) -> None:
-        """Delete all rows with any of these keys."""
-        self._permit(table, map(dict, keys))
-        keyed.delete(self._connection, self._target(table), keys)
-
-    def write_cells(self, cells: Sequence[Write], guards: Sequence[Expectation]) -> None:
-        """Compare every guard with the stored value, then write every cell.
-
-        A stored row with the key (even a disabled one) is updated, all of them where there are several;
-        otherwise a row is inserted, unless it would hold nothing.  Raises ChangedMeanwhile naming every
-        differing cell before anything is written.
-        """
-        if self._rights is not ALL:
-            for cell in cells:
-                row = {cell.key_column: cell.key}
-                self._permit(cell.table, [row, {**row, cell.column: cell.after}])
-        parts = _by_place(cells, guards)
-        stored = {place: self._stored(place, [*part[0], *part[1]]) for place, part in parts.items()}
-        if not all(_hold(part[1], stored[place]) for place, part in parts.items()):
-            raise ChangedMeanwhile(tuple(_differing(guards, stored)))
-        for place, (part_cells, _) in parts.items():
-            self._write(place, part_cells, stored[place])
-
-    def _stored(
-        self, place: _Place, wanted: Sequence[Write | Expectation]
-    ) -> dict[str, Mapping[str, str | None]]:
-        table, key_column = place
-        target = self._target(table)
-        columns = dict.fromkeys((key_column, *(item.column for item in wanted)))
-        if "disable" in target.c:
-            columns["disable"] = None
-        keys = [key for key in self._tables[table].keys if key in target.c]
-        statement = statements.select(target, list(columns), order=keys)
-        sheet = Sheet(columns, _fetch(self._connection, statement))
-        found: dict[str, Mapping[str, str | None]] = {}
-        for cells in (*sheet.live, *sheet.cells):  # a live row speaks before a disabled one
-            found.setdefault(cells[0] or "", sheet.view(cells))
-        return found
+        order = [name for name in self._tables[table].keys if name in target.c]
+        return keyed.find(self._connection, target, key, keys, more=columns, order=order)
 
     def _write(
-        self,
-        place: _Place,
-        cells: Sequence[Write],
-        stored: Mapping[str, Mapping[str, str | None]],
+        self, table: str, rows: Sequence[ChangedRow], found: _Stored, *, any_names: bool
     ) -> None:
-        table, key_column = place
-        rows: dict[str, dict[str, str | None]] = {}
-        for cell in cells:
-            rows.setdefault(cell.key, {})[cell.column] = cell.after
-        self._check_names(table, rows.values())
-        self._update_rows(
-            table, key_column, {key: row for key, row in rows.items() if key in stored}
-        )
-        self.insert(
-            table,
-            [
-                {key_column: key, **row}
-                for key, row in rows.items()
-                if key not in stored and any(row.values())
-            ],
-        )
+        """Deletions, then values for rows that are there, then new rows."""
+        deleted: dict[tuple[str, ...], list[keyed.Texts]] = {}
+        for change, key in rows:
+            if change.way is Way.DELETE:
+                deleted.setdefault(change.key, []).append(key)
+        for columns, keys in deleted.items():
+            self._delete(table, columns, keys)
+        if deleted:
+            rows = [row for row in rows if row.change.way is not Way.DELETE]
+            found = self._found(Changes(tuple(rows)))
+        there: list[ChangedRow] = []
+        new: list[dict[str, str | None]] = []
+        for row in rows:
+            change, key = row
+            if change.way is Way.INSERT:
+                new.append(_new(self._tables[table], row))
+            elif change.after and key in found[table, change.key]:
+                there.append(row)
+            elif any(text for _, text in change.after):
+                new.append(_new(self._tables[table], row))
+        self._update(table, there)
+        if not any_names:
+            self._check_names(table, new)
+        self._insert(table, new)
 
-    def _update_rows(
-        self, table: str, key_column: str, rows: Mapping[str, Mapping[str, str | None]]
-    ) -> None:
-        target = self._target(table)
-        alike: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
-        for key, row in rows.items():  # most commands give many nodes the same values
-            alike.setdefault(tuple(row.items()), []).append(key)
-        alone: dict[tuple[str, ...], list[dict[str, str | None]]] = {}
-        for values, keys in alike.items():
-            row = dict(values)
-            if len(keys) == 1:
-                alone.setdefault(tuple(row), []).append({statements.KEY_BIND: keys[0], **row})
-            else:
-                self._update_keys(target, key_column, keys, row)
-        for columns, binds in alone.items():
-            self._connection.execute(statements.update_each(target, key_column, columns), binds)
+    def _delete(self, table: str, columns: tuple[str, ...], keys: Sequence[keyed.Texts]) -> None:
+        keyed.delete(self._connection, self._target(table), columns, keys)
 
-    def _update_keys(
-        self,
-        target: sa.TableClause,
-        key_column: str,
-        keys: Sequence[str],
-        row: Mapping[str, str | None],
-    ) -> None:
-        for start in range(0, len(keys), _MOST_KEYS):
-            some = {key_column: keys[start : start + _MOST_KEYS]}
-            self._connection.execute(statements.update_where(target, some, row))
+    def _update(self, table: str, rows: Sequence[ChangedRow]) -> None:
+        groups: dict[tuple[str, ...], dict[Values, list[keyed.Texts]]] = {}
+        last, keys = None, []
+        for (
+            change,
+            key,
+        ) in rows:  # most commands give many rows the same values, one after the other
+            if change is not last:
+                last, values = change, change.stored
+                keys = groups.setdefault(change.key, {}).setdefault(values, [])
+            keys.append(key)
+        for columns, alike in groups.items():
+            self._check_names(table, map(dict, alike))
+            keyed.update(self._connection, self._target(table), columns, alike.items())
+
+
+_Shape = tuple[str, tuple[str, ...]]  # table and the columns of a key
+
+_Stored = Mapping[_Shape, keyed.Found]
+
+_SETS = frozenset([Way.SET, Way.TYPED])
+_NEED_A_KEY = frozenset([Way.SET, Way.TYPED, Way.DELETE])
+
+
+def check_permitted(
+    rights: Rights, find: Callable[[str], schema.Table | None], changes: Changes
+) -> None:
+    """Raise :class:`xcatd.rights.NotPermittedError` unless all these rows may be written.
+
+    A row that becomes another node's must be permitted as both.
+    """
+    if rights is ALL:
+        return
+    for table, rows in changes.by_table().items():
+        known = find(table)
+        written = [row for row in rows if row.change.writes]
+        if known is not None and not known.own and written:
+            place = known.node_column
+            names = None if place is None else [n for row in written for n in _nodes(row, place)]
+            rights.check_rows(table, names)
+
+
+def _nodes(row: ChangedRow, place: str) -> Iterator[str | None]:
+    """Whose row it is, and whose it becomes."""
+    key = dict(row.place)
+    yield key.get(place)
+    if row.change.way is not Way.DELETE:
+        yield {**key, **dict(row.change.after)}.get(place)
 
 
 def _name(value: Any) -> str | None:
@@ -303,67 +248,42 @@ def _name(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-_Place = tuple[str, str]  # table and key column
-
-#: How many keys one UPDATE names; engines bound the binds of a statement.
-_MOST_KEYS = 400
-
-
-def _by_place(
-    cells: Iterable[Write], guards: Iterable[Expectation]
-) -> dict[_Place, tuple[list[Write], list[Expectation]]]:
-    parts: dict[_Place, tuple[list[Write], list[Expectation]]] = {}
-    for cell in cells:
-        parts.setdefault((cell.table, cell.key_column), ([], []))[0].append(cell)
-    for guard in guards:
-        parts.setdefault((guard.table, guard.key_column), ([], []))[1].append(guard)
-    return parts
+def _new(table: schema.Table, row: ChangedRow) -> dict[str, str | None]:
+    """A row to be added; primary keys without a value get an empty one."""
+    change, key = row
+    found: dict[str, str | None] = dict.fromkeys(_filled(table), "")
+    found.update(zip(change.key, key, strict=True))
+    found.update(change.after)
+    for name in _filled(table):
+        found[name] = found[name] or ""
+    return found
 
 
-def _by_columns(
-    rows: Iterable[Mapping[str, Any]],
-) -> dict[tuple[str, ...], list[Mapping[str, Any]]]:
-    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row), []).append(row)
-    return groups
+def _filled(table: schema.Table) -> Sequence[str]:
+    """The columns that are empty texts rather than NULL in new rows."""
+    return () if table.found or table.auto_key is not None else table.keys
 
 
 def _with_keys(
     table: schema.Table, rows: Iterable[Mapping[str, Any]]
 ) -> Iterator[dict[str, str | None]]:
     """The rows with every value as text."""
-    keys = () if table.found or table.auto_key is not None else table.keys
     for row in rows:
-        texts = {name: _text(value) for name, value in row.items()}
-        yield texts | {key: texts.get(key) or "" for key in keys}
+        texts = {name: statements.text(value) for name, value in row.items()}
+        yield texts | {key: texts.get(key) or "" for key in _filled(table)}
 
 
-_Stored = Mapping[str, Mapping[str, str | None]]  # rows by key
-
-
-def _hold(guards: Iterable[Expectation], rows: _Stored) -> bool:
-    """Whether every stored cell is as expected, in the rows of one place."""
-    return all(_cell(rows, guard) == guard.value for guard in guards)
-
-
-def _cell(rows: _Stored, guard: Expectation) -> str | None:
-    row = rows.get(guard.key)
-    return None if row is None else row[guard.column]
-
-
-def _differing(guards: Iterable[Expectation], stored: Mapping[_Place, _Stored]) -> Iterator[str]:
-    for guard in guards:
-        now = _cell(stored[guard.table, guard.key_column], guard)
-        if now != guard.value:
-            yield (
-                f"{guard.table} {guard.key_column}={guard.key} {guard.column}: "
-                f"read {guard.value!r}, now {now!r}"
-            )
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _differing(changes: Changes, found: _Stored) -> Iterator[str]:
+    """Every cell that is not as it was read, in words."""
+    for row in changes.rows:
+        before = row.change.before
+        if not before:
+            continue
+        columns = [column for column, _ in before]
+        now = found[row.change.table, row.change.key].values(row.key, columns)
+        for (column, read), text in zip(before, now, strict=True):
+            if text != read:
+                yield f"{row.change.table} {named(row.place)} {column}: read {read!r}, now {text!r}"
 
 
 def select(
@@ -378,8 +298,4 @@ def select(
     names = list(columns or target.c.keys())
     index = {name: place for place, name in enumerate(names)}
     statement = statements.select(target, names, where, **options)
-    return [Row(index, cells) for cells in _fetch(connection, statement)]
-
-
-def _fetch(connection: sa.Connection, statement: sa.Select[Any]) -> list[Cells]:
-    return [tuple(map(_text, row)) for row in connection.execute(statement)]
+    return [Row(index, cells) for cells in statements.rows(connection, statement)]

@@ -12,12 +12,13 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from xcatd.changes import ChangedRow, Key
 from xcatd.rights import ALL, Rights
 
-from . import rows as keyed
+from . import keyed
 from .schema import Table
 from .sheet import Cells
-from .transaction import Expectation, Transaction, Write
+from .transaction import Transaction
 
 #: Kinds of change: rows added, updated, deleted.
 ADDED, UPDATED, DELETED = "a", "u", "d"
@@ -67,17 +68,15 @@ class WatchedTransaction(Transaction):
         super().__init__(connection, targets, tables, rights)
         self._watched = watched
         self.changes: list[Change] = []
+        self._updates: list[Change] = []  # are told after the new rows of their table
 
     def _is_watched(self, table: str, kind: str) -> bool:
         return kind in self._watched.get(table, ())
 
-    def insert(
-        self, table: str, rows: Sequence[Mapping[str, Any]], *, any_names: bool = False
-    ) -> None:
-        """As :meth:`Transaction.insert`."""
-        super().insert(table, rows, any_names=any_names)
+    def _insert(self, table: str, rows: Sequence[Mapping[str, str | None]]) -> None:
+        super()._insert(table, rows)
         if self._is_watched(table, ADDED):
-            self.changes += [Change(ADDED, table, new=_texts(row)) for row in rows]
+            self.changes += [Change(ADDED, table, new=row) for row in rows]
 
     def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
         """As :meth:`Transaction.update`."""
@@ -104,40 +103,29 @@ class WatchedTransaction(Transaction):
         if change is not None and change.old:
             self.changes.append(change)
 
-    def write_rows(self, table: str, writes: Sequence[keyed.RowWrite]) -> None:
-        """As :meth:`Transaction.write_rows`."""
-        updates: list[Change] = []
+    def _write(self, table: str, *args: Any, **options: Any) -> None:
+        super()._write(table, *args, **options)
+        self.changes += self._updates
+        self._updates = []
+
+    def _update(self, table: str, rows: Sequence[ChangedRow]) -> None:
         if self._is_watched(table, UPDATED):
             stored = _Stored(self, table)
-            for write in writes:
-                values = {n: None if t == keyed.NULL_WORD else t for n, t in write.values.items()}
-                updates += stored.updated(write.key, {**dict(write.key), **values})
-        super().write_rows(table, writes)
-        self.changes += updates
+            for row in rows:
+                self._updates += stored.updated(
+                    row.place, {**dict(row.place), **dict(row.change.stored)}
+                )
+        super()._update(table, rows)
 
-    def delete_rows(self, table: str, keys: Sequence[keyed.Key]) -> None:
-        """As :meth:`Transaction.delete_rows`."""
+    def _delete(self, table: str, columns: tuple[str, ...], keys: Sequence[keyed.Texts]) -> None:
         deletions: list[Change] = []
         if self._is_watched(table, DELETED):
             stored = _Stored(self, table)
-            for start in range(0, len(keys), KEYS_PER_DELETION):
-                deletions += stored.deleted(keys[start : start + KEYS_PER_DELETION])
-        super().delete_rows(table, keys)
+            places = [tuple(zip(columns, key, strict=True)) for key in keys]
+            for start in range(0, len(places), KEYS_PER_DELETION):
+                deletions += stored.deleted(places[start : start + KEYS_PER_DELETION])
+        super()._delete(table, columns, keys)
         self.changes += deletions
-
-    def write_cells(self, cells: Sequence[Write], guards: Sequence[Expectation]) -> None:
-        """As :meth:`Transaction.write_cells`."""
-        rows: dict[tuple[str, str, str], dict[str, str | None]] = {}
-        for cell in cells:
-            if self._is_watched(cell.table, UPDATED):
-                row = rows.setdefault((cell.table, cell.key_column, cell.key), {})
-                row[cell.column] = cell.after
-        stored = {table: _Stored(self, table) for table in {table for table, _, _ in rows}}
-        updates: list[Change] = []
-        for (table, column, key), row in rows.items():
-            updates += stored[table].updated(((column, key),), {column: key, **row})
-        super().write_cells(cells, guards)
-        self.changes += updates
 
     def _old(
         self,
@@ -159,24 +147,24 @@ class _Stored:
         self._table = table
         self._rows = transaction.rows(table)
         self._columns = tuple(self._rows[0]) if self._rows else ()
-        self._indexes: dict[tuple[str, ...], dict[keyed.Key, list[Cells]]] = {}
+        self._indexes: dict[tuple[str, ...], dict[Key, list[Cells]]] = {}
 
-    def _find(self, key: keyed.Key) -> list[Cells]:
-        columns = keyed.columns_of(key)
+    def _find(self, key: Key) -> list[Cells]:
+        columns = tuple(column for column, _ in key)
         if columns not in self._indexes:
-            index: dict[keyed.Key, list[Cells]] = {}
+            index: dict[Key, list[Cells]] = {}
             for row in self._rows:
                 found = tuple((column, row[column] or "") for column in columns)
                 index.setdefault(found, []).append(tuple(row.values()))
             self._indexes[columns] = index
         return self._indexes[columns].get(key, [])
 
-    def updated(self, key: keyed.Key, new: Mapping[str, str | None]) -> list[Change]:
+    def updated(self, key: Key, new: Mapping[str, str | None]) -> list[Change]:
         """The change of the rows with this key, if there are any."""
         old = tuple(self._find(key))
         return [Change(UPDATED, self._table, self._columns, old, new)] if old else []
 
-    def deleted(self, keys: Sequence[keyed.Key]) -> list[Change]:
+    def deleted(self, keys: Sequence[Key]) -> list[Change]:
         """One change for all rows with any of these keys."""
         old = tuple(row for key in keys for row in self._find(key))
         return [Change(DELETED, self._table, self._columns, old)] if old else []

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from xcatd import tables
+from xcatd.changes import Draft
 from xcatd.tables import Table
 from xcatd.text import tablecsv
 from xcatd.text.tablecsv import BadHeaderError, Record
@@ -79,7 +80,10 @@ def _columns(table: Table | None, header: str | None) -> tuple[str, ...]:
 def _store(transaction: Transaction, name: str, rows: Sequence[_Row], *, adds: bool) -> None:
     if not adds:
         transaction.clear(name)
-    transaction.insert(name, rows, any_names=True)
+    draft = Draft()
+    for row in rows:
+        draft.insert((name, ()), row)
+    transaction.apply(draft.done(), any_names=True)
 
 
 def _names(table: Table, rows: Iterable[_Row]) -> frozenset[str | None]:

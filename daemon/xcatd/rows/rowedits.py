@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from xcatd.changes import Draft, Way
 from xcatd.tables import Table
 
 from . import rowlimits
@@ -48,11 +49,6 @@ class Edit(NamedTuple):
     column: str
     text: str | None
     appends: bool = False
-
-
-class _Write(NamedTuple):
-    key: tuple[tuple[str, str], ...]
-    values: Mapping[str, str | None]
 
 
 def _split(text: str, separator: str = ",") -> list[str]:
@@ -123,17 +119,18 @@ def store(
 def _store(
     transaction: Transaction, table: Table, key: Mapping[str, str], edits: Sequence[Edit]
 ) -> None:
+    draft, place = Draft(Way.TYPED), (table.name, tuple(key.items()))
     stored = transaction.select(table.name, key) if key else []
     values = {edit.column: _text(edit, stored) for edit in edits}
     if stored:
         rowlimits.check_updates(transaction, table, stored, values)
-        transaction.write_rows(table.name, [_Write(tuple(key.items()), values)])
-        return
-    if not any(values.values()):
+        draft.set_row(place, values)
+    elif any(values.values()):
+        rowlimits.check_insert(transaction, table, {**key, **values})
+        draft.insert(place, values)
+    else:
         raise RefusedError("")  # xCAT has no words for a row without values
-    row = {**key, **values}
-    rowlimits.check_insert(transaction, table, row)
-    transaction.insert(table.name, [row])
+    transaction.apply(draft.done())
 
 
 def _text(edit: Edit, stored: Sequence[Mapping[str, str | None]]) -> str | None:
@@ -155,6 +152,8 @@ def delete(database: Database, key: Mapping[str, str], names: Iterable[str]) -> 
     wanted = tuple(dict.fromkeys(names))
     if not wanted:
         return
+    draft = Draft()
+    for name in wanted:
+        draft.delete((name, tuple(key.items())))
     with database.transaction(*wanted) as transaction:
-        for name in wanted:
-            transaction.delete_rows(name, [tuple(key.items())])
+        transaction.apply(draft.done())

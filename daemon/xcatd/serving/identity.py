@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from xcatd.changes import Draft
 from xcatd.usernames import is_user_name
 from xcatd.wire.requests import Credentials
 
@@ -162,10 +163,13 @@ def give_token(user: str, days: str, database: Database, now: datetime) -> Token
             days,
             user,
         )
+    draft = Draft()
+    draft.insert(("token", ()), row)
     with database.transaction("token") as transaction:
         stored = transaction.select("token", {"username": user})
-        transaction.delete_rows("token", [(("tokenid", old),) for old in _surplus(stored, now)])
-        transaction.insert("token", [row])
+        for old in _surplus(stored, now):
+            draft.delete(("token", (("tokenid", old),)))
+        transaction.apply(draft.done())
     return token
 
 

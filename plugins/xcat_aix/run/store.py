@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from xcat_aix.plan.model import Cell, Guard
+from xcatd.changes import Changes
 
 #: The journal's tables.
 PLANS = "aixplan"
@@ -41,8 +41,8 @@ class Transaction(Protocol):
     def delete(self, table: str, key: Mapping[str, Any]) -> int:
         """Remove the rows with this key; how many there were."""
 
-    def write_cells(self, cells: Sequence[Cell], guards: Sequence[Guard]) -> None:
-        """Compare guards, then write cells; raises ``xcatd.api.ChangedMeanwhile``."""
+    def apply(self, changes: Changes) -> None:
+        """Compare what was read, then write; raises ``xcatd.api.ChangedMeanwhile``."""
 
 
 class Database(Protocol):

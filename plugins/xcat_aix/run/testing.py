@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from xcat_aix.plan.model import Cell, Guard, Target
+from xcat_aix.plan.model import Target
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import (
@@ -33,6 +33,7 @@ from xcat_aix_proto.jobs import (
 from xcat_aix_proto.messages import BEGIN
 from xcat_aix_proto.operations import Chain, Operation
 from xcatd.api import ChangedMeanwhile
+from xcatd.changes import ChangedRow, Changes, Way, named
 
 from .journal import Journal
 from .store import EVENTS, Row
@@ -142,25 +143,30 @@ class MemoryTransaction:
         self.tables[table] = [row for row in rows if not _matches(row, key)]
         return len(rows) - len(self.tables[table])
 
-    def write_cells(self, cells: Sequence[Cell], guards: Sequence[Guard]) -> None:
-        """Guards, then cells; a missing row is inserted."""
-        differing = tuple(
-            f"{guard.table} {guard.key_column}={guard.key} {guard.column}: "
-            f"read {guard.value!r}, now {now!r}"
-            for guard in guards
-            if (now := self._cell(guard)) != guard.value
-        )
+    def apply(self, changes: Changes) -> None:
+        """Compare what was read, delete, then write."""
+        differing = tuple(text for row in changes.rows for text in self._differing(row))
         if differing:
             raise ChangedMeanwhile(differing)
-        for cell in cells:
-            key = {cell.key_column: cell.key}
-            if not self.update(cell.table, key, {cell.column: cell.after}):
-                self.insert(cell.table, [{**key, cell.column: cell.after}])
+        for row in sorted(changes.rows, key=lambda row: row.change.way is not Way.DELETE):
+            table, key, after = row.change.table, dict(row.place), dict(row.change.after)
+            match row.change.way:
+                case Way.DELETE:
+                    self.delete(table, key)
+                case Way.INSERT:
+                    self.insert(table, [key | after])
+                case _:
+                    is_there = bool(after) and self.update(table, key, dict(row.change.stored))
+                    if not is_there and any(after.values()):
+                        self.insert(table, [key | after])
 
-    def _cell(self, guard: Guard) -> str | None:
-        for row in self.select(guard.table, {guard.key_column: guard.key}):
-            return row.get(guard.column)
-        return None
+    def _differing(self, row: ChangedRow) -> Iterator[str]:
+        table = row.change.table
+        found = self.select(table, dict(row.place))
+        for column, read in row.change.before:
+            now = found[0].get(column) if found else None
+            if now != read:
+                yield f"{table} {named(row.place)} {column}: read {read!r}, now {now!r}"
 
 
 def _text(value: Any) -> str | None:

@@ -1,7 +1,7 @@
 """Steps that an agent carries out as jobs, singly or several as one.
 
 Owns what a lost job and an interrupted attempt mean.  Knows no operation: the step's kind and
-arguments are those of one, and the agent's probe tells whether it is done.
+arguments are those of one, the agent's probe tells whether it is done, and its words are in :mod:`.client`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from xcat_aix.plan.kinds import Begun, NoReverse
+from xcat_aix.plan.model import Step
 from xcat_aix.run.chains import Ending
 from xcat_aix.run.errors import StepFailed, StepLost
 from xcat_aix.run.task import Connection, Task
@@ -26,12 +28,16 @@ from xcat_aix_proto.jobs import (
 from xcat_aix_proto.operations import Chain, Operation
 
 from .agent_jobs import LATE, PAUSES, Caller, Job, failed, in_words
+from .client import WORDS
 
 _NO_REASON = "failed without giving a reason"
 
 
 def agent_steps(pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> Iterator[AgentStep]:
-    """A step kind for every operation that runs as a job, and for those of older plans."""
+    """A step kind for every operation that runs as a job, and for those of older plans.
+
+    Raises ValueError for one of which nobody wrote what it is called, and what takes it back.
+    """
     kinds = [operation.kind for operation in operations.BY_KIND.values() if not operation.is_query]
     chain = AgentChain(pauses, late=late)
     for kind in (*kinds, *operations.FORMER):
@@ -39,7 +45,10 @@ def agent_steps(pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> Iter
 
 
 class AgentStep:
-    """Steps of one operation's kind; those that follow each other travel as one job through ``chain``."""
+    """Steps of one operation's kind; those that follow each other travel as one job through ``chain``.
+
+    Raises ValueError for one without words.
+    """
 
     def __init__(
         self,
@@ -49,7 +58,10 @@ class AgentStep:
         late: float = LATE,
         chain: AgentChain | None = None,
     ) -> None:
+        if kind not in WORDS:
+            raise ValueError(f"step kind {kind!r} has neither title nor reverse: nobody wrote them")
         self.kind = kind
+        self._words = WORDS[kind]
         self.chain = chain or AgentChain(pauses, late=late)
         self._pauses = pauses
         self._late = late
@@ -58,6 +70,17 @@ class AgentStep:
         """Its agent must know the operation, as it said itself when it was connected."""
         with in_words():
             task.link.get().require(_operation(task))
+
+    def title(self, step: Step) -> str:
+        """What its operation is called; the kind's name where the arguments cannot be read."""
+        try:
+            return self._words.title(step.args)
+        except (KeyError, TypeError):
+            return self.kind
+
+    def reverse(self, begun: Begun) -> Step | NoReverse | None:
+        """The operation that takes it back."""
+        return self._words.reverse(begun)
 
     def probe(self, task: Task) -> Probe:
         """What the agent finds; the job of an interrupted attempt is waited for first."""

@@ -1,69 +1,159 @@
-"""The step that writes a plan's cells, all of them in one transaction with its own journal events."""
+"""The step that writes a plan's changes, all of them in one transaction with its own journal events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from xcat_aix.plan.model import Cell, Guard
+from xcat_aix.plan.kinds import Begun, NoReverse
+from xcat_aix.plan.model import Step
 from xcat_aix.run.errors import StepFailed
-from xcat_aix.run.store import Database, Transaction
+from xcat_aix.run.store import Database, Row, Transaction
 from xcat_aix.run.task import Task
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcatd.api import DatabaseError
+from xcatd.changes import ChangedRow, Changes, Values, Way, named
 
 #: Cells that a message names.
 _SHOWN = 5
 
+#: Argument of a step that writes the rows of those nodes only for which all that comes before it is done.
+ONLY_DONE = "only_done"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _size(changes: Changes) -> tuple[int, int]:
+    """How many cells are written, and how many keys deleted."""
+    deleted = sum(row.change.way is Way.DELETE for row in changes.rows)
+    return sum(len(row.change.after) for row in changes.rows), deleted
+
 
 class DatabaseWrite:
-    """``database.write@1``: the plan's ``cells``, if its ``guards`` hold.  Takes no arguments."""
+    """``database.write@2``: the step's ``changes``, if everything they were made from is as it was read."""
 
-    kind = "database.write@1"
+    kind = "database.write@2"
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
+    def title(self, step: Step) -> str:
+        """How much it writes."""
+        cells, deleted = _size(step.changes or Changes())
+        parts = [f"write {_count(cells, 'cell')}"] if cells or not deleted else []
+        parts += [f"delete {_count(deleted, 'row')}"] if deleted else []
+        return f"{' and '.join(parts)} in one transaction"
+
+    def reverse(self, begun: Begun) -> Step | NoReverse:
+        """What was there before is written again, where that is known."""
+        try:
+            return replace(begun.step, changes=(begun.step.changes or Changes()).reversed())
+        except ValueError as problem:
+            return NoReverse(str(problem))
+
     def probe(self, task: Task) -> Probe:
-        """Compare all cells with what is stored, each table read once."""
-        cells = task.plan.cells
-        found = tuple(self._stored(cells))
-        other = [cell for cell, value in found if value not in {cell.before, cell.after}]
-        left = [cell for cell, value in found if value != cell.after]
+        """Compare everything that is written with what is stored, each table read once."""
+        found = [seen for part in self._seen(_changes(task)) for seen in part]
+        left = [seen for seen in found if not seen.is_new]
         if not left:
-            return Probe(Verdict.DONE, f"all {len(cells)} cells hold their new values")
-        if not other and len(left) == len(cells):
-            return Probe(Verdict.NOT_DONE, f"all {len(cells)} cells hold their old values")
+            return Probe(Verdict.DONE, f"all {len(found)} cells hold their new values")
+        if all(seen.is_old for seen in found):
+            return Probe(Verdict.NOT_DONE, f"all {len(found)} cells hold their old values")
+        other = [seen for seen in left if not seen.is_old]
         return Probe(Verdict.BROKEN, f"not as written: {_names(other or left)}")
 
     def tables(self, task: Task) -> Sequence[str]:
         """Every table that is compared or written."""
-        plan = task.plan
-        tables = [cell.table for cell in plan.cells] + [guard.table for guard in plan.guards]
-        return tuple(dict.fromkeys(tables))
+        return _changes(task).tables
 
     def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any]:
         """A value, written or only read, that changed since the plan was made stops it, named."""
-        cells = task.plan.cells
-        before = (Guard(c.table, c.key_column, c.key, c.column, c.before) for c in cells)
+        changes = _changes(task)
         try:
-            transaction.write_cells(cells, [*before, *task.plan.guards])
+            transaction.apply(changes)
         except DatabaseError as problem:
             raise StepFailed(str(problem)) from problem
-        return {"cells": len(task.plan.cells)}
+        cells, rows = _size(changes)
+        return {"cells": cells} | ({"rows": rows} if rows else {})
 
-    def _stored(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, str | None]]:
-        places: dict[tuple[str, str], list[Cell]] = {}
-        for cell in cells:
-            places.setdefault((cell.table, cell.key_column), []).append(cell)
-        for (table, key_column), part in places.items():
-            columns = tuple(dict.fromkeys((key_column, *(cell.column for cell in part))))
-            rows = {row[key_column]: row for row in self._db.select(table, columns=columns)}
-            for cell in part:
-                row = rows.get(cell.key)
-                yield cell, None if row is None else row[cell.column]
+    def _seen(self, changes: Changes) -> Iterator[Iterator[Seen]]:
+        for table, rows in changes.by_table().items():
+            written = [row for row in rows if row.change.writes]
+            if written:
+                yield _compared(written, self._db.select(table, columns=_columns(written)))
 
 
-def _names(cells: Sequence[Cell]) -> str:
-    shown = ", ".join(f"{cell.table} {cell.key} {cell.column}" for cell in cells[:_SHOWN])
+def _changes(task: Task) -> Changes:
+    return task.step.changes or Changes()
+
+
+class Seen(NamedTuple):
+    """One cell, or whole row, as it is found: as before the step, as after it, or as neither."""
+
+    row: ChangedRow
+    column: str
+    is_old: bool
+    is_new: bool
+
+    def __str__(self) -> str:
+        key = self.row.key[0] if len(self.row.key) == 1 else named(self.row.place)
+        return f"{self.row.change.table} {key} {self.column}".rstrip()
+
+
+def _columns(rows: Sequence[ChangedRow]) -> tuple[str, ...]:
+    """Everything that is looked at."""
+    changes = dict.fromkeys(row.change for row in rows)
+    found = {name: None for change in changes for name in change.key}
+    for change in changes:
+        found |= dict.fromkeys(name for name, _ in (*change.after, *change.before))
+    return tuple(found)
+
+
+def _compared(rows: Sequence[ChangedRow], stored: Sequence[Row]) -> Iterator[Seen]:
+    indexes: dict[tuple[str, ...], dict[tuple[str | None, ...], list[Row]]] = {}
+    made = {row.place for row in rows if row.change.way is not Way.DELETE}
+    for row in rows:
+        columns = row.change.key
+        if columns not in indexes:
+            indexes[columns] = _index(stored, columns)
+        there = indexes[columns].get(row.key, [])
+        match row.change.way:
+            case Way.DELETE:
+                if row.place not in made:
+                    yield Seen(row, "", any(map(_holder(row.change.before), there)), not there)
+            case Way.INSERT:
+                is_new = any(map(_holder(row.change.after), there))
+                yield Seen(row, "", not is_new, is_new)
+            case _:
+                yield from _cells(row, there)
+
+
+def _index(
+    rows: Sequence[Row], columns: tuple[str, ...]
+) -> dict[tuple[str | None, ...], list[Row]]:
+    found: dict[tuple[str | None, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple([row[column] for column in columns]), []).append(row)
+    return found
+
+
+def _holder(values: Values) -> Callable[[Row], bool]:
+    return lambda row: all((row[column] or "") == (text or "") for column, text in values)
+
+
+def _cells(row: ChangedRow, there: Sequence[Row]) -> Iterator[Seen]:
+    """Every cell of a row that is set; one whose value before is not known may have been anything."""
+    before, stored = dict(row.change.before), dict(row.change.stored)
+    for column, text in row.change.after:
+        now = [found[column] for found in there]
+        is_new = all(value in {text, stored[column]} for value in now) if now else not text
+        is_old = column not in before or before[column] in (now or [None])
+        yield Seen(row, column, is_old, is_new)
+
+
+def _names(cells: Sequence[Seen]) -> str:
+    shown = ", ".join(map(str, cells[:_SHOWN]))
     return shown + (f" and {len(cells) - _SHOWN} more" if len(cells) > _SHOWN else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xcat_aix.commands import storing
 from xcat_aix.plan.definitions import chdef, mkdef, renaming, rmdef
 from xcat_aix.plan.definitions.orders import Order
 from xcatd.api import Context, Reply, Request, Targets, error, secrets
@@ -49,13 +50,13 @@ def _change(order: Order, context: Context) -> Iterator[Reply]:
     world = osimage_world.world(context.environ) if order.derives else None
     try:
         if order.new_name:
-            yield from definition_command.carry_out(
+            yield from storing.carry_out(
                 context,
                 rmdef.tables_needed(order),
                 lambda snapshot: renaming.plan(order, snapshot),
             )
         else:
-            yield from definition_command.carry_out(
+            yield from storing.carry_out(
                 context,
                 mkdef.tables_needed(order),
                 lambda snapshot: chdef.plan(order, snapshot, expand, world),

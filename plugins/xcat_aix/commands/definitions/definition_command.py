@@ -1,28 +1,23 @@
-"""The way of every command that writes object definitions: arguments, plan, transaction, result.
+"""What the commands that write object definitions have in common: their order, and what it is about.
 
-Owns: reading the tables once, storing, and planning again when somebody else wrote in between.
 Must not: know what one command plans.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
-from xcat_aix.plan.definitions.orders import Order, Planned
+from xcat_aix.plan.definitions.orders import Order
 from xcatd.api import (
     EVERYTHING,
     NOTHING,
-    ChangedMeanwhile,
     Context,
-    DatabaseError,
     Reply,
     Request,
     Targets,
     error,
     info,
 )
-from xcatd.tables import Snapshot
 
 from . import definition_arguments, object_help, shipped_templates
 from .definition_arguments import CommandLine
@@ -30,14 +25,6 @@ from .definition_usage import USAGES
 from .lsdef_arguments import HelpQuestion, UsageQuestion, VersionQuestion
 from .object_arguments import Refused
 from .stanzas import TYPE
-from .storing import store
-
-#: How often a plan is made anew because a value it was made from has changed.
-MOST_ATTEMPTS = 30
-#: Second and later attempts take turns, or commands of the same daemon would keep each other from ever storing.
-_TURNS = threading.RLock()
-
-Plan = Callable[[Order, Snapshot], Planned]
 
 
 def orders(request: Request, context: Context) -> Iterator[Reply | Order]:
@@ -98,49 +85,3 @@ def expanded(context: Context, text: str, *, verify: bool = False) -> tuple[str,
         return context.expand(text, verify=verify).nodes
     except ValueError as bad:  # unbalanced, or larger than anybody means
         raise Refused(str(bad)) from None
-
-
-def carry_out(
-    context: Context, tables: Iterable[str], plan: Callable[[Snapshot], Planned]
-) -> Iterator[Reply]:
-    """Read, plan and store; the replies of the plan that was stored.
-
-    Every plan is made from one read.  Where a value it depends on was changed by somebody else before it could be
-    stored, it is made again.
-    """
-    wanted = frozenset(tables)
-    planned, failure = _attempt(context, wanted, plan)
-    if isinstance(failure, ChangedMeanwhile):
-        planned, failure = _insist(context, wanted, plan)
-    if isinstance(failure, ChangedMeanwhile):
-        yield error(f"cannot write the definitions, others keep changing them: {failure}")
-        return
-    yield from planned.replies
-    if failure is None:
-        yield from planned.results
-    else:
-        yield error(str(failure))
-
-
-def _attempt(
-    context: Context, tables: frozenset[str], plan: Callable[[Snapshot], Planned]
-) -> tuple[Planned, DatabaseError | None]:
-    planned = plan(context.db.read(tables))
-    try:
-        store(context, planned.changes)
-    except DatabaseError as failure:
-        return planned, failure
-    return planned, None
-
-
-def _insist(
-    context: Context, tables: frozenset[str], plan: Callable[[Snapshot], Planned]
-) -> tuple[Planned, DatabaseError | None]:
-    """Again, until it is stored or everybody's patience ends; others have their turns between two attempts."""
-    for _ in range(MOST_ATTEMPTS - 2):
-        with _TURNS:
-            planned, failure = _attempt(context, tables, plan)
-        if not isinstance(failure, ChangedMeanwhile):
-            return planned, failure
-    with _TURNS:
-        return _attempt(context, tables, plan)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xcat_aix.commands import storing
 from xcat_aix.plan.definitions import mkdef
 from xcat_aix.plan.definitions.orders import Order
 from xcatd.api import Context, Reply, Request, Targets, error
@@ -44,7 +45,7 @@ def _make(order: Order, context: Context) -> Iterator[Reply]:
 
     world = osimage_world.world(context.environ) if order.derives else None
     try:
-        yield from definition_command.carry_out(
+        yield from storing.carry_out(
             context,
             mkdef.tables_needed(order),
             lambda snapshot: mkdef.plan(order, snapshot, expand, world),

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xcat_aix.commands import storing
 from xcat_aix.plan.definitions import rmdef
-from xcat_aix.plan.definitions.orders import Order, Planned
+from xcat_aix.plan.definitions.orders import Order
+from xcat_aix.plan.writing import Planned
 from xcatd.api import Context, Reply, Request, Targets, error, info
 from xcatd.tables import Snapshot
 
@@ -49,7 +51,7 @@ def _remove(order: Order, context: Context) -> Iterator[Reply]:
     def plan(snapshot: Snapshot) -> Planned:
         return rmdef.plan(order, snapshot)
 
-    yield from definition_command.carry_out(context, tables, plan)
+    yield from storing.carry_out(context, tables, plan)
 
 
 def _clean_up(order: Order, context: Context) -> Iterator[Reply]:

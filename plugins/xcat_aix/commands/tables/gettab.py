@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from xcat_aix.commands import options
+from xcat_aix.commands import asking
 from xcat_aix.commands.options import Arguments, flag
 from xcatd import tables
 from xcatd.api import (
@@ -52,15 +52,9 @@ class Gettab:
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Show columns of a row of each table."""
-        try:
-            arguments = options.parse(request.words, OPTIONS)
-        except options.OptionError:
-            yield Reply(data=USAGE, errorcode=1)
-            return
-        if arguments.has("h"):
-            yield data(*USAGE)
-        elif len(arguments.operands) < 2:
-            yield Reply(data=USAGE, errorcode=1)
+        arguments = asking.read(request.words, OPTIONS, USAGE, at_least=2)
+        if isinstance(arguments, Reply):
+            yield arguments
         else:
             yield from _answer(arguments, context)
 

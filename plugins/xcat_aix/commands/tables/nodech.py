@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from xcat_aix.commands import options
-from xcat_aix.commands.definitions.definition_command import carry_out
+from xcat_aix.commands import asking, options
 from xcat_aix.commands.options import flag
+from xcat_aix.commands.storing import carry_out
 from xcat_aix.plan.definitions.mkdef import invalid_name
-from xcat_aix.plan.definitions.orders import Planned
 from xcat_aix.plan.noderows import nodeedits, nodewords
 from xcat_aix.plan.noderows.nodewords import Words, WrongWordError
+from xcat_aix.plan.writing import Planned
 from xcatd import tables
-from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, data, error, secrets, warning
+from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, error, secrets, warning
 from xcatd.tables import Snapshot, Table
 from xcatd.text import perlre
 
@@ -52,17 +52,9 @@ class Nodech:
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Change columns of the nodes, or delete their rows."""
-        try:
-            arguments = options.parse(request.words, OPTIONS)
-        except options.OptionError:
-            yield Reply(data=USAGE, errorcode=1)
-            return
-        if arguments.has("h"):
-            yield data(*USAGE)
-        elif arguments.has("v"):
-            yield data(context.version)
-        elif not arguments.operands:
-            yield Reply(data=USAGE, errorcode=1)
+        arguments = asking.read(request.words, OPTIONS, USAGE, context.version, at_least=1)
+        if isinstance(arguments, Reply):
+            yield arguments
         elif arguments.has("d"):
             yield from delete(request.nodes, arguments.operands, context)
         else:
@@ -85,17 +77,9 @@ class Nodeadd:
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Add nodes, or change those that are there."""
-        try:
-            arguments = options.parse(request.words, HELP)
-        except options.OptionError:
-            yield Reply(data=USAGE_ADD, errorcode=1)
-            return
-        if arguments.has("h"):
-            yield data(*USAGE_ADD)
-        elif arguments.has("v"):
-            yield data(context.version)
-        elif len(arguments.operands) < 2:
-            yield Reply(data=USAGE_ADD, errorcode=1)
+        arguments = asking.read(request.words, HELP, USAGE_ADD, context.version, at_least=2)
+        if isinstance(arguments, Reply):
+            yield arguments
         else:
             yield from _add(arguments.operands[0], arguments.operands[1:], context)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xcat_aix.commands import options
-from xcat_aix.commands.definitions.batches import batches
+from xcat_aix.commands import asking
+from xcat_aix.commands.batches import batches
 from xcat_aix.commands.options import Arguments, flag
 from xcatd import tables
 from xcatd.api import (
@@ -20,7 +20,6 @@ from xcatd.api import (
     Reply,
     Request,
     Targets,
-    data,
     error,
     secrets,
 )
@@ -69,15 +68,9 @@ class Nodels:
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """List nodes."""
-        try:
-            arguments = options.parse(request.words, OPTIONS)
-        except options.OptionError:
-            yield Reply(data=USAGE, errorcode=1)
-            return
-        if arguments.has("h"):
-            yield data(*USAGE)
-        elif arguments.has("v"):
-            yield data(context.version)
+        arguments = asking.read(request.words, OPTIONS, USAGE, context.version)
+        if isinstance(arguments, Reply):
+            yield arguments
         elif request.nodes or request.empty_noderange:
             yield from _columns(request.nodes, arguments, context)
         else:

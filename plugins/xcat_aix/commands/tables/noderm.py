@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from xcat_aix.commands import options
+from xcat_aix.commands import asking
 from xcat_aix.plan.noderows import nodeparts
 from xcat_aix.plan.noderows.nodewords import Words
 from xcatd import tables
-from xcatd.api import Context, Reply, Request, Targets, data, info
+from xcatd.api import Context, Reply, Request, Targets, info
 
 from .nodech import HELP, delete_rows, finder
 
@@ -39,17 +39,11 @@ class Noderm:
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Remove nodes."""
-        try:
-            arguments = options.parse(request.words, HELP)
-        except options.OptionError:
-            yield Reply(data=USAGE, errorcode=1)
-            return
-        if arguments.has("h"):
-            yield data(*USAGE)
-        elif arguments.has("v"):
-            yield data(context.version)
+        arguments = asking.read(request.words, HELP, USAGE, context.version)
+        if isinstance(arguments, Reply):
+            yield arguments
         elif not request.nodes:
-            yield Reply(data=USAGE, errorcode=1)
+            yield asking.wrong(USAGE)
         else:
             yield from _remove(request.nodes, context)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from xcat_aix.commands import options
-from xcat_aix.commands.definitions.storing import store
+from xcat_aix.commands import asking, options
 from xcat_aix.commands.options import Arguments
-from xcat_aix.plan.definitions.changes import Changes, Place
+from xcat_aix.commands.storing import store
 from xcatd.api import (
     EVERYTHING,
     BadHookError,
@@ -27,6 +27,7 @@ from xcatd.api import (
     error,
     root_of,
 )
+from xcatd.changes import Draft, Place, Way
 
 _OPTIONS = (options.flag("h", "help"), options.flag("v", "version"))
 _OPERATION = options.value("o", "operation")
@@ -64,26 +65,22 @@ class Regnotif:
         """Write or delete the row of one file name."""
         is_new = request.command == "regnotif"
         usage = _USAGE if is_new else _UNREGISTER_USAGE
-        try:
-            arguments = options.parse(
-                request.words, (*_OPTIONS, _OPERATION) if is_new else _OPTIONS
-            )
-        except options.OptionError:
-            yield data(*usage)
-            return
-        if arguments.has("h") or (
-            not arguments.has("v") and len(arguments.operands) < (2 if is_new else 1)
-        ):
-            yield data(*usage)
-        elif arguments.has("v"):
-            yield data(f"{request.command} version 1.0")
+        arguments = asking.read(
+            request.words,
+            (*_OPTIONS, _OPERATION) if is_new else _OPTIONS,
+            usage,
+            f"{request.command} version 1.0",
+            at_least=2 if is_new else 1,
+        )
+        if isinstance(arguments, Reply):
+            yield replace(arguments, errorcode=None)
         else:
             yield from _write(arguments, context, is_new=is_new)
 
 
 def _write(arguments: Arguments, context: Context, *, is_new: bool) -> Iterator[Reply]:
     place: Place = ("notification", (("filename", arguments.operands[0]),))
-    changes = Changes()
+    draft = Draft(Way.TYPED)
     if is_new:
         operations = _operations(arguments)
         if not _OPERATIONS.fullmatch(operations):
@@ -94,12 +91,12 @@ def _write(arguments: Arguments, context: Context, *, is_new: bool) -> Iterator[
         except BadHookError as bad:
             yield error(str(bad))
             return
-        changes.set(place, "tables", arguments.operands[1])
-        changes.set(place, "tableops", operations)
+        draft.set(place, "tables", arguments.operands[1])
+        draft.set(place, "tableops", operations)
     else:
-        changes.delete(place)
+        draft.delete(place)
     try:
-        store(context, changes)
+        store(context, draft.done())
     except DatabaseError as failed:
         yield error(str(failed))
 

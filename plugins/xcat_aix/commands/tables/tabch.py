@@ -7,20 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from xcat_aix.commands import options
+from xcat_aix.commands import asking
 from xcat_aix.commands.options import flag
 from xcatd import tables
-from xcatd.api import (
-    EVERYTHING,
-    Context,
-    DatabaseError,
-    Reply,
-    Request,
-    Targets,
-    data,
-    error,
-    secrets,
-)
+from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, error, secrets
 from xcatd.rows import rowedits
 from xcatd.rows.rowedits import Edit
 from xcatd.tables import Table
@@ -59,17 +49,13 @@ class Tabch:
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Change rows."""
-        try:
-            arguments = options.parse(request.words, OPTIONS)
-        except options.OptionError:
-            yield Reply(data=USAGE, errorcode=1)
-            return
-        if arguments.has("h"):
-            yield data(*USAGE)
-        elif arguments.has("v"):
-            yield data(f"tabch :{context.version}")
-        elif not arguments.operands or arguments.operands[0] in {"", "0"}:
-            yield Reply(data=USAGE, errorcode=1)
+        arguments = asking.read(
+            request.words, OPTIONS, USAGE, f"tabch :{context.version}", at_least=1
+        )
+        if isinstance(arguments, Reply):
+            yield arguments
+        elif arguments.operands[0] in {"", "0"}:
+            yield asking.wrong(USAGE)
         else:
             yield from _change(arguments.operands, context, deletes=arguments.has("d"))
 

@@ -9,9 +9,9 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from xcat_aix.commands import options
-from xcat_aix.commands.definitions.batches import batches
-from xcat_aix.commands.options import Arguments, flag, value
+from xcat_aix.commands import asking, options
+from xcat_aix.commands.batches import batches
+from xcat_aix.commands.options import Arguments, Option, flag, value
 from xcatd import tables
 from xcatd.api import (
     EVERYTHING,
@@ -32,8 +32,8 @@ from xcatd.text import perlre, tablecsv
 from . import tabdump_where
 
 OPTIONS = (
-    flag("h", "?", "help"),
     flag("v", "version"),
+    flag("h", "?", "help"),
     value("n", "lines"),
     flag("d"),
     value("f"),
@@ -78,7 +78,7 @@ class Tabdump:
     def needs_everything(self, request: Request) -> bool:
         """Whether it writes a file as root, chooses rows by a secret, or shows what makes one somebody else."""
         try:
-            arguments = options.parse(request.words, OPTIONS, operands_end_options=True)
+            arguments = _parsed(request.words, OPTIONS)
         except options.OptionError:
             return False
         if arguments.has("f") or not SECRET_TABLES.isdisjoint(arguments.operands):
@@ -87,24 +87,20 @@ class Tabdump:
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """List tables or rows."""
-        try:
-            arguments = options.parse(request.words, OPTIONS, operands_end_options=True)
-            _check_number(arguments)
-        except options.OptionError:
-            yield Reply(data=USAGE, errorcode=1)
-            return
-        if arguments.has("v"):
-            yield data(context.version)
-        elif arguments.has("h"):
-            yield data(*USAGE)
+        arguments = asking.read(request.words, OPTIONS, USAGE, context.version, parse=_parsed)
+        if isinstance(arguments, Reply):
+            yield arguments
         else:
             yield from _answer(arguments, request, context)
 
 
-def _check_number(arguments: Arguments) -> None:
+def _parsed(words: Sequence[str], known: Sequence[Option]) -> Arguments:
+    """Everything after the first operand is one; raises OptionError for what is no number, too."""
+    arguments = options.parse(words, known, operands_end_options=True)
     number = arguments.value("n", "0").removeprefix("-")
     if not (number.isascii() and number.isdigit()):
         raise options.OptionError(f"option -n: {number!r} is not a number")
+    return arguments
 
 
 def _answer(arguments: Arguments, request: Request, context: Context) -> Iterator[Reply]:

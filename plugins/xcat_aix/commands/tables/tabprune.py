@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from xcat_aix.commands import options
-from xcat_aix.commands.definitions.batches import batches
-from xcat_aix.commands.options import Arguments, flag, value
+from xcat_aix.commands import asking, options, storing
+from xcat_aix.commands.batches import batches
+from xcat_aix.commands.options import Arguments, Option, flag, value
 from xcatd import tables
 from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, data, error
+from xcatd.changes import Draft
 from xcatd.tables import Table
 from xcatd.text import tablecsv
 
@@ -66,27 +67,23 @@ class Tabprune:
 
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Delete records."""
-        try:
-            arguments = options.parse(request.words, OPTIONS)
-            _check_numbers(arguments)
-        except options.OptionError:
-            yield Reply(data=USAGE, errorcode=1)
-            return
-        if arguments.has("h"):
-            yield data(*USAGE)
-        elif arguments.has("v"):
-            yield data(context.version)
+        arguments = asking.read(request.words, OPTIONS, USAGE, context.version, parse=_parsed)
+        if isinstance(arguments, Reply):
+            yield arguments
         elif len(arguments.operands) > 1:
-            yield Reply(data=USAGE, errorcode=1)
+            yield asking.wrong(USAGE)
         else:
             yield from _prune(arguments, context)
 
 
-def _check_numbers(arguments: Arguments) -> None:
+def _parsed(words: Sequence[str], known: Sequence[Option]) -> Arguments:
+    """As :func:`options.parse`; raises OptionError for what is no number, too."""
+    arguments = options.parse(words, known)
     for name in ("n", "p", "d", "i"):
         for text in arguments.values(name):
             if not _is_number(text):
                 raise options.OptionError(f"option -{name}: {text!r} is not a number")
+    return arguments
 
 
 def _is_number(text: str) -> bool:
@@ -193,9 +190,10 @@ def _delete_before(
         time = TIMES[table.name]
         rows = [row for row in rows if (text := row[time]) is not None and text < moment]
     if rows:
-        with context.db.transaction(table.name) as transaction:
-            keys = [((_NUMBER, row[_NUMBER] or ""),) for row in rows]
-            transaction.delete_rows(table.name, keys)
+        draft = Draft()
+        for row in rows:
+            draft.delete((table.name, ((_NUMBER, row[_NUMBER] or ""),)))
+        storing.store(context, draft.done())
     yield from _shown(table, rows, arguments)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xcatd.api import error, info, warning
+from xcat_aix.plan.writing import Planned, error, info, warning
 from xcatd.objects import conditions, object_names
 from xcatd.objects.reader import Values
 from xcatd.tables import Snapshot
@@ -25,7 +25,7 @@ from .mkdef import (
     groups_missing,
     invalid_name,
 )
-from .orders import ExpandMembers, Order, Planned
+from .orders import ExpandMembers, Order
 
 
 def plan(
@@ -39,7 +39,7 @@ def plan(
     ``world`` is there if attributes of osimages are derived (``-u``).
     """
     planned = Planned()
-    writer = DefinitionWriter(snapshot, planned.changes, planned.replies)
+    writer = DefinitionWriter(snapshot, planned.draft, planned.remarks)
     gathered = Gathered(order, writer)
     change = _Change(order, writer, expand, planned, has_failed=gathered.is_faulty, world=world)
     change.make(gathered)
@@ -103,12 +103,12 @@ class _Change:
             if not _is_dotted(name, found) and not object_names.is_valid(found.kind, name)
         ]
         if dotted:
-            self._planned.replies.append(error(dotted_name(dotted)))
+            self._planned.remarks.append(error(dotted_name(dotted)))
         if invalid:
-            self._planned.replies.append(error(invalid_name(invalid)))
+            self._planned.remarks.append(error(invalid_name(invalid)))
 
     def _fail(self, *lines: str) -> None:
-        self._planned.replies.append(error(*lines))
+        self._planned.remarks.append(error(*lines))
         self._has_failed = True
 
     def _checked(self, name: str, definition: Definition, *, exists: bool) -> Definition | None:
@@ -140,7 +140,7 @@ class _Change:
             try:
                 osimages.derive(attributes, self._world, installdir, is_change=True)
             except osimages.Underivable as fault:
-                self._planned.replies.append(error(str(fault)))
+                self._planned.remarks.append(error(str(fault)))
                 return Definition("osimage", attributes)
         if not exists:
             attributes.setdefault("imagetype", "NIM")
@@ -283,4 +283,4 @@ class _GroupChange:
     def _remove(self, group: str, members: tuple[str, ...]) -> None:
         for node in members:
             if fault := self._writer.memberships.remove(node, group):
-                self._writer.replies.append(error(fault))
+                self._writer.remarks.append(error(fault))

@@ -11,15 +11,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from xcat_aix.plan.model import Guard
-from xcatd.api import Reply, error, warning
+from xcat_aix.plan.writing import Remark, error, warning
+from xcatd.changes import Draft, Key, Place
 from xcatd.objects import mapping
 from xcatd.objects.mapping import Entry
 from xcatd.objects.reader import ObjectReader, Values
 from xcatd.tables import Snapshot
 
 from . import attribute_guards, itemlists, severalrows
-from .changes import Changes, Key, Place
 from .memberships import Memberships
 
 #: The pseudo node whose scripts run on every node.
@@ -57,14 +56,14 @@ class Outcome:
 
 
 class DefinitionWriter:
-    """Turns definitions into changes; what users must know becomes replies."""
+    """Turns definitions into changes; what users must know becomes remarks."""
 
-    def __init__(self, snapshot: Snapshot, changes: Changes, replies: list[Reply]) -> None:
+    def __init__(self, snapshot: Snapshot, draft: Draft, remarks: list[Remark]) -> None:
         self.snapshot = snapshot
         self.reader = ObjectReader(snapshot)
-        self.changes = changes
-        self.replies = replies
-        self.memberships = Memberships(snapshot, changes)
+        self.draft = draft
+        self.remarks = remarks
+        self.memberships = Memberships(snapshot, draft)
         self._removed: set[tuple[str, str]] = set()
         self._indexes: dict[tuple[str, str], dict[str, list[Mapping[str, str | None]]]] = {}
         self._group_values: dict[tuple[str, frozenset[str]], Sequence[Mapping[str, str]]] = {}
@@ -101,7 +100,7 @@ class DefinitionWriter:
         wanted = set(names)
         self._removed |= {(kind, name) for name in wanted}
         for place in stored_places(self.snapshot, kind, wanted):
-            self.changes.delete(place)
+            self.draft.delete(place)
         if kind == "node":
             for name in wanted:
                 self.memberships.forget(name)
@@ -122,8 +121,8 @@ class DefinitionWriter:
                     part
                 )
         self._drop_default_scripts()
-        for complaint in severalrows.settle(self.snapshot, self.changes):
-            self.replies.append(error(complaint))
+        for complaint in severalrows.settle(self.snapshot, self.draft):
+            self.remarks.append(error(complaint))
             outcome.is_refused = True
         return outcome
 
@@ -143,7 +142,7 @@ class DefinitionWriter:
         rows = self._rows(table, name_column).get(name, ())
         if len(rows) < 2:
             before = rows[0][column] if rows else None
-            self.changes.guard(Guard(table, name_column, name, column, before))
+            self.draft.guard((table, ((name_column, name),)), column, before)
 
     def _rows(self, table: str, column: str) -> Mapping[str, Sequence[Mapping[str, str | None]]]:
         known = self._indexes.get((table, column))
@@ -163,9 +162,9 @@ class DefinitionWriter:
                 value = _free_value(mode, stored.get(attribute), text)
                 place, column = _free_place(kind, name, attribute)
                 if kind == "site" and not value:
-                    self.changes.delete(place)
+                    self.draft.delete(place)
                 else:
-                    self.changes.set(place, column, value)
+                    self.draft.set(place, column, value)
             outcome.updated.add(name)
 
     def _drop_default_scripts(self) -> None:
@@ -173,7 +172,7 @@ class DefinitionWriter:
         defaults = self._default_scripts()
         if not defaults:
             return
-        for (table, key), values in self.changes.values.items():
+        for (table, key), values in self.draft.values.items():
             name = key[0][1]
             if table != "postscripts" or name == DEFAULTS_NODE:
                 continue
@@ -185,7 +184,7 @@ class DefinitionWriter:
     def _without_defaults(self, name: str, column: str, text: str, known: Collection[str]) -> str:
         for item in itemlists.split(text):
             if item in known:
-                self.replies.append(
+                self.remarks.append(
                     warning(f"{name}: {column} '{item}' is already included in the 'xcatdefaults'.")
                 )
         return itemlists.without(text, known)
@@ -232,7 +231,7 @@ class _KindWriter:
         groups = self._writer.group_sources(attributes, self._judge.deciders(names))
         verdict = self._judge.verdict(names, (attributes, stored, *groups))
         if verdict.failures:
-            self._writer.replies.extend(map(error, verdict.failures))
+            self._writer.remarks.extend(map(error, verdict.failures))
             self._outcome.failed.add(name)
             self._outcome.is_refused = True
             return
@@ -284,7 +283,7 @@ class _KindWriter:
             )
 
     def _say(self, text: str) -> None:
-        self._writer.replies.append(error(text))
+        self._writer.remarks.append(error(text))
 
     def _set(self, name: str, place: Place, cells: dict[str, str | None]) -> None:
         writer = self._writer
@@ -292,7 +291,7 @@ class _KindWriter:
         if table == "nodelist" and "groups" in cells:
             writer.memberships.set(name, cells.pop("groups"))
         if cells:
-            writer.changes.set_row(place, cells)
+            writer.draft.set_row(place, cells)
         if self._mode is not Mode.REPLACE and len(key) == 1:
             for column in cells:
                 writer.guard(place, column)

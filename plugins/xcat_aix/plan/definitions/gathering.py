@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from xcatd.api import error
+from xcat_aix.plan.writing import error
 from xcatd.objects import mapping, nics
 
 from .definitions import Definition, DefinitionWriter
@@ -31,7 +31,7 @@ class Gathered:
     def __init__(self, order: Order, writer: DefinitionWriter) -> None:
         self.definitions: dict[str, Definition] = {}
         self.is_faulty = False
-        self._replies = writer.replies
+        self._remarks = writer.remarks
         self._order = order
         self._writer = writer
         # What the command line got wrong is said before anything about the file.
@@ -46,7 +46,7 @@ class Gathered:
         return tuple(dict.fromkeys(d.kind for d in self.definitions.values()))
 
     def _fault(self, *lines: str) -> None:
-        self._replies.append(error(*lines))
+        self._remarks.append(error(*lines))
         self.is_faulty = True
 
     def _add_stanza(self, name: str, stanza: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from xcatd.api import error
+from xcat_aix.plan.writing import error
 from xcatd.noderange.selection import Condition
 from xcatd.objects import conditions
 
@@ -28,7 +28,7 @@ def existing(writer: DefinitionWriter, names: Iterable[str]) -> tuple[str, ...]:
         if writer.snapshot.has_node(name):
             nodes.append(name)
         else:
-            writer.replies.append(
+            writer.remarks.append(
                 error(f"Could not find a node named '{name}', skipping to the next node.")
             )
     return tuple(nodes)

@@ -6,19 +6,18 @@ Facts: docs/facts/database.md, Tables and their columns.
 
 from __future__ import annotations
 
-from xcat_aix.plan.model import Guard
+from xcatd.changes import Draft
 from xcatd.tables import Snapshot
 
 from . import itemlists
-from .changes import Changes
 
 
 class Memberships:
-    """Group lists as they will be; every change goes to ``changes``, guarded by what was read."""
+    """Group lists as they will be; every change goes to ``draft``, guarded by what was read."""
 
-    def __init__(self, snapshot: Snapshot, changes: Changes) -> None:
+    def __init__(self, snapshot: Snapshot, draft: Draft) -> None:
         self._snapshot = snapshot
-        self._changes = changes
+        self._draft = draft
         self._texts: dict[str, str | None] = {}
 
     def text(self, node: str) -> str | None:
@@ -33,8 +32,9 @@ class Memberships:
         self._texts[node] = text or None
         stored = self._snapshot.stored("nodelist", node)
         before = stored["groups"] if stored is not None else None
-        self._changes.guard(Guard("nodelist", "node", node, "groups", before))
-        self._changes.set(("nodelist", (("node", node),)), "groups", text)
+        place = ("nodelist", (("node", node),))
+        self._draft.guard(place, "groups", before)
+        self._draft.set(place, "groups", text)
 
     def forget(self, node: str) -> None:
         """The node's old definition is removed: whatever it was in counts no more."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from xcatd.api import error, info, warning
+from xcat_aix.plan.writing import Planned, error, info, warning
 from xcatd.objects import mapping, object_names
 from xcatd.objects.reader import Values
 from xcatd.tables import Snapshot
@@ -15,7 +15,7 @@ from xcatd.tables import Snapshot
 from . import groups, networks, osimages, templates
 from .definitions import Definition, DefinitionWriter, Mode
 from .gathering import TYPE, Gathered
-from .orders import ExpandMembers, Order, Planned
+from .orders import ExpandMembers, Order
 
 FAILED = "One or more errors occured when attempting to create or modify xCAT object definitions."
 
@@ -34,16 +34,16 @@ def plan(
     try:
         order = templates.apply(order, snapshot)
     except templates.TemplateFault as fault:
-        planned.replies.append(error(str(fault)))
+        planned.remarks.append(error(str(fault)))
         return planned
     if not _are_names_good(order, planned):
         return planned
-    writer = DefinitionWriter(snapshot, planned.changes, planned.replies)
+    writer = DefinitionWriter(snapshot, planned.draft, planned.remarks)
     gathered = Gathered(order, writer)
     if gathered.is_faulty:
         return planned
     if not gathered.definitions:
-        planned.replies.append(error(_nothing(order, gathered)))
+        planned.remarks.append(error(_nothing(order, gathered)))
         return planned
     _Creation(order, writer, expand, planned, world).make(gathered)
     return planned
@@ -66,11 +66,11 @@ def _are_names_good(order: Order, planned: Planned) -> bool:
         elif kind == "node" and "." in name:
             dotted.append(name)
     if dotted:
-        planned.replies.append(error(dotted_name(dotted)))
+        planned.remarks.append(error(dotted_name(dotted)))
     elif invalid:
-        planned.replies.append(error(invalid_name(invalid)))
+        planned.remarks.append(error(invalid_name(invalid)))
     elif capitals:
-        planned.replies.append(warning(capital_name(capitals)))
+        planned.remarks.append(warning(capital_name(capitals)))
     return not (dotted or invalid)
 
 
@@ -145,7 +145,7 @@ class _Creation:
         self._say_results(outcome.updated, has_failed=self._has_failed or outcome.is_refused)
 
     def _fail(self, *lines: str) -> bool:
-        self._planned.replies.append(error(*lines))
+        self._planned.remarks.append(error(*lines))
         self._has_failed = True
         return False
 
@@ -165,7 +165,7 @@ class _Creation:
                 f"A definition for '{name}' already exists. No changes will be made.  "
                 "Run again with '-f' option to force replace."
             )
-            self._planned.replies.append(warning(text))
+            self._planned.remarks.append(warning(text))
             return False
         if kind == "osimage" and (fault := osimages.fault_of_options(attributes)):
             return self._fail(fault)
@@ -216,7 +216,7 @@ class _Creation:
         """The nodes a static group gets; the attribute itself only says that it is static."""
         text = attributes.get("members")
         if not text and not self._order.where:
-            self._planned.replies.append(
+            self._planned.remarks.append(
                 warning(f"Cannot determine a member list for group '{name}'.")
             )
             return ()

@@ -1,6 +1,6 @@
-"""What a user asked mkdef, chdef or rmdef for, and what the answer is: values between command and planner.
+"""What a user asked mkdef, chdef or rmdef for: the value between command and planner.
 
-Owns: the two values.  Must not: parse arguments, or plan.
+Owns: that value.  Must not: parse arguments, or plan.
 """
 
 from __future__ import annotations
@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from xcatd.api import Reply
 from xcatd.noderange.selection import Condition
 
-from .changes import Changes
 from .definitions import Mode
 
 #: A noderange whose names need not exist, to names.
@@ -45,12 +43,3 @@ class Order:
     new_name: str = ""
     template: str = ""
     template_values: Mapping[str, str] | None = None
-
-
-@dataclass(slots=True)
-class Planned:
-    """What to write, what to say in any case, and what to say once it is written."""
-
-    changes: Changes = field(default_factory=Changes)
-    replies: list[Reply] = field(default_factory=list)
-    results: list[Reply] = field(default_factory=list)

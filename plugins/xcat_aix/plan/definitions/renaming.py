@@ -6,14 +6,14 @@ of its own, without values, in the tables they come from.  Facts: docs/facts/obj
 
 from __future__ import annotations
 
-from xcatd.api import error, info
+from xcat_aix.plan.writing import Planned, error, info
+from xcatd.changes import Place
 from xcatd.objects import mapping
 from xcatd.objects.reader import ObjectReader, Places
 from xcatd.tables import Snapshot
 
-from .changes import Place
 from .definitions import place_of, stored_places
-from .orders import Order, Planned
+from .orders import Order
 
 
 def plan(order: Order, snapshot: Snapshot) -> Planned:
@@ -23,16 +23,16 @@ def plan(order: Order, snapshot: Snapshot) -> Planned:
     reader = ObjectReader(snapshot)
     known = reader.names(kind)
     if old not in known:
-        planned.replies.append(error(f"The {old} is not a valid object."))
+        planned.remarks.append(error(f"The {old} is not a valid object."))
     elif new in known:
-        planned.replies.append(error(f"Object {new} already exists."))
+        planned.remarks.append(error(f"Object {new} already exists."))
     elif tables := _tables_of(snapshot, kind, new):
         text = f"Object {new} already exists: there are rows of it in {', '.join(tables)}."
-        planned.replies.append(error(text))
+        planned.remarks.append(error(text))
     else:
         for table, key in (*stored_places(snapshot, kind, (old,)), *_inherited(reader, kind, old)):
             if kind != "site":
-                planned.changes.set((table, key), key[0][0], new)
+                planned.draft.set((table, key), key[0][0], new)
         planned.results.append(info(f"Changed the object name from {old} to {new}."))
     return planned
 

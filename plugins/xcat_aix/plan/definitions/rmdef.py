@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from xcatd.api import error, info, warning
+from xcat_aix.plan.writing import Planned, error, info, warning
 from xcatd.objects import mapping
 from xcatd.tables import Snapshot
 
 from . import itemlists
 from .definitions import Definition, DefinitionWriter, Mode
-from .orders import Order, Planned
+from .orders import Order
 
 #: Hardware whose parts are nodes of their own.
 _WITH_PARTS = ("cec", "frame")
@@ -26,7 +26,7 @@ _KEPT = ("mgt", "nodetype")
 def plan(order: Order, snapshot: Snapshot) -> Planned:
     """What to write and to say; ``snapshot`` has the tables :func:`tables_needed` names."""
     planned = Planned()
-    writer = DefinitionWriter(snapshot, planned.changes, planned.replies)
+    writer = DefinitionWriter(snapshot, planned.draft, planned.remarks)
     chosen = _chosen(order, writer, planned)
     parts = list(_parts_of(snapshot, chosen.get("node", ())))
     for kind, names in chosen.items():
@@ -60,7 +60,7 @@ def _chosen(order: Order, writer: DefinitionWriter, planned: Planned) -> dict[st
     for name in names:
         if name not in known:
             text = f"Could not find an object named '{name}' of type '{kind}'."
-            planned.replies.append(error(text))
+            planned.remarks.append(error(text))
     return {kind: tuple(name for name in names if name in known)}
 
 
@@ -74,7 +74,7 @@ def _disband(writer: DefinitionWriter, names: tuple[str, ...], leaving: set[str]
     former: dict[str, None] = {}
     for name in names:
         if found.get(name, {}).get("grouptype") == "dynamic":
-            writer.changes.delete(("nodegroup", (("groupname", name),)))
+            writer.draft.delete(("nodegroup", (("groupname", name),)))
             continue
         for node in writer.snapshot.members.get(name, ()):
             if node in leaving:

@@ -10,30 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from xcatd import tables
+from xcatd.changes import Draft, Key, Place
 from xcatd.tables import Snapshot
-
-from .changes import Changes, Key, Place
 
 Row = Mapping[str, str | None]
 
 
-def settle(snapshot: Snapshot, changes: Changes) -> list[str]:
-    """Take such writes out of ``changes``; what to tell about those that one of the rows does not hold already."""
+def settle(snapshot: Snapshot, draft: Draft) -> list[str]:
+    """Take such writes out of ``draft``; what to tell about those that one of the rows does not hold already."""
     complaints = []
-    for place, rows in list(_several(snapshot, changes)):
-        values = changes.values.pop(place)
+    for place, rows in list(_several(snapshot, draft)):
+        values = draft.values.pop(place)
         if not any(all(row[name] == text for name, text in values.items()) for row in rows):
             complaints.append(_complaint(place, values))
     return complaints
 
 
-def _several(snapshot: Snapshot, changes: Changes) -> Iterator[tuple[Place, Sequence[Row]]]:
+def _several(snapshot: Snapshot, draft: Draft) -> Iterator[tuple[Place, Sequence[Row]]]:
     indexes: dict[tuple[str, tuple[str, ...]], dict[Key, list[Row]]] = {}
-    for place, values in changes.values.items():
+    for place, values in draft.values.items():
         table, key = place
         columns = tuple(column for column, _ in key)
         rest = set(tables.keys(table)) - set(columns)
-        if not rest or not rest <= values.keys() or place in changes.deleted:
+        if not rest or not rest <= values.keys() or place in draft.deleted:
             continue
         if (table, columns) not in indexes:
             indexes[table, columns] = _index(snapshot, table, columns)

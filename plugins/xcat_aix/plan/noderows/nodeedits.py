@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from xcat_aix.plan.definitions import itemlists
-from xcat_aix.plan.definitions.orders import Planned
-from xcat_aix.plan.model import Guard
+from xcat_aix.plan.writing import Planned, data, error
 from xcatd import tables
-from xcatd.api import Reply, error
 from xcatd.tables import Snapshot, Table, Value
 
 from .nodewords import NOTHING, Change, Words
@@ -30,16 +28,16 @@ def tables_needed(words: Words) -> frozenset[str]:
 
 def plan(words: Words, nodes: Sequence[str], snapshot: Snapshot) -> Planned:
     """New values for those of the nodes that the criteria leave; a BadPattern is the caller's to tell."""
-    planned = Planned(replies=list(words.replies))
+    planned = Planned(remarks=list(words.remarks))
     chosen = _chosen(words, nodes, snapshot)
     for name, columns in words.changes.items():
         table = words.tables[name]
         if table.node_column is None:
-            planned.replies.append(error(f"Table {name} has no rows of nodes"))
+            planned.remarks.append(error(f"Table {name} has no rows of nodes"))
             continue
         lines = list(_warnings(columns, chosen, snapshot))
         if lines:
-            planned.replies.append(Reply(data=tuple(lines)))
+            planned.remarks.append(data(*lines))
         _Editor(table, columns, snapshot, planned).edit(chosen)
     return planned
 
@@ -130,18 +128,18 @@ class _Editor:
             return
         if node not in self._stored and not any(cells.values()):
             # xCAT has no words for a row that would be empty.
-            self._planned.replies.append(error("DB error "))
+            self._planned.remarks.append(error("DB error "))
             return
         place = (self._table.name, ((self._node_column, node),))
-        self._planned.changes.set_row(place, cells)
+        self._planned.draft.set_row(place, cells)
 
     def _guard(self, node: str, column: str) -> None:
         """Bind the command to the stored cell, unless several rows hold it."""
         rows = self._stored.get(node, ())
         if len(rows) < 2:
             before = rows[0][column] if rows else None
-            guard = Guard(self._table.name, self._node_column, node, column, before)
-            self._planned.changes.guard(guard)
+            place = (self._table.name, ((self._node_column, node),))
+            self._planned.draft.guard(place, column, before)
 
 
 def _changed(changes: Iterable[Change], effective: str | None) -> str | None:
@@ -174,14 +172,14 @@ def _edited(change: Change, present: str) -> str:
 
 def plan_deletion(words: Words, names: Sequence[str], snapshot: Snapshot) -> Planned:
     """The rows of these nodes or groups in the tables of the words go; disabled ones, too."""
-    planned = Planned(replies=list(words.replies))
+    planned = Planned(remarks=list(words.remarks))
     for table in words.tables.values():
         column = "node" if "node" in table.columns else table.node_column
         if column is None:
-            planned.replies.append(error(f"Table {table.name} has no rows of nodes"))
+            planned.remarks.append(error(f"Table {table.name} has no rows of nodes"))
             continue
         present = {row[column] for row in snapshot.rows(table.name, include_disabled=True)}
         for name in names:
             if name in present:
-                planned.changes.delete((table.name, ((column, name),)))
+                planned.draft.delete((table.name, ((column, name),)))
     return planned

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from xcatd.api import Reply, error
+from xcat_aix.plan.writing import Remark, error
 from xcatd.noderange.selection import SHORT_NAMES, Condition
 from xcatd.tables import Table
 
@@ -40,14 +40,14 @@ class Change(NamedTuple):
 class Words:
     """Everything the words ask for.
 
-    ``changes`` by table and column, in order; ``criteria`` by table and column, the last one counts; ``replies``
+    ``changes`` by table and column, in order; ``criteria`` by table and column, the last one counts; ``remarks``
     tell of words that are passed over.
     """
 
     tables: dict[str, Table] = field(default_factory=dict)
     changes: dict[str, dict[str, list[Change]]] = field(default_factory=dict)
     criteria: dict[str, dict[str, Condition]] = field(default_factory=dict)
-    replies: list[Reply] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
 
 
 def parse(words: Iterable[str], find: Find) -> Words:
@@ -55,7 +55,7 @@ def parse(words: Iterable[str], find: Find) -> Words:
     found = Words()
     for word in words:
         if "=" not in word and "!~" not in word:
-            found.replies.append(error(f"Malformed argument {word} ignored."))
+            found.remarks.append(error(f"Malformed argument {word} ignored."))
         elif (condition := _criterion(word)) is not None:
             table, column = _place(condition.left, find)
             found.criteria.setdefault(table.name, {})[column] = condition
@@ -117,10 +117,10 @@ def parse_tables(words: Iterable[str], find: Find) -> Words:
     for word in words:
         table = find(word)
         if "=" in word or "." in word:
-            found.replies.append(error(". and = not valid in delete mode."))
+            found.remarks.append(error(". and = not valid in delete mode."))
         elif table is None:
             text = f"ERROR: Unable to open table {word} in configuration"
-            found.replies.append(error(text))
+            found.remarks.append(error(text))
         else:
             found.tables[word] = table
     return found

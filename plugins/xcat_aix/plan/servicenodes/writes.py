@@ -1,4 +1,4 @@
-"""The cells a move writes, and the stored cells it depends on.
+"""What a move writes to the database, and the stored cells it depends on.
 
 Owns: own rows and group rows, before-values, guards.  Must not: know a rule of the new values.
 Facts: docs/facts/snmove.md, New values; docs/facts/database.md, Reading; Effective values.
@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xcat_aix.plan.fold import fold
-from xcat_aix.plan.model import Cell, Guard, Note
+from xcat_aix.plan.model import Note
 from xcat_aix.plan.tables import Effective, EffectiveRows, Row, Tables
+from xcatd.changes import Changes, Draft
 
 from .moves import Move
 from .newvalues import MONSERVER_INVALID, NODEHM, NODERES, is_monserver_valid, new_values
@@ -28,8 +29,7 @@ class Writes:
 
     moves: tuple[Move, ...]
     left: tuple[str, ...]
-    cells: tuple[Cell, ...]
-    guards: tuple[Guard, ...]
+    changes: Changes
     notes: tuple[Note, ...]
 
 
@@ -64,8 +64,7 @@ def planned_writes(
     return Writes(
         tuple(writer.moves),
         tuple(node for nodes in writer.left.values() for node in nodes),
-        tuple(writer.cells),
-        tuple(writer.guards),
+        writer.draft.done(),
         tuple(notes),
     )
 
@@ -75,14 +74,13 @@ def _leaves_monserver_alone(move: Move, now: Mapping[str, str]) -> bool:
 
 
 class _Writer:
-    """Collects cells and guards of one move, node by node."""
+    """Collects the cells of one move, node by node."""
 
     def __init__(self, tables: Tables, effective: Mapping[str, EffectiveRows]) -> None:
         self.tables = tables
         self.effective = effective
         self.moves: list[Move] = []
-        self.cells: list[Cell] = []
-        self.guards: list[Guard] = []
+        self.draft = Draft()
         self.left: dict[str, list[str]] = {}
         self._hidden: dict[str, list[str]] = {}
         self._guarded_groups: set[tuple[str, str, str]] = set()
@@ -101,7 +99,7 @@ class _Writer:
         self.left.setdefault(move.choice.new, []).append(move.node)
 
     def write(self, move: Move, wanted: Mapping[str, str]) -> bool:
-        """Add the node's cells and guards; False for a node whose row is hidden from readers."""
+        """Add the node's cells; False for a node whose row is hidden from readers."""
         node = move.node
         rows: dict[str, Row] = {}
         for table, columns in _COLUMNS.items():
@@ -114,18 +112,20 @@ class _Writer:
         self.moves.append(move)
         for table, row in rows.items():
             self._add(table, node, row, wanted)
-        self.guards.append(Guard("nodelist", "node", node, "groups", self._group_lists.get(node)))
+        place = ("nodelist", (("node", node),))
+        self.draft.guard(place, "groups", self._group_lists.get(node))
         return True
 
     def _add(self, table: str, node: str, row: Row, wanted: Mapping[str, str]) -> None:
         found = self.effective[table].get(node, _NO_VALUES)
+        place = (table, (("node", node),))
         for column in _COLUMNS[table]:
             before, after, value = row.get(column), wanted.get(column), found.get(column)
+            self.draft.guard(place, column, before)
             if after is not None and after != before:
-                effective = value.text if value else None
-                self.cells.append(Cell(table, "node", node, column, before, after, effective))
-            else:
-                self.guards.append(Guard(table, "node", node, column, before))
+                self.draft.set(place, column, after)
+                if value:
+                    self.draft.see(place, column, value.text)
             if value and value.groups:
                 self._guard_groups(table, node, column, value.groups)
 
@@ -134,7 +134,7 @@ class _Writer:
             if group != node and (table, group, column) not in self._guarded_groups:
                 self._guarded_groups.add((table, group, column))
                 row = self.tables.own(table, group) or _NO_ROW
-                self.guards.append(Guard(table, "node", group, column, row.get(column)))
+                self.draft.guard((table, (("node", group),)), column, row.get(column))
 
     def notes(self) -> Iterator[Note]:
         """The nodes that are left alone, and those that cannot be moved."""
