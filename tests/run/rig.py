@@ -20,6 +20,7 @@ from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
 from xcat_aix.steps.agent import agent_steps
 from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto import codec
+from xcat_aix_proto.messages import BEGIN
 from xcat_aix_proto.operations import (
     Chain,
     ChangeDefaultRoute,
@@ -158,7 +159,7 @@ class Rig:
     def is_old(self) -> None:
         """All agents are one version older: they know no chains."""
         for name in _NODES:
-            self.world.node(name).lacking.add(Chain.kind)
+            self.world.node(name).lacking |= {Chain.kind, BEGIN}
 
     def only_plan(self) -> str:
         (summary,) = self.journal().list()

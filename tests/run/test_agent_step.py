@@ -25,6 +25,7 @@ from xcat_aix_proto.jobs import (
     Probe,
     Verdict,
 )
+from xcat_aix_proto.messages import BEGIN
 
 from .rig import REPOINT, lane, plan
 
@@ -38,6 +39,7 @@ class Desk:
         self.world = FakeWorld()
         self.world.hold.set()
         self.node = self.world.node("n1")
+        self.node.lacking.add(BEGIN)  # one call for each thing, each of which can go wrong
         self.said: list[str] = []
         self.clock = ManualClock()
         here = lane("n1")
@@ -123,7 +125,7 @@ def test_what_a_job_tells_is_bounded() -> None:
     talkative = Talkative(desk.world, "n1", desk.node)
     desk.task.link._connection = talkative
     status_now = replace(status, state=JobState.RUNNING, outcome=None)
-    talkative.submit = lambda *_: status_now  # type: ignore[method-assign]
+    talkative.begin = lambda *_: JobUpdate(status_now)  # type: ignore[method-assign]
     STEP.effect(desk.task)
     assert desk.said[-1] == "no more of what this job tells is kept"
     assert sum(map(len, desk.said)) < 2_200_000
@@ -138,6 +140,7 @@ def test_a_job_runs_reports_and_is_acknowledged_later() -> None:
     assert not desk.node.acknowledged
     for call in desk.task.afterwards:
         call()
+    desk.task.link.drop()
     assert desk.node.acknowledged == {"p.n1.repoint.1"}
     assert STEP.probe(desk.task).verdict is Verdict.DONE
 

@@ -77,7 +77,7 @@ def test_a_plan_from_end_to_end() -> None:
     assert list(node.jobs) == [f"{rig.only_plan()}.n1.repoint.1"]
     assert node.acknowledged == set(node.jobs)
     assert rig.world.open_connections == 0
-    assert rig.world.calls == {"submit": 1, "follow": 1, "acknowledge": 1}
+    assert rig.world.calls == {"begin": 1, "acknowledge": 1}
 
 
 def test_an_agent_without_chains_gets_one_job_after_the_other() -> None:
@@ -110,7 +110,7 @@ def test_every_effect_has_its_committed_intent_before_it(is_old: bool) -> None:
     seen: list[int] = []
 
     def look(name: str, call: str) -> None:
-        if call == "submit":
+        if call in {"submit", "begin"}:
             state = rig.journal().load(rig.only_plan()).state
             seen.append(
                 sum(record.state is StepState.DOING for record in state.lanes[name].values())
@@ -205,8 +205,7 @@ def test_an_agent_that_went_away_in_the_middle_is_not_skipped() -> None:
     rig.is_old()
 
     def go_down(name: str, call: str) -> None:
-        if call == "acknowledge":
-            rig.world.node(name).is_down = True
+        rig.world.node(name).is_down |= call == "probe" and rig.world.calls[call] == 1
 
     rig.world.on_call = go_down
     told = rig.run(plan(["n1"], lanes=[DATABASE, lane("n1", if_unreachable="skip")]))
@@ -425,7 +424,7 @@ def test_stopped_on_request_it_stays_open_and_goes_on_later() -> None:
     rig, stop = Rig(fanout=1), threading.Event()
 
     def press(name: str, call: str) -> None:
-        if (name, call) == ("n2", "submit"):
+        if (name, call) == ("n2", "begin"):
             stop.set()
 
     rig.world.on_call = press
@@ -590,7 +589,7 @@ def test_an_executor_that_lost_its_claim_stops_without_another_effect() -> None:
     rig = Rig(fanout=1)
 
     def steal(name: str, call: str) -> None:
-        if call == "submit":
+        if call == "begin":
             rig.journal().claim(rig.only_plan())
 
     rig.world.on_call = steal

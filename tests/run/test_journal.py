@@ -455,7 +455,7 @@ def test_a_newer_format_is_parked(shelf: Shelf) -> None:
     shelf.dead.add(hold.owner.pid)
     shelf.change(format=FORMAT + 1)
     before = shelf.events()
-    with pytest.raises(Parked, match=f"format {FORMAT + 1} is not known"):
+    with pytest.raises(Parked, match=f"format {FORMAT + 1} is not known to this version"):
         journal.claim(hold.plan_id)
     (summary,) = journal.list()
     assert summary.sentence.startswith(f"parked: its format {FORMAT + 1}")

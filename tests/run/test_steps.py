@@ -14,10 +14,11 @@ from xcat_aix.plan.model import Lane, Step
 from xcat_aix.run import names
 from xcat_aix.run.board import Board
 from xcat_aix.run.errors import Parked, StepFailed
-from xcat_aix.run.line import Finished, Line, Stopped
+from xcat_aix.run.line import Finished, Line, Stopped, Wish
 from xcat_aix.run.owner import Owner, is_running
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult
+from xcat_aix.run.story import LaneState
 from xcat_aix.run.task import LaneLink, Task
 from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
 from xcat_aix.steps.command import CommandRun
@@ -294,14 +295,14 @@ def test_a_worker_waits_for_room_and_is_told_when_nobody_reads_any_more() -> Non
     inbox: queue.Queue[Any] = queue.Queue(maxsize=1)
     closed = threading.Event()
     here = lane("n1")
-    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed)
+    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed, LaneState({}))
     line.put(Finished(line))
     got: list[str] = []
 
     def work() -> None:
         try:
             line.put(Finished(line))
-            line.commit([])
+            line.commit(Wish(line))
         except Stopped:
             got.append("stopped")
 
@@ -320,7 +321,7 @@ def test_a_worker_whose_wish_is_not_answered_sees_the_end(end: str) -> None:
     inbox: queue.Queue[Any] = queue.Queue()
     closed = threading.Event()
     here = lane("n1")
-    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed)
+    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed, LaneState({}))
 
     class Deaf(queue.Queue[Any]):
         def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
@@ -330,4 +331,4 @@ def test_a_worker_whose_wish_is_not_answered_sees_the_end(end: str) -> None:
 
     line.inbox = Deaf()
     with pytest.raises(Stopped):
-        line.commit([])
+        line.commit(Wish(line))

@@ -6,8 +6,8 @@ kind alone knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from xcat_aix_proto.jobs import Probe
 
@@ -45,25 +45,18 @@ class Chain(Protocol):
         """
 
 
-@runtime_checkable
-class Joined(Protocol):
-    """A kind whose steps can be joined to others with the same ``chain``."""
-
-    @property
-    def chain(self) -> Chain: ...
-
-
-@runtime_checkable
-class Checked(Protocol):
-    """A kind that can tell before the first intent of a lane that one of its steps cannot be done."""
-
-    def check(self, task: Task) -> None:
-        """Raise :class:`.errors.StepFailed` if so."""
-
-
+#: What a kind may have beside the engine's protocols: ``chain`` joins its steps to others with the same one, and
+#: ``check(task)`` raises StepFailed before the first intent of a lane if one of its steps cannot be done at all.
 def chain_of(kind: AnyKind) -> Chain | None:
     """What joins the steps of this kind."""
-    return kind.chain if isinstance(kind, Joined) else None
+    chain: Chain | None = getattr(kind, "chain", None)
+    return chain
+
+
+def check_of(kind: AnyKind) -> Callable[[Task], None] | None:
+    """What tells beforehand that a step of this kind cannot be done."""
+    check: Callable[[Task], None] | None = getattr(kind, "check", None)
+    return check
 
 
 def linked(steps: Iterable[Step], registry: Registry) -> list[Step]:

@@ -15,17 +15,17 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from xcat_aix.plan.model import Plan, Step
 from xcat_aix_proto.jobs import Probe
 
 from . import names, outcomes
-from .chains import Chain, Checked, Ending, chain_of, linked, locks_of
+from .chains import Chain, Ending, chain_of, check_of, linked, locks_of
 from .errors import StepFailed, StepLost, Unreachable
 from .line import Finished, Line, Parked, Said, Wish, Write
 from .outcomes import NodeOutcomes
-from .registry import AnyKind, DatabaseKind, Registry, StepKind
+from .registry import AnyKind, DatabaseKind, Registry, StepKind, is_database
 from .states import Event, StepState, Word
 from .store import Transaction
 from .story import WHOLE, LaneState, meant
@@ -83,11 +83,10 @@ class LaneRunner:
     _has_locks: bool = False
     _is_checked: bool = False
     _is_over: bool = False
-    #: Jobs whose record was asked already.
-    _recalled: set[str] = field(default_factory=set)
+    _memory: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def outcomes(self) -> Sequence[Event]:
+    def uncommitted(self) -> Sequence[Event]:
         """What is done and not committed yet."""
         return tuple(self._pending)
 
@@ -127,32 +126,39 @@ class LaneRunner:
             self._add(self._event(Word.FAILED, step, nodes, text=limit))
             return 1
         kind = self.around.registry[step.kind]
-        if isinstance(kind, DatabaseKind):
+        if is_database(kind):
             self._do_in_database(step, kind, nodes)
             return 1
-        return self._do(place, kind, nodes) if self._is_connected(step, nodes) else 1
+        is_connected = self._is_connected(step, nodes)
+        return self._do(place, cast("StepKind", kind), nodes) if is_connected else 1
 
     # Steps whose last attempt was interrupted
 
     def _clear_up(self, place: int) -> None:
-        """Find out what became of the nodes that are in doubt."""
+        """Find out what became of the nodes that are in doubt; of steps that were one job, of all of them."""
         step = self.line.lane.steps[place]
-        job = self.state.steps[step.id].job
+        if not self._doubts(step):
+            return
+        together = self._of_job(self.state.steps[step.id].job) or [step]
         chain = chain_of(self.around.registry[step.kind])
-        if self._doubts(step) and chain and job and job not in self._recalled:
-            self._recalled.add(job)
-            self._recall(chain, job)
-        if nodes := self._doubts(step):
-            self._ask(step, self.around.registry[step.kind], nodes)
+        if chain and len(together) > 1:
+            self._recall(chain, together)
+        for each in together:
+            nodes = self._doubts(each)
+            if nodes and not self._ask(each, self.around.registry[each.kind], nodes):
+                return
+
+    def _of_job(self, job: str) -> list[Step]:
+        return [
+            step for step in self.line.lane.steps if job and self.state.steps[step.id].job == job
+        ]
 
     def _doubts(self, step: Step) -> tuple[str, ...]:
         return self.state.steps[step.id].in_state(StepState.UNKNOWN)
 
-    def _recall(self, chain: Chain, job: str) -> None:
+    def _recall(self, chain: Chain, steps: Sequence[Step]) -> None:
         """Ask the record of a job of several steps once for all of them."""
-        steps = [step for step in self.line.lane.steps if self.state.steps[step.id].job == job]
-        if len(steps) < 2:
-            return
+        job = self.state.steps[steps[0].id].job
         tasks = [self._task(step, self._doubts(step), earlier=job) for step in steps]
         try:
             endings = chain.recall(tasks)
@@ -166,13 +172,14 @@ class LaneRunner:
                     self._event(outcomes.PROBED[ending.verdict], step, nodes, text=ending.text)
                 )
 
-    def _ask(self, step: Step, kind: AnyKind, nodes: tuple[str, ...]) -> None:
+    def _ask(self, step: Step, kind: AnyKind, nodes: tuple[str, ...]) -> bool:
+        """Whether there was an answer."""
         task = self._task(step, nodes, earlier=self.state.steps[step.id].job)
         try:
             probe = kind.probe(task)
         except StepFailed as problem:
             self._add(self._failure(Word.PROBED_UNREACHABLE, step, nodes, problem))
-            return
+            return False
         self._crash("after-probe", step)
         self._afterwards += task.afterwards
         verdicts = outcomes.probed(probe, nodes)
@@ -180,6 +187,7 @@ class LaneRunner:
         broken = tuple(node for node, (word, _) in verdicts.items() if word is Word.PROBED_BROKEN)
         if broken and self.around.retry:
             self._add(self._event(Word.RETRIED, step, broken))
+        return True
 
     # Steps to be done
 
@@ -271,9 +279,9 @@ class LaneRunner:
         self._is_checked = True
         steps = self.line.lane.steps
         for step in steps[steps.index(first) :]:
-            kind = self.around.registry[step.kind]
-            if isinstance(kind, Checked):
-                kind.check(self._task(step, ()))
+            check = check_of(self.around.registry[step.kind])
+            if check is not None:
+                check(self._task(step, ()))
 
     def _attempt_one(
         self, kind: StepKind, task: Task
@@ -407,6 +415,7 @@ class LaneRunner:
             stop=self.around.halt,
             link=self.line.link,
             report=report,
+            memory=self._memory,
         )
 
     def _told(

@@ -53,7 +53,7 @@ class NodeOutcomes:
 
     def verdicts(self, asked: Iterable[str]) -> dict[str, tuple[Word, str]]:
         """One for each node that was asked for."""
-        told: dict[str, tuple[Word, str]] = {node: (Word.DONE, "") for node in self.done}
+        told: dict[str, tuple[Word, str]] = dict.fromkeys(self.done, (Word.DONE, ""))
         for word, texts in (
             (Word.NOT_BEGUN, self.not_yet),
             (Word.LOST, self.lost),

@@ -7,7 +7,7 @@ or why it is not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
 from xcat_aix.plan.kinds import Begun, NoReverse, Reverse
 from xcat_aix.plan.model import Plan, Step
@@ -54,7 +54,6 @@ class StepKind(Worded, Protocol):
         """
 
 
-@runtime_checkable
 class DatabaseKind(Worded, Protocol):
     """A kind whose effect lies in the journal's own database.
 
@@ -73,6 +72,11 @@ class DatabaseKind(Worded, Protocol):
 
 
 AnyKind: TypeAlias = StepKind | DatabaseKind
+
+
+def is_database(kind: AnyKind) -> TypeGuard[DatabaseKind]:
+    """Which of the two; asked for every step, so by the one thing that tells them apart."""
+    return hasattr(kind, "write")
 
 
 class Registry:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobStatus, JobUpdate, Probe
+from xcat_aix_proto.jobs import JobUpdate, Probe
 from xcat_aix_proto.operations import Operation
 
 from .errors import StepFailed, Unreachable
@@ -27,9 +27,9 @@ class Connection(Protocol):
     def knows(self, kind: str) -> bool: ...
     def require(self, op: Operation) -> None: ...
     def probe(self, op: Operation, job_id: str = "") -> Probe: ...
-    def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus: ...
+    def begin(self, job_id: str, op: Operation, limit: float, wait: float) -> JobUpdate: ...
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate: ...
-    def acknowledge(self, job_id: str) -> None: ...
+    def forget(self, job_id: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -74,6 +74,11 @@ class LaneLink:
                     raise
         return self._connect(target, self._lane.via)
 
+    def forget(self, job_id: str) -> None:
+        """Let the agent forget a job when the connection ends; none is opened for that."""
+        if self._connection is not None:
+            self._connection.forget(job_id)
+
     def drop(self) -> None:
         """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
@@ -107,6 +112,8 @@ class Task:
     report: Callable[[str], None]
     #: Called once the outcome is committed, such as to let the agent forget the job.
     afterwards: list[Callable[[], None]] = field(default_factory=list)
+    #: What kinds keep for the steps of one lane while it runs, such as what they read from a step; by step.
+    memory: dict[str, Any] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
     undone: frozenset[str] = frozenset()
 

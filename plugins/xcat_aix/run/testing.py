@@ -10,7 +10,7 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +30,7 @@ from xcat_aix_proto.jobs import (
     Verdict,
     with_records,
 )
+from xcat_aix_proto.messages import BEGIN
 from xcat_aix_proto.operations import Chain, Operation
 from xcatd.api import ChangedMeanwhile
 from xcatd.changes import ChangedRow, Changes, Way, named
@@ -230,7 +231,7 @@ class FakeNode:
     lacking: set[str] = field(default_factory=set)
     #: The job ends with an error, nothing was done.
     failing: set[str] = field(default_factory=set)
-    #: Jobs are over when they are submitted, and say so.
+    #: Jobs are over when they are submitted, and an agent without ``BEGIN`` says so, too.
     is_fast: bool = False
     #: Jobs do one operation each time they are asked about.
     is_slow: bool = False
@@ -294,6 +295,7 @@ class FakeConnection:
         self._name = name
         self._node = node
         self._is_open = True
+        self._known: list[str] = []
 
     def knows(self, kind: str) -> bool:
         """All but what the node lacks."""
@@ -313,19 +315,21 @@ class FakeConnection:
         with self._call("probe"):
             return _looked_at(self._node, op)
 
-    def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus:
-        """Accept a job and do it; a known id is the same job."""
-        del limit
+    def begin(self, job_id: str, op: Operation, limit: float, wait: float) -> JobUpdate:
+        """Accept a job and do it; a known id is the same job.  An agent that lacks ``BEGIN`` does not say more."""
+        del limit, wait
         self.require(op)
-        with self._call("submit"):
+        has_begin = self.knows(BEGIN)
+        with self._call("begin" if has_begin else "submit"):
             if job_id not in self._node.jobs:
                 self._node.jobs[job_id] = FakeJob(op)
                 if not self._node.is_slow:
                     _perform_all(self._node, self._node.jobs[job_id])
-            job = self._node.jobs[job_id]
+            if has_begin:
+                return self._update(job_id, 0)
             if self._node.is_fast:
-                return JobStatus(job_id, op.kind, job.state, len(job.events), job.outcome)
-            return JobStatus(job_id, op.kind, JobState.RUNNING)
+                return JobUpdate(self._update(job_id, 0).status)
+            return JobUpdate(JobStatus(job_id, op.kind, JobState.RUNNING))
 
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
         """The job's state and news."""
@@ -335,21 +339,27 @@ class FakeConnection:
                 raise AgentError(ErrorCode.JOB_UNKNOWN, f"there is no job {job_id}")
             if self._node.is_slow:
                 _perform(self._node, job)
-            kind = job.operation.kind
-            status = JobStatus(job_id, kind, job.state, len(job.events), job.outcome)
-            update = JobUpdate(status, tuple(job.events[after_seq:]))
+            update = self._update(job_id, after_seq)
             is_hanging = not (job.state.is_over or self._node.is_slow)
         if is_hanging:
             self._world.hold.wait(wait)
         return update
 
-    def acknowledge(self, job_id: str) -> None:
-        """Forget a job."""
-        with self._call("acknowledge"):
-            self._node.acknowledged.add(job_id)
+    def _update(self, job_id: str, after_seq: int) -> JobUpdate:
+        job = self._node.jobs[job_id]
+        status = JobStatus(job_id, job.operation.kind, job.state, len(job.events), job.outcome)
+        return JobUpdate(status, tuple(job.events[after_seq:]))
+
+    def forget(self, job_id: str) -> None:
+        """Let the agent forget a job when this is closed."""
+        self._known.append(job_id)
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; what is to be forgotten is told before, and gets lost if the line is broken."""
+        with self._world.lock, suppress(AgentError):
+            for job_id in self._known if self._is_open else ():
+                with self._call("acknowledge"):
+                    self._node.acknowledged.add(job_id)
         with self._world.lock:
             self._world.open_connections -= self._is_open
             self._is_open = False

@@ -72,4 +72,4 @@ class Workers:
         except (Stopped, Parked):
             raise
         except BaseException as problem:  # noqa: BLE001 - told, or raised again, by the settling thread
-            line.put(Finished(line, problem, runner.outcomes))
+            line.put(Finished(line, problem, runner.uncommitted))

@@ -1,27 +1,24 @@
-"""Steps that an agent carries out as jobs: submit, follow, acknowledge.
+"""Steps that an agent carries out as jobs, singly or several as one.
 
-Owns what a lost line, a lost job and an interrupted attempt mean.  Knows no operation: the step's kind and
+Owns what a lost job and an interrupted attempt mean.  Knows no operation: the step's kind and
 arguments are those of one, the agent's probe tells whether it is done, and its words are in :mod:`.client`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Step
 from xcat_aix.run.chains import Ending
-from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
+from xcat_aix.run.errors import StepFailed, StepLost
 from xcat_aix.run.task import Connection, Task
 from xcat_aix_proto import bounds, jobs, operations
-from xcat_aix_proto.errors import AgentError, ErrorCode
+from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.jobs import (
     JobState,
     JobStatus,
-    JobUpdate,
     Outcome,
     Probe,
     Record,
@@ -30,26 +27,10 @@ from xcat_aix_proto.jobs import (
 )
 from xcat_aix_proto.operations import Chain, Operation
 
+from .agent_jobs import LATE, PAUSES, Caller, Job, failed, in_words
 from .client import WORDS
 
-T = TypeVar("T")
-
-#: Seconds that one ``follow`` waits at the agent; also how soon a stop is noticed.
-FOLLOW_WAIT = 2.0
-
-#: Seconds that the agent is given to end a job whose time is up, and to tell about it.
-LATE = 5.0
-
-#: Seconds between attempts to get a lost line back; after the last one the step is lost.
-PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
-
 _NO_REASON = "failed without giving a reason"
-
-_PART = re.compile(r"\[(\d{1,3})/\d{1,3}\] (.*)\Z", re.DOTALL)
-
-# The line broke, or the agent cannot take it now; the same call can be made again.
-_LINE_LOST = frozenset({ErrorCode.UNREACHABLE, ErrorCode.TIMED_OUT})
-_TRY_LATER = frozenset({ErrorCode.BUSY, ErrorCode.JOB_LIMIT})
 
 
 def agent_steps(pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> Iterator[AgentStep]:
@@ -66,7 +47,7 @@ def agent_steps(pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> Iter
 class AgentStep:
     """Steps of one operation's kind; those that follow each other travel as one job through ``chain``.
 
-    Raises ValueError for a kind without words.
+    Raises ValueError for one without words.
     """
 
     def __init__(
@@ -80,10 +61,15 @@ class AgentStep:
         if kind not in WORDS:
             raise ValueError(f"step kind {kind!r} has neither title nor reverse: nobody wrote them")
         self.kind = kind
-        self.chain = chain or AgentChain(pauses, late=late)
         self._words = WORDS[kind]
+        self.chain = chain or AgentChain(pauses, late=late)
         self._pauses = pauses
         self._late = late
+
+    def check(self, task: Task) -> None:
+        """Its agent must know the operation, as it said itself when it was connected."""
+        with in_words():
+            task.link.get().require(_operation(task))
 
     def title(self, step: Step) -> str:
         """What its operation is called; the kind's name where the arguments cannot be read."""
@@ -96,14 +82,9 @@ class AgentStep:
         """The operation that takes it back."""
         return self._words.reverse(begun)
 
-    def check(self, task: Task) -> None:
-        """Its agent must know the operation, as it said itself when it was connected."""
-        with _in_words():
-            task.link.get().require(_operation(task.step))
-
     def probe(self, task: Task) -> Probe:
         """What the agent finds; the job of an interrupted attempt is waited for first."""
-        operation = _operation(task.step)
+        operation = _operation(task)
         if task.earlier_job:
             status = self._job(task, task.earlier_job)
             if status is not None and status.outcome is not None and status.outcome.ok:
@@ -112,9 +93,9 @@ class AgentStep:
 
     def effect(self, task: Task) -> Mapping[str, Any]:
         """Run the job to its end."""
-        operation = _operation(task.step)
-        job = _Job(task, task.job_id, self._pauses, self._late)
-        status = job.finish(job.submit(operation))
+        operation = _operation(task)
+        job = Job(task, task.job_id, self._pauses, self._late)
+        status = job.finish(job.begin(operation))
         if status.state is JobState.LOST or status.outcome is None:
             return self._after_loss(task, operation)
         if not status.outcome.ok:
@@ -123,7 +104,7 @@ class AgentStep:
 
     def _job(self, task: Task, job_id: str) -> JobStatus | None:
         """The end of an earlier job, or None if the agent has no such job."""
-        job = _Job(task, job_id, self._pauses, self._late)
+        job = Job(task, job_id, self._pauses, self._late)
         status = job.look()
         return None if status is None else job.finish(status)
 
@@ -151,7 +132,7 @@ class AgentChain:
             return 1
         found: list[Operation] = []
         for task in tasks[: operations.MAX_CHAIN]:
-            operation = _operation(task.step)
+            operation = _operation(task)
             if operation in found:
                 break
             found.append(operation)
@@ -159,11 +140,11 @@ class AgentChain:
 
     def effect(self, tasks: Sequence[Task]) -> Sequence[Ending]:
         """One job for all; the record of each tells how it ended."""
-        parts = [_operation(task.step) for task in tasks]
-        job = _Job(tasks[0], tasks[0].job_id, self._pauses, self._late, tasks)
-        with _in_words():
+        parts = [_operation(task) for task in tasks]
+        job = Job(tasks[0], tasks[0].job_id, self._pauses, self._late, tasks)
+        with in_words():
             chain = Chain.of(parts)
-        records = _records(job.finish(job.submit(chain)), len(tasks))
+        records = _records(job.finish(job.begin(chain)), len(tasks))
         endings: list[Ending] = []
         for task, operation, record in zip(tasks, parts, records, strict=True):
             is_lost = record.state is RecordState.LOST
@@ -183,7 +164,7 @@ class AgentChain:
 
     def recall(self, tasks: Sequence[Task]) -> Sequence[Ending]:
         """What was done by the record, is done; what was not begun, is not.  The rest is to be asked for."""
-        job = _Job(tasks[0], tasks[0].earlier_job, self._pauses, self._late, tasks)
+        job = Job(tasks[0], tasks[0].earlier_job, self._pauses, self._late, tasks)
         status = job.look()
         if status is None:
             return [None] * len(tasks)
@@ -206,7 +187,7 @@ def _ending(record: Record) -> Ending:
     if record.state is RecordState.NOT_BEGUN:
         return None
     failure = record.failure()
-    return _failed(failure) if failure else StepFailed(record.text or _NO_REASON)
+    return failed(failure) if failure else StepFailed(record.text or _NO_REASON)
 
 
 def _records(status: JobStatus, count: int) -> Sequence[Record]:
@@ -234,7 +215,7 @@ def _ask(task: Task, pauses: Sequence[float], operation: Operation, job_id: str)
     def ask(connection: Connection) -> Probe:
         return connection.probe(operation, job_id)
 
-    return _Caller(task, pauses).call(ask)
+    return Caller(task, pauses).call(ask)
 
 
 def _seen_after_loss(
@@ -251,163 +232,16 @@ def _seen_after_loss(
     return StepFailed(f"its job on the agent died before it was done{seen}")
 
 
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """What an agent or its operation refuses, as the failure of a step."""
-    try:
-        yield
-    except AgentError as problem:
-        raise _failed(problem) from problem
-
-
-def _failed(problem: AgentError) -> StepFailed:
-    return StepFailed(problem.message, problem.detail, int(problem.code))
-
-
 def _failure(outcome: Outcome) -> StepFailed:
     failure = outcome.failure()
-    return StepFailed(_NO_REASON) if failure is None else _failed(failure)
+    return StepFailed(_NO_REASON) if failure is None else failed(failure)
 
 
-def _operation(step: Step) -> Operation:
-    with _in_words():
-        return operations.from_stored(step.kind, step.args)
-
-
-class _Caller:
-    """Calls an agent.
-
-    A broken line is opened again and the call repeated, after a pause.  While nothing was ``sent`` that
-    could go on without us, an agent that cannot be connected is given up at once.
-    """
-
-    def __init__(self, task: Task, pauses: Sequence[float]) -> None:
-        self._task = task
-        self._pauses = pauses
-        self.sent = False
-
-    def call(self, what: Callable[[Connection], T]) -> T:
-        """The answer; raises :class:`Unreachable`, or :class:`StepFailed` for a refusal."""
-        pauses = iter(self._pauses)
-        while True:
-            try:
-                return what(self._task.link.get())
-            except Unreachable as problem:
-                if not self.sent:
-                    raise
-                trouble: StepFailed = problem
-            except AgentError as problem:
-                trouble = self._trouble(problem)
-            pause = next(pauses, None)
-            if pause is None or self._task.stop.is_set() or self._task.remaining() <= 0:
-                raise trouble
-            self._task.stop.wait(pause)
-
-    def _trouble(self, problem: AgentError) -> StepFailed:
-        """What to raise when there is no more time; raises at once what will not pass."""
-        if problem.code in _LINE_LOST:
-            self._task.link.drop()
-            return Unreachable(problem.message, problem.detail, int(problem.code))
-        trouble = _failed(problem)
-        if problem.code in _TRY_LATER:
-            return trouble
-        raise trouble from problem
-
-
-class _Job:
-    """One job on the agent, for one step or for all ``parts``."""
-
-    def __init__(
-        self,
-        task: Task,
-        job_id: str,
-        pauses: Sequence[float],
-        late: float,
-        parts: Sequence[Task] = (),
-    ) -> None:
-        self._task = task
-        self._parts = parts
-        self._id = job_id
-        self._limit = task.deadline + late
-        self._caller = _Caller(task, pauses)
-        self._seen = 0
-        self._story = bounds.Story()
-
-    def submit(self, operation: Operation) -> JobStatus:
-        """Have the agent accept the job; a second time with the same id it is the same job."""
-
-        def send(connection: Connection) -> JobStatus:
-            self._caller.sent = True
-            return connection.submit(self._id, operation, max(1.0, self._task.remaining()))
-
-        try:
-            return self._caller.call(send)
-        except Unreachable as problem:
-            if self._caller.sent:
-                raise _lost("the line was lost", problem) from problem
-            raise
-
-    def look(self) -> JobStatus | None:
-        """The job's status, None if the agent does not know it; what it said so far is old news."""
-        try:
-            status = self._caller.call(lambda agent: agent.follow(self._id, 0, 0.0)).status
-        except StepFailed as problem:
-            if problem.code == ErrorCode.JOB_UNKNOWN:
-                return None
-            raise
-        self._seen = status.last_seq
-        return status
-
-    def finish(self, status: JobStatus) -> JobStatus:
-        """Follow the job to its end, with what it says; raises :class:`StepLost`."""
-        self._caller.sent = True
-        while not status.state.is_over:
-            if self._task.stop.is_set():
-                raise StepLost("not waited for any longer; its job goes on at the agent")
-            time_left = self._limit - self._task.clock.monotonic()
-            status = self._follow(max(0.0, min(FOLLOW_WAIT, time_left))).status
-            if time_left <= 0 and not status.state.is_over:
-                raise StepLost("no result within the time limit; its job may go on at the agent")
-        with suppress(StepFailed):  # how it ended is known; only what it said is missing
-            self._hear_the_rest(status)
-        self._task.afterwards.append(self._acknowledge)
-        return status
-
-    def _hear_the_rest(self, status: JobStatus) -> None:
-        """A long story comes in portions; one that does not go on, or not in time, is left."""
-        before = -1
-        while before < self._seen < status.last_seq and not self._task.stop.is_set():
-            if self._task.clock.monotonic() > self._limit:
-                return
-            before = self._seen
-            self._follow(0.0)
-
-    def _follow(self, wait: float) -> JobUpdate:
-        try:
-            update = self._caller.call(lambda agent: agent.follow(self._id, self._seen, wait))
-        except StepFailed as problem:
-            raise _lost("its job cannot be followed", problem) from problem
-        for text in self._story.told(event.text for event in update.events):
-            self._tell(text)
-        self._seen = max([self._seen, *(event.seq for event in update.events)])
-        return update
-
-    def _tell(self, text: str) -> None:
-        """A line of a chain's story says whose it is: ``[2/5] ...``."""
-        match = _PART.match(text) if self._parts else None
-        place = int(match[1]) - 1 if match else 0
-        if match and place < len(self._parts):
-            self._parts[place].report(match[2])
-        else:
-            self._task.report(text)
-
-    def _acknowledge(self) -> None:
-        """Let the agent forget the job; if this fails it is kept, which does no harm."""
-        try:
-            self._task.link.get().acknowledge(self._id)
-        except (AgentError, StepFailed):
-            self._task.link.drop()
-
-
-def _lost(what: str, problem: StepFailed) -> StepLost:
-    return StepLost(f"{what}: {problem.message}", problem.detail, problem.code)
+def _operation(task: Task) -> Operation:
+    """What the step asks for; read once for the lane."""
+    found: Operation | None = task.memory.get(task.step.id)
+    if found is None:
+        with in_words():
+            found = operations.from_stored(task.step.kind, task.step.args)
+        task.memory[task.step.id] = found
+    return found

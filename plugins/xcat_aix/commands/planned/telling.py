@@ -87,7 +87,7 @@ class Narrator:
             case StepWaits():
                 where = progress.lane.subject or progress.lane.id
                 locks = ", ".join(progress.locks)
-                yield info(f"{where}: waits for {locks}, held by {progress.holder}")
+                yield info(f"{where}: waits for {locks}, which {progress.holder} holds")
             case StepStarted():
                 yield from self._started(progress.lane, progress.step)
             case StepSaid():
