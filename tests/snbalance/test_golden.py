@@ -9,8 +9,8 @@ import pytest
 from tests.kinds import KINDS
 from tests.snmove.test_undo import everything
 
-from xcat_aix.plan.model import Plan
 from xcat_aix.plan import explain
+from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes.meaning import MoveMeaning
 from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
 from xcat_aix.plan.servicenodes.summary import MoveSummary
