@@ -118,7 +118,7 @@ def test_half_of_the_nodes_move(world: World) -> None:
         "Running makeconservercf n2,n3",
     ]
     assert "Moved to sn2: n2,n3" in said
-    assert said[-1] == f"This move can be taken back: snmove --undo {plan_id(replies)}"
+    assert said[-1] == f"This move can be taken back: snbalance --undo {plan_id(replies)}"
     assert repointed(world) == {"n2", "n3"} == {node for node, _ in world.agents.done}
     assert world.ran == [("makeconservercf", ("n2", "n3"))]
 
@@ -182,9 +182,9 @@ def test_snmove_resumes_what_failed(world: World) -> None:
     refusal = AgentError(ErrorCode.NIM_REFUSED, "niminit failed", "0042-001 niminit: no")
     world.agents.failing["n3", RepointClient.kind] = refusal
     replies = snbalance(world, "compute", "sn1,sn2")
-    assert exit_status(replies) == 1 and servers(world) == HALVES
+    assert exit_status(replies) == 2 and servers(world) == HALVES
     assert errors(replies)[0].startswith("n3: make it a NIM client of 10.1.0.12: niminit failed")
-    assert errors(replies)[1].endswith(f"to try again: snmove --resume {plan_id(replies)}")
+    assert errors(replies)[1].endswith(f"to try again: snbalance --resume {plan_id(replies)}")
     assert "1/2" in "\n".join(lines(world.snmove("--list")))
     world.agents.failing.clear()
     assert exit_status(world.snmove("--resume", plan_id(replies))) == 0
@@ -314,7 +314,7 @@ def test_a_disabled_row_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
     tables["noderes"].append({"node": "compute", "servicenode": "sn1,sn2", "xcatmaster": "sn1b"})
     world = open_world(tmp_path, tables, Names(ADDRESSES), agents())
     replies = snbalance(world, "compute", "sn1,sn2")
-    assert exit_status(replies) == 1
+    assert exit_status(replies) == 2
     assert errors(replies)[0].startswith("n3: cannot move: its row in table noderes is disabled")
     assert servers(world)["n2"] == HALVES["n2"] and servers(world)["n3"] == BEFORE["n3"]
 

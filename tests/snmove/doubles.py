@@ -16,11 +16,10 @@ from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import Host, Interface, NimDatabase
 from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate, Outcome, Probe, Verdict
 from xcat_aix_proto.operations import Chain, HostFacts, NimSnapshot, Operation
-from xcatd.api import Reply, Request
+from xcatd.api import Reply, Request, Targets
 from xcatd.db.database import Database
 from xcatd.db.location import find
 from xcatd.nodes import Expansion, expand
-from xcatd.rights import ALL, Rights
 
 TABLES = (
     "site",
@@ -106,18 +105,18 @@ class Connection:
         is_done = (self._node, op) in self._agents.done
         return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE)
 
-    def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus:
+    def begin(self, job_id: str, op: Operation, limit: float, wait: float) -> JobUpdate:
         if problem := self._agents.failing.get((self._node, op.kind)):
             outcome = Outcome(ok=False, error=problem.to_wire())
         else:
             self._agents.done.append((self._node, op))
             outcome = Outcome(ok=True)
-        return JobStatus(job_id, op.kind, JobState.EXITED, outcome=outcome)
+        return JobUpdate(JobStatus(job_id, op.kind, JobState.EXITED, outcome=outcome))
 
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
         raise AgentError(ErrorCode.JOB_UNKNOWN, "its jobs are finished at once, and forgotten")
 
-    def acknowledge(self, job_id: str) -> None:
+    def forget(self, job_id: str) -> None:
         pass
 
     def close(self) -> None:
@@ -156,12 +155,14 @@ class World:
     hostname: str = "mn"
     ran: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     offers: frozenset[str] = frozenset({"makeconservercf"})
-    rights: Rights = ALL
 
     def expand(
         self, text: str, *, verify: bool = True, snapshot: Any = None, is_users: bool = True
     ) -> Expansion:
         return expand(self.db, text, verify=verify, snapshot=snapshot)
+
+    def may(self, targets: Targets) -> bool:
+        return True
 
     def resolver(self, snapshot: Any) -> Names:
         return self.names

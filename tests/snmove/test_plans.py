@@ -37,9 +37,12 @@ def change(world: World, plan_id: str, **values: str) -> None:
 
 
 def test_all_plans_are_listed_as_snmove_lists_its_moves(world: World) -> None:
-    assert lines(world.plans()) == ["There are no moves in the journal."]
+    assert lines(world.plans()) == ["There are no plans in the journal."]
+    assert lines(world.snmove("--list")) == ["There are no moves in the journal."]
     partly_done(world)
-    assert lines(world.plans()) == lines(world.plans("--list")) == lines(world.snmove("--list"))
+    (heading, *plans), (of_moves, *moves) = lines(world.plans()), lines(world.snmove("--list"))
+    assert plans == moves and heading.startswith("PLAN ") and of_moves.startswith("MOVE ")
+    assert lines(world.plans()) == lines(world.plans("--list"))
     assert lines(world.plans("--list", "--json")) == lines(world.snmove("--list", "--json"))
 
 
@@ -48,7 +51,7 @@ def test_show_tells_what_is_left_and_why(world: World) -> None:
     shown = lines(world.plans("--show", id_))
     assert shown[0] == f"{id_}: partial: some of it was done"
     assert "  n2: NIM says no" in shown
-    assert shown[-1] == f"To go on: plans --resume {id_}"
+    assert shown[-1] == f"To go on: snmove --resume {id_}"
     assert any("noderes.servicenode" in line for line in shown)
     assert not any("nothing was changed" in line for line in shown)
     (text,) = lines(world.plans("--show", id_, "--json"))
@@ -146,13 +149,13 @@ def test_a_plan_with_a_summary_of_another_kind_is_said_to_be_one(world: World) -
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        (("n1",), "'n1' is no option."),
+        (("n1",), "--list takes no 'n1'."),
         (("--show", "a", "--undo", "b"), "--show and --undo exclude each other."),
-        (("--show", ""), "--show needs the id of a plan."),
-        (("--abandon", "x", "--json"), "--abandon has no option json."),
+        (("--show", ""), "--show needs the id of a plan, see plans --list."),
+        (("--abandon", "x", "--dry-run"), "--abandon has no option --dry-run."),
         (("--show", "x"), "cannot find x in the journal"),
         (("--forget", "x"), "cannot find x in the journal"),
-        (("--fanout", "0"), "--list has no option fanout."),
+        (("--fanout", "0"), "--list has no option --fanout."),
     ],
 )
 def test_what_makes_no_sense_is_refused(world: World, args: tuple[str, ...], text: str) -> None:

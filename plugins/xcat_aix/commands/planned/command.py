@@ -116,6 +116,14 @@ class PlannedCommand:
             return NOTHING
         return self.nodes(arguments, context)
 
+    def acts_for_another(self, request: Request) -> bool:
+        """Whether it is about a plan in the journal, which is the work of its own command."""
+        try:
+            verb = verbs.verb_of(self.parsed(request))
+        except UsageError:
+            return False
+        return verb is not None and verb.name != "list"
+
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Do the command; whatever stands against it is an error reply with its status."""
         doing = Doing(How(), request, context)

@@ -228,7 +228,7 @@ class Narrator:
                 info=(back,),
                 errorcode=code,
             )
-        return info(back)
+        return Reply(info=(back,), errorcode=code or None)
 
     def _command(self, verb: str) -> str:
         return f"{self.plan.command} --{verb} {self.plan_id}"

@@ -19,7 +19,7 @@ from xcat_aix.run.errors import Parked
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, Outcome, StepState
-from xcatd.api import EVERYTHING, NOTHING, Context, Reply, Targets, data, info
+from xcatd.api import NOTHING, Context, Reply, Targets, data, info
 
 from . import ending, telling
 from .doing import Doing, executor_of, journal_of, registry_of
@@ -100,12 +100,14 @@ def targets(verb: Verb, context: Context) -> Targets:
         (each for each in journal_of(context).list() if each.id == verb.plan_id),
         None,
     )
-    if summary is None:
-        return NOTHING  # which is what the command says, too
-    words = _split(summary.command)
-    if not words:
-        return EVERYTHING
-    return Targets.of(summary.nodes, words[0], words[1:])
+    # Of a plan that is not there the command says just that.
+    return NOTHING if summary is None else _targets_of(summary)
+
+
+def _targets_of(summary: Summary) -> Targets:
+    """Without a readable command line nobody can tell whose work it is."""
+    command, *words = _split(summary.command) or [""]
+    return Targets.of(summary.nodes, command, words)
 
 
 def _split(line: str) -> list[str]:
@@ -162,11 +164,11 @@ def _by_its_own_command(verb: Verb, other: str, doing: Doing) -> Iterator[Reply]
 
 
 def _list(command: PlannedCommand, journal: Journal, doing: Doing) -> Iterator[Reply]:
-    rights = doing.context.rights
+    may = doing.context.may
     shown = [
         summary
         for summary in journal.list()
-        if rights.refusal(summary.nodes) is None and _is_listed(summary, command)
+        if _is_listed(summary, command) and may(_targets_of(summary))
     ]
     plans = [(summary, _left(summary, journal)) for summary in shown]
     noun = command.noun
@@ -289,11 +291,12 @@ def _what_is_left(stored: Stored) -> Iterator[str]:
 
 
 def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
+    words = command.words(stored.plan)  # what cannot be told of is not claimed
     executor = executor_of(stored.plan, doing.how, doing.context)
     claimed = executor.claim(verb.plan_id)
     if not doing.how.is_json:
         yield info(f"Going on with {verb.plan_id}.")
-    yield from doing.carry_out(executor, claimed, command.words(stored.plan))
+    yield from doing.carry_out(executor, claimed, words)
 
 
 def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
@@ -301,10 +304,11 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
     if objections:
         yield Reply(errors=tuple(objections), errorcode=int(ending.Status.REFUSED))
         return
+    words = command.words(stored.plan)
     executor = executor_of(stored.plan, doing.how, doing.context)
     digest = verb.arguments.value("digest")
     claimed = executor.apply(verb.plan_id, digest, user=doing.request.user or "")
-    yield from doing.carry_out(executor, claimed, command.words(stored.plan))
+    yield from doing.carry_out(executor, claimed, words)
 
 
 def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:

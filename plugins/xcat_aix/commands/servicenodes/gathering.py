@@ -8,7 +8,7 @@ Facts: docs/facts/snmove.md, Which nodes; New values; Readiness.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from xcat_aix.commands.planned.agents import CONNECT_LIMIT, Agents
 from xcat_aix.plan.model import Plan, Target
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 #: Seconds one that runs has for each answer; a NIM with thousands of objects takes some.
 ANSWER_LIMIT = 15.0
+
+
+#: A service node's own addresses, and its NIM or why it gives no answer.
+_Said: TypeAlias = tuple[tuple[str, ...], NimDatabase | AgentError]
 
 
 class Names(Protocol):
@@ -163,23 +167,26 @@ def _answers(
 ) -> dict[str, ServiceNode]:
     """What the agents of service nodes say, all of them asked at once."""
 
-    def question(connection: AgentConnection) -> tuple[tuple[str, ...], NimDatabase]:
+    def question(connection: AgentConnection) -> _Said:
         host = connection.query(HostFacts(), ANSWER_LIMIT)
-        return tuple(one.address for one in host.interfaces), connection.query(NimSnapshot(), limit)
+        addresses = tuple(one.address for one in host.interfaces)
+        try:
+            return addresses, connection.query(NimSnapshot(), limit)
+        except AgentError as problem:  # a NIM that gives no answer hides no addresses
+            return addresses, problem
 
     found = agents.ask([Target("sn", name) for name in asking], question)
     return {target.node: _known(target.node, names, said) for target, said in found.items()}
 
 
-def _known(
-    name: str, names: Names, said: tuple[tuple[str, ...], NimDatabase] | AgentError
-) -> ServiceNode:
-    if isinstance(said, AgentError):
-        is_refusal = said.code is ErrorCode.NOT_ALLOWED
-        known = _known_addresses(names, (name,))
-        return ServiceNode(name, known, reason=said.message, refused=is_refusal)
-    addresses, nim = said
-    return ServiceNode(name, addresses, nim)
+def _known(name: str, names: Names, said: _Said | AgentError) -> ServiceNode:
+    addresses, nim = (None, said) if isinstance(said, AgentError) else said
+    if addresses is None:
+        addresses = _known_addresses(names, (name,))
+    if isinstance(nim, NimDatabase):
+        return ServiceNode(name, addresses, nim)
+    is_refusal = nim.code is ErrorCode.NOT_ALLOWED
+    return ServiceNode(name, addresses, reason=nim.message, refused=is_refusal)
 
 
 def _known_addresses(names: Names, of: Iterable[str]) -> tuple[str, ...]:
