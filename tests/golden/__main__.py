@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help="show every difference, each in a line")
     parser.add_argument("--rules", action="store_true", help="list the rules of difference")
     parser.add_argument(
+        "--recorded", action="store_true", help="only print what is expected, as the rules leave it"
+    )
+    parser.add_argument(
         "--rewrite", nargs="+", choices=sorted(SUITES), help="write expectations anew"
     )
     return parser
@@ -61,6 +64,10 @@ def play(given: argparse.Namespace) -> int:
     if unknown:
         print(f"{given.file} has no run {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
+    if given.recorded:
+        for run in chosen(found, given):
+            print("\n    ".join([f"{run['id']}:", *runs.expected(run)]))
+        return 0
     plugins = PluginHost.load()
     count: Counter[str] = Counter()
     for run in chosen(found, given):
@@ -100,7 +107,7 @@ def rewrite(names: Sequence[str]) -> int:
 def main(words: Sequence[str]) -> int:
     """The exit status: 0 if all is as recorded, 1 if not, 2 if the words make no sense."""
     parser = _parser()
-    given = parser.parse_args(words)
+    given = parser.parse_intermixed_args(words)
     if given.rewrite:
         return rewrite(given.rewrite)
     if given.rules:

@@ -13,7 +13,6 @@ Every line begins with the section's name:
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from xcat_aix_lab.sim.store import Topology
 from xcatd.db import schema
 
 NIM_PROGRAMS = frozenset(["nim", "nimconfig", "nim_master_setup"])
+_XDSH = re.compile(r"\$XCATROOT/bin/xdsh (\S+) (.*)")
 #: Sections in which the order means something, as far as one host (the second word) is concerned.
 ORDERED = ("nim", "run")
 
@@ -84,15 +84,24 @@ def _other(one: Mapping[str, Any]) -> Iterator[str]:
     if "cmd" in one:
         yield ran(host, [one["cmd"], *one["argv"]])
     elif "shell" in one:
-        yield f"run {host} sh: {one['shell']}"
+        yield from _shell(host, " ".join(one["shell"].split()))
     elif "dispatch" in one:
         yield f"run {one['dispatch']} dispatch: {one['command']} {','.join(one['node'] or ())}"
     elif one["sub"] == "xdsh":
-        words = " ".join(word for word in one["arg"] if word != "-s").strip()
+        words = " ".join(" ".join(word for word in one["arg"] if word != "-s").split())
         yield from (f"run {node} xdsh: {words}" for node in one["node"])
     else:
         words = shlex.join([one["sub"], *one["arg"]])
         yield from (f"run {node} sub: {words}" for node in one["node"] or [host])
+
+
+def _shell(host: str, text: str) -> Iterator[str]:
+    """A line given to a shell; by xdsh it is for other hosts."""
+    match = _XDSH.fullmatch(text)
+    if match is None:
+        yield f"run {host} sh: {text}"
+    else:
+        yield from (f"run {node} xdsh: {match[2].strip(chr(34))}" for node in match[1].split(","))
 
 
 def _recorded(host: str, diff: Mapping[str, Any]) -> Iterator[str]:
@@ -109,7 +118,8 @@ def _recorded_files(run: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"file {host} {path}" for path in paths if not is_staged(run, host, path))
     for host, texts in run["files_after"].items():
         for path, text in texts.items():
-            yield f"file {host} {path}"
+            if path not in run["files_written"].get(host, ()):
+                yield f"file {host} {path}"
             yield from text_lines(host, path, text)
 
 
@@ -225,8 +235,3 @@ def sections(found: Iterable[str], topology: Topology) -> dict[str, list[str]]:
         name: found if name.partition(" ")[0] in (*ORDERED, "out", "err") else sorted(found)
         for name, found in parts.items()
     }
-
-
-def readable(value: Any) -> str:
-    """A value for people."""
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -98,6 +98,19 @@ RULES: tuple[Rule, ...] = (
         "the program on the node logged itself; ours is begun there by the node's own agent, without ssh",
     ),
     Rule(
+        "shell lines of programs that stand in the record",
+        RECORDED,
+        r"run \S+ sh: (/\S+/|\$XCATROOT/bin/)?"
+        r"(nim|nim_master_setup|nimconfig|chnfsdom|cpcosi|inutoc|mknfsexp|rmnfsexp|bootlist|xcatchroot)\b.*",
+        "the program logged itself; ours is run by the host's own agent, as argv without a shell",
+    ),
+    Rule(
+        "requests to service nodes",
+        RECORDED,
+        r"run \S+ dispatch: .*",
+        "xCAT hands a command to the service nodes' daemons; ours asks their agents for single operations",
+    ),
+    Rule(
         "looking",
         BOTH,
         r"run \S+ (sh: |xdsh: )?(/\S+/|\$XCATROOT/bin/)?(lsnim|ifconfig|netstat|lssrc|lslpp|df|du|no|hostname|oslevel|sync|litefile|litetree)\b.*",
@@ -189,6 +202,24 @@ RULES: tuple[Rule, ...] = (
         becomes=r"text \1 \3 \2",
     ),
     Rule(
+        "shell lines about files",
+        RECORDED,
+        r"run \S+ (sh|xdsh): (/\S+/)?(cp|mkdir|mvdir|chmod|chgrp|chown|rm|sed|cat|echo|ls|find|touch|ln)\b.*",
+        "which files are written is compared as such; agents write and look without a shell",
+    ),
+    Rule(
+        "copies",
+        RECORDED,
+        r"run \S+ sh: \$XCATROOT/bin/(xdcp|prsync) .*",
+        "which files come to a host is compared as such; agents take content from each other, without ssh",
+    ),
+    Rule(
+        "temporary files",
+        RECORDED,
+        r"file \S+ /tmp/.*",
+        "nobody needs them afterwards",
+    ),
+    Rule(
         "niminfo",
         OURS,
         r"(file|text) \S+ /etc/niminfo(\.\S+)?( .*)?",
@@ -199,6 +230,12 @@ RULES: tuple[Rule, ...] = (
         OURS,
         r"file \S+ /var/log/xcat/postscripts.log",
         "the simulated postscripts note there what they were run with",
+    ),
+    Rule(
+        "NIM's own boot files",
+        BOTH,
+        r"text \S+ (/etc/bootptab|/tftpboot/\S+\.info) (?!.*BASECUST_REMOVAL).*",
+        "fake and simulator write them each in their way; what xCAT changes in them afterwards is compared",
     ),
     # updatenode
     Rule(
@@ -226,8 +263,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "files in a shared_root",
         RECORDED,
-        r"run \S+ (sh|xdsh): (\S*/)?(rm|xdcp|ls|cp) .*(/lpp/bos/inst_root/|/shared_root/).*|file \S+ \S+/\.client_data/\S+"
-        r"|db nodetype \S+ profile: -> \S+",
+        r"file \S+ \S+/\.client_data/\S+|db nodetype \S+ profile: -> \S+",
         "with sharedinstall=sns a move makes the tables in the shared root anew, copies .client_data and notes the profile;"
         " ours leaves them and names the nodes concerned",
         commands=_MOVES,
@@ -281,9 +317,17 @@ RULES: tuple[Rule, ...] = (
         when=r"err Error: .*",
     ),
     Rule(
+        "a node that does not answer",
+        OURS,
+        r"err (\S+): \[\S+\]: Error: .*cannot connect to .*",
+        "ours says which step was not done and which ways were tried",
+        becomes=r"err \1: Error: no answer",
+    ),
+    Rule(
         "how a move ends",
         OURS,
-        r"out (Moved to \S+: .*|This move can be taken back: .*|to be network-booted from the new service node: .*)",
+        r"out (Moved to \S+|Skipped on the node itself|to be network-booted from the new service node|This move can be taken back): .*"
+        r"|err Error: \d+ of \d+ nodes? not finished, .*",
         "ours says what was done, what is left to do and how it is taken back; xCAT says nothing at the end",
         commands=_MOVES,
     ),

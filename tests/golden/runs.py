@@ -12,7 +12,7 @@ from xcat_aix_lab.sim.store import Topology
 from xcatd.plugins import PluginHost
 
 from . import cases, lines, rules
-from .stage import Run, Theatre, nim_commands
+from .stage import Run, Theatre, nim_commands, plan_of
 
 #: A field of a run that names another run of the same file, whose fields count where this one has none.
 LIKE = "like"
@@ -71,6 +71,14 @@ def judge(run: Run, plugins: PluginHost, *, only_nim: bool = False) -> Verdict:
             sides[side] = rules.apply(told, side, command, theatre.topology, used)
         differing = compare(sides[rules.RECORDED], sides[rules.OURS], theatre.topology)
     return Verdict(run["id"], command, tuple(differing), used=frozenset(used))
+
+
+def expected(run: Run, used: set[str] | None = None) -> list[str]:
+    """What our command must do: the recorded lines as the rules leave them."""
+    topology = plan_of(run).topology()
+    told = lines.of_recording(run)
+    found = set() if used is None else used
+    return rules.apply(told, rules.RECORDED, run["argv"][0], topology, found)
 
 
 def _nim_alone(run: Run) -> list[str]:
