@@ -4,12 +4,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEED := 1
 COUNT := 10000
+FILE := tests/golden/nim/snmove.json
+IDS :=
 
-.PHONY: help demo test test-servers lint types layers suite suite39 attack bench clean lock
+.PHONY: help demo test test-servers lint types layers suite suite39 golden attack bench clean lock
 
 help:
 	@sed -n 1p Makefile
 	@echo "parts of test: lint types layers suite suite39"
+	@echo "make golden FILE=RUNS [IDS='ID ID'] runs recorded runs of xCAT's commands by ours"
 	@echo "make attack SEED=1 COUNT=10000 tries other inputs with another seed; make lock renews the locked releases"
 
 $(STAMP): setup.cfg proto/setup.cfg agent/setup.cfg tools/venv tools/locked tools/requirements.lock
@@ -39,6 +42,10 @@ suite: $(STAMP)
 # The agent and proto on the oldest Python they promise, where this machine has one.
 suite39: $(STAMP)
 	tools/suite39 $(VENV)39
+
+# Recorded runs of xCAT's commands by ours: FILE is of the form of tests/golden/nim, IDS are some of its runs.
+golden: $(STAMP)
+	$(BIN)/python -m tests.golden $(FILE) $(IDS)
 
 # What takes longer than a change can wait for: PostgreSQL and MariaDB, and hostile input (the marker "servers").
 test-servers: $(STAMP)

@@ -74,7 +74,7 @@ def play(given: argparse.Namespace) -> int:
         is_offered = run["argv"][0] in plugins.commands
         if given.offered and not is_offered and not given.stage:
             continue
-        verdict = runs.judge(run, plugins, only_nim=given.stage)
+        verdict = runs.judge_stage(run) if given.stage else runs.judge(run, plugins)
         count[_word(verdict)] += 1
         _show(verdict, is_long=given.all)
     print(", ".join(f"{number} {word}" for word, number in count.items()) or "no run chosen")

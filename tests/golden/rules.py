@@ -288,7 +288,7 @@ RULES: tuple[Rule, ...] = (
         "message of -l",
         OURS,
         r"err Error: cannot synchronise statelite directories \(-l\): .*",
-        "as above",
+        "-l alone moves nothing and is refused, in words of ours",
         commands=_MOVES,
     ),
     # Messages and the exit status

@@ -57,20 +57,44 @@ class Verdict:
         return f"{self.id}: differs: {'; '.join([*self.differences[:shown], *rest])}"
 
 
-def judge(run: Run, plugins: PluginHost, *, only_nim: bool = False) -> Verdict:
-    """Run it and compare.  ``only_nim``: the recorded NIM commands on the simulated hosts, without any of our commands."""
-    command = run["argv"][0]
-    if not only_nim and command not in plugins.commands:
-        return Verdict(run["id"], command, is_offered=False)
-    used: set[str] = set()
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What ours did, on which hosts."""
+
+    lines: Sequence[str]
+    topology: Topology
+
+
+def play(run: Run, plugins: PluginHost) -> Played:
+    """Run our command on the run's stage."""
     with Theatre(run, plugins) as theatre:
-        found = theatre.play_nim() if only_nim else theatre.play()
-        wanted = _nim_alone(run) if only_nim else lines.of_recording(run)
-        sides = {rules.RECORDED: wanted, rules.OURS: found}
-        for side, told in sides.items():
-            sides[side] = rules.apply(told, side, command, theatre.topology, used)
-        differing = compare(sides[rules.RECORDED], sides[rules.OURS], theatre.topology)
-    return Verdict(run["id"], command, tuple(differing), used=frozenset(used))
+        return Played(theatre.play(), theatre.topology)
+
+
+def judge(run: Run, plugins: PluginHost) -> Verdict:
+    """Run our command and compare."""
+    command = run["argv"][0]
+    if command not in plugins.commands:
+        return Verdict(run["id"], command, is_offered=False)
+    return verdict_on(run, lines.of_recording(run), play(run, plugins))
+
+
+def judge_stage(run: Run) -> Verdict:
+    """Run the recorded NIM commands themselves on the simulated hosts, and none of ours."""
+    states = [line for line in lines.of_recording(run) if line.startswith("state ")]
+    wanted = [*(lines.returned(*one) for one in nim_commands(run)), *states]
+    with Theatre(run, PluginHost({})) as theatre:
+        played = Played(theatre.play_nim(), theatre.topology)
+    return verdict_on(run, wanted, played)
+
+
+def verdict_on(run: Run, wanted: Iterable[str], played: Played) -> Verdict:
+    """What differs between what was recorded and what was done, by the rules."""
+    command, topology, used = run["argv"][0], played.topology, set[str]()
+    recorded = rules.apply(wanted, rules.RECORDED, command, topology, used)
+    ours = rules.apply(played.lines, rules.OURS, command, topology, used)
+    differing = tuple(compare(recorded, ours, topology))
+    return Verdict(run["id"], command, differing, used=frozenset(used))
 
 
 def expected(run: Run, used: set[str] | None = None) -> list[str]:
@@ -79,11 +103,6 @@ def expected(run: Run, used: set[str] | None = None) -> list[str]:
     told = lines.of_recording(run)
     found = set() if used is None else used
     return rules.apply(told, rules.RECORDED, run["argv"][0], topology, found)
-
-
-def _nim_alone(run: Run) -> list[str]:
-    states = [line for line in lines.of_recording(run) if line.startswith("state ")]
-    return [*(lines.returned(*one) for one in nim_commands(run)), *states]
 
 
 def compare(wanted: Sequence[str], found: Sequence[str], topology: Topology) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from xcat_aix_agent.shell import Commands, Completed
 from xcat_aix_lab.crew import Crew, Papers
@@ -357,7 +357,7 @@ class Theatre:
         self._plugins = plugins
         self._undo = contextlib.ExitStack()
 
-    def __enter__(self) -> Theatre:
+    def __enter__(self) -> Self:
         place = Path(self._undo.enter_context(tempfile.TemporaryDirectory(prefix="golden-")))
         self.roots = place / "roots"
         self.store = store_for(self.run, self.stage, self.roots)
