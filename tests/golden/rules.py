@@ -126,8 +126,8 @@ RULES: tuple[Rule, ...] = (
         "the client lets its master push",
         OURS,
         r"run \S+ nimclient -p|state \S+ \S+ cpuid = .*|state \S+ \S+ control = .*",
-        "after niminit in the rebuild form our agent runs nimclient -p, so that the new master may push (docs/facts/nim.md,"
-        " Client and master set-up); the master notes cpuid and control. xCAT leaves it out",
+        "after niminit our agent runs nimclient -p, so that the new master may push, which notes cpuid and control; xCAT does not"
+        " (docs/facts/nim.md, Client and master set-up)",
         commands=_MOVES,
     ),
     Rule(
