@@ -12,12 +12,12 @@ import tracemalloc
 
 import pytest
 
-from xcat_aix.plan.model import Lane, Plan, Step
-from xcat_aix.run.agent_step import agent_steps
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.progress import PlanEnded, StepSaid
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.testing import ManualClock, memory_journal
+from xcat_aix.steps.agent import agent_steps
 from xcat_aix_proto import TRACE, bounds, codec
 from xcat_aix_proto import operations as proto
 from xcat_aix_proto.errors import AgentError, ErrorCode
@@ -351,13 +351,14 @@ def test_one_lying_node_costs_its_own_lane_only(cluster, node):
     places = {"sn1": node.place, "sn2": server.addresses[0]}
 
     def connect(target, via):
-        return cluster.pool.connect(target, Role.SN, *places[target])
+        return cluster.pool.connect(target.node, Role.SN, *places[target.node])
 
     clock = ManualClock()
     executor = Executor(memory_journal(clock), Registry(agent_steps((0.0,))), clock, connect)
     args = codec.to_wire(XCATINFO)
     lanes = tuple(
-        Lane(name, (Step("x", XCATINFO.kind, args),), subject=name, target=name) for name in places
+        Lane(name, (Step("x", XCATINFO.kind, args),), subject=name, target=Target("sn", name))
+        for name in places
     )
     (end,) = [
         told
@@ -408,10 +409,10 @@ def run_lane(cluster, node):
         memory_journal(clock),
         Registry(agent_steps((0.0,))),
         clock,
-        lambda target, _via: cluster.pool.connect(target, Role.SN, *node.place),
+        lambda target, _via: cluster.pool.connect(target.node, Role.SN, *node.place),
     )
     step = Step("x", XCATINFO.kind, codec.to_wire(XCATINFO))
-    lanes = (Lane("sn1", (step,), subject="sn1", target="sn1"),)
+    lanes = (Lane("sn1", (step,), subject="sn1", target=Target("sn", "sn1")),)
     return list(executor.run(executor.open(Plan("snmove", ("sn1",), lanes))))
 
 

@@ -16,15 +16,15 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step
-from xcat_aix.run.agent_step import agent_steps
-from xcat_aix.run.database_step import DatabaseWrite
+from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step, Target
 from xcat_aix.run.executor import FANOUT, Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.progress import PlanEnded
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import Event
 from xcat_aix.run.testing import FakeWorld
+from xcat_aix.steps.agent import agent_steps
+from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto import codec
 from xcat_aix_proto.operations import (
     ChangeDefaultRoute,
@@ -90,7 +90,7 @@ def sample_plan(lanes: int, steps: int) -> Plan:
     database = Lane("database", (Step("write", "database.write@1"),), subject="database")
     cells = tuple(Cell("noderes", "node", node, "servicenode", "a", "b") for node in nodes)
     node_lanes = (
-        Lane(node, _steps(node)[:steps], subject=node, target=node, needs=("database",))
+        Lane(node, _steps(node)[:steps], node, Target("cn", node), needs=("database",))
         for node in nodes
     )
     return Plan(

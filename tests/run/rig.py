@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step
-from xcat_aix.run.agent_step import agent_steps
-from xcat_aix.run.database_step import DatabaseWrite
+from xcat_aix.plan.model import Cell, Guard, Lane, Plan, Step, Target
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.lane_runner import Crash
@@ -19,6 +17,8 @@ from xcat_aix.run.progress import PlanEnded, Progress
 from xcat_aix.run.registry import AnyKind, Registry
 from xcat_aix.run.states import Outcome
 from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
+from xcat_aix.steps.agent import agent_steps
+from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto import codec
 from xcat_aix_proto.operations import (
     ChangeDefaultRoute,
@@ -35,7 +35,7 @@ REPOINT, XCATINFO = RepointClient.kind, SetXcatServer.kind
 
 
 def step(name: str, operation: Operation) -> Step:
-    return Step(name, operation.kind, codec.to_wire(operation), title=name)
+    return Step(name, operation.kind, codec.to_wire(operation))
 
 
 def steps(node: str, count: int = 2) -> tuple[Step, ...]:
@@ -52,7 +52,7 @@ DATABASE = Lane("database", (Step("write", "database.write@1"),), subject="datab
 
 
 def lane(node: str, count: int = 2, **more: Any) -> Lane:
-    given = {"subject": node, "target": node, "needs": ("database",), **more}
+    given = {"subject": node, "target": Target("cn", node), "needs": ("database",), **more}
     return Lane(node, steps(node, count), **given)
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.run.agent_step import PAUSES, AgentStep, agent_steps
+from xcat_aix.plan.model import Step
 from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
+from xcat_aix.run.registry import Registry
 from xcat_aix.run.task import BUSY_PAUSES, LaneLink, Task
 from xcat_aix.run.testing import FakeConnection, FakeWorld, ManualClock
+from xcat_aix.steps.agent import PAUSES, AgentStep, agent_steps
 from xcat_aix_proto import operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import (
@@ -78,6 +80,21 @@ def test_every_operation_that_is_a_job_has_a_step_kind() -> None:
     current = {k for k, op in operations.BY_KIND.items() if not op.is_query}
     assert kinds == current | set(operations.FORMER)
     assert not current & set(operations.FORMER)
+
+
+def test_an_operation_without_words_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    class New(operations.Operation):
+        kind = "nim.new@1"
+
+    monkeypatch.setitem(operations.BY_KIND, New.kind, New)
+    with pytest.raises(ValueError, match=r"step kind 'nim\.new@1' has neither title nor reverse"):
+        Registry(list(agent_steps()))
+
+
+def test_arguments_that_cannot_be_read_leave_the_kinds_name() -> None:
+    bad = Step("repoint", REPOINT, {})
+    assert STEP.title(bad) == REPOINT
+    assert STEP.title(lane("n1").steps[0]) == "make it a NIM client of sn2"
 
 
 def test_a_step_of_an_older_plan_is_carried_out_as_it_is_now() -> None:

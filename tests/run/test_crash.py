@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xcat_aix.plan.model import Lane, Plan
+from xcat_aix.plan.model import Lane, Plan, Target
 from xcat_aix.run.errors import NothingToResume
 from xcat_aix.run.registry import AnyKind
 from xcat_aix.run.states import Outcome
@@ -18,6 +18,7 @@ from xcat_aix.run.task import Task
 from xcat_aix_proto.jobs import Probe, Verdict
 
 from .rig import DATABASE, REPOINT, XCATINFO, Bomb, Killed, Rig, lane, plan, steps
+from .worded import Worded
 
 
 def diskless() -> Plan:
@@ -26,7 +27,7 @@ def diskless() -> Plan:
 
 
 def chain() -> Plan:
-    last = Lane("last", steps("n3", 1), target="n3", needs=("n1", "n2"))
+    last = Lane("last", steps("n3", 1), target=Target("cn", "n3"), needs=("n1", "n2"))
     return plan(["n1", "n2", "n3"], lanes=(DATABASE, lane("n1"), lane("n2"), last))
 
 
@@ -148,7 +149,7 @@ def _finish(rig: Rig) -> Outcome | None:
     return rig.journal().load(rig.only_plan()).state.outcome
 
 
-class Blind:
+class Blind(Worded):
     """A kind whose probe never looks: what the registry cannot see."""
 
     def __init__(self, kind: AnyKind) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.plan.model import Lane, Step
+from xcat_aix.plan.model import Lane, Step, Target
 from xcat_aix.run import executor as executor_module
 from xcat_aix.run.errors import LeaseLost, NothingToResume, Overlap, Parked, StepFailed
 from xcat_aix.run.executor import Executor
@@ -35,6 +35,7 @@ from .rig import (
     sqlite,
     steps,
 )
+from .worded import Worded
 
 
 def words(rig: Rig, plan_id: str | None = None) -> list[str]:
@@ -159,7 +160,7 @@ def test_a_dead_node_fails_at_once_and_is_resumed_when_it_is_back() -> None:
 def test_a_lane_is_reached_through_its_relay() -> None:
     rig = Rig()
     rig.world.node("n1").is_cut_off = True
-    told = rig.run(plan(["n1"], lanes=[DATABASE, lane("n1", via="sn2")]))
+    told = rig.run(plan(["n1"], lanes=[DATABASE, lane("n1", via=Target("sn", "sn2"))]))
     assert outcome(told) is Outcome.OK
 
 
@@ -239,8 +240,8 @@ def test_a_step_found_half_done_is_left_so_without_retry() -> None:
 
 def test_lanes_wait_for_what_they_need_and_are_held_without_it() -> None:
     rig = Rig()
-    last = Lane("last", steps("n3", 1), target="n3", needs=("n1", "n2"))
-    after = Lane("after", steps("n4", 1), target="n4", needs=("last",))
+    last = Lane("last", steps("n3", 1), target=Target("cn", "n3"), needs=("n1", "n2"))
+    after = Lane("after", steps("n4", 1), target=Target("cn", "n4"), needs=("last",))
     wanted = plan(["n1", "n2", "n3", "n4"], lanes=[DATABASE, lane("n1"), lane("n2"), last, after])
     rig.world.node("n2").failing.add(REPOINT)
     told = rig.run(wanted)
@@ -337,7 +338,7 @@ def test_no_step_is_begun_after_the_time_limit() -> None:
     assert rig.performed() == {("n1", REPOINT): 1}
 
 
-class Stuck:
+class Stuck(Worded):
     """A handler that does not come back: what must not be, and is survived."""
 
     kind = "test.stuck@1"
@@ -363,7 +364,7 @@ def test_a_worker_that_never_returns_is_given_up() -> None:
     rig, stuck = Rig(fanout=1), Stuck()
     lanes = [
         Lane("stuck", (Step("s", stuck.kind),)),
-        Lane("n1", steps("n1"), target="n1"),
+        Lane("n1", steps("n1"), target=Target("cn", "n1")),
     ]
     executor = Executor(
         rig.journal(),
@@ -487,7 +488,7 @@ def test_a_stop_before_the_start_begins_nothing() -> None:
     assert words(rig) == ["opened", "released"]
 
 
-class Buggy:
+class Buggy(Worded):
     kind = "test.buggy@1"
 
     def probe(self, task: Task) -> Probe:
@@ -509,7 +510,11 @@ class BuggyEffect(Buggy):
 def test_a_fault_of_the_program_ends_its_lane_and_no_other(kind, caplog) -> None:
     rig = Rig(fanout=2)
     lanes = [
-        Lane("bad", (*steps("n2", 1), Step("s", Buggy.kind), *steps("n2")[1:]), target="n2"),
+        Lane(
+            "bad",
+            (*steps("n2", 1), Step("s", Buggy.kind), *steps("n2")[1:]),
+            target=Target("cn", "n2"),
+        ),
         lane("n1", needs=()),
     ]
     executor = replace(rig.executor(), registry=Registry([kind(), *kinds(rig)]))
@@ -529,8 +534,8 @@ def test_a_fault_before_a_step_is_begun_fails_it(caplog) -> None:
     rig = Rig(fanout=2)
     connect = rig.world.connect
 
-    def faulty(target: str, via: str | None) -> FakeConnection:
-        if target == "n1":
+    def faulty(target: Target, via: Target | None) -> FakeConnection:
+        if target.node == "n1":
             raise RecursionError
         return connect(target, via)
 
@@ -599,7 +604,7 @@ def test_a_stored_plan_of_an_unknown_kind_is_left_alone() -> None:
     assert words(rig) == ["opened"]
 
 
-class Talkative:
+class Talkative(Worded):
     kind = "test.talk@1"
 
     def probe(self, task: Task) -> Probe:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.plan.model import Lane, Plan
+from xcat_aix.plan.model import Lane, Plan, Target
 from xcat_aix.run.states import Outcome
 from xcat_aix.run.testing import ManualClock
 from xcat_aix_agent.config import AgentConfig
@@ -63,10 +63,12 @@ class Agents:
     def stop(self, node: str) -> None:
         self.servers.pop(node).stop()
 
-    def connect(self, target: str, via: str | None) -> Any:
-        if target not in self.servers:
+    def connect(self, target: Target, via: Target | None) -> Any:
+        if target.node not in self.servers:
             raise AgentError(ErrorCode.UNREACHABLE, "nobody listens")
-        return self.pool.connect(target, Role.CN, *self.servers[target].addresses[0])
+        return self.pool.connect(
+            target.node, Role(target.role), *self.servers[target.node].addresses[0]
+        )
 
     def xcatinfo(self) -> dict[str, str]:
         return {
@@ -76,7 +78,7 @@ class Agents:
         }
 
     def jobs(self, node: str) -> list[str]:
-        with self.connect(node, None) as connection:
+        with self.connect(Target("cn", node), None) as connection:
             return [status.job_id for status in connection.jobs()]
 
 
@@ -92,7 +94,9 @@ def agents(tmp_path: Path) -> Iterator[Agents]:
 
 def moves() -> Plan:
     steps = (step("xcatinfo", SetXcatServer("10.0.0.2")), step("again", SetXcatServer("10.0.0.3")))
-    return plan(NODES, lanes=[Lane(node, steps, subject=node, target=node) for node in NODES])
+    return plan(
+        NODES, lanes=[Lane(node, steps, subject=node, target=Target("cn", node)) for node in NODES]
+    )
 
 
 WANTED = dict.fromkeys(NODES, "XCATSERVER=10.0.0.3\n")

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
+from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Cell, Guard, Lane, Step
 from xcat_aix.run import names
 from xcat_aix.run.board import Board
-from xcat_aix.run.command_step import CommandRun
-from xcat_aix.run.database_step import DatabaseWrite
 from xcat_aix.run.errors import Parked, StepFailed
 from xcat_aix.run.line import Finished, Line, Stopped
 from xcat_aix.run.owner import Owner, is_running
@@ -21,12 +20,15 @@ from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult
 from xcat_aix.run.task import LaneLink, Task
 from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
+from xcat_aix.steps.command import CommandRun
+from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcat_aix_proto.names import job_id
 from xcatd import api
 
 from .rig import lane, noderes, plan
 from .test_agent_step import Desk
+from .worded import Worded
 
 # database.write@1
 
@@ -151,7 +153,7 @@ def test_a_command_that_may_not_be_repeated_is_refused() -> None:
 # Registry
 
 
-class Whole:
+class Whole(Worded):
     kind = "test.whole@1"
 
     def probe(self, task: Task) -> Probe:
@@ -162,7 +164,7 @@ class Whole:
 
 
 def test_a_kind_without_probe_cannot_be_registered() -> None:
-    class Blind:
+    class Blind(Worded):
         kind = "test.blind@1"
         effect = Whole.effect
 
@@ -170,8 +172,31 @@ def test_a_kind_without_probe_cannot_be_registered() -> None:
         Registry().register(Blind())  # type: ignore[arg-type] # that is the point
 
 
+@pytest.mark.parametrize("word", ["title", "reverse"])
+def test_a_kind_without_words_cannot_be_registered(word: str) -> None:
+    nameless = type("Nameless", (Whole,), {word: None})
+    with pytest.raises(ValueError, match=rf"step kind 'test\.whole@1' has no {word}"):
+        Registry().register(nameless())
+
+
+def test_a_kind_without_reverse_must_say_why() -> None:
+    class Silent(Whole):
+        reverse = NoReverse(" ")
+
+    with pytest.raises(ValueError, match="does not say why it has no reverse"):
+        Registry().register(Silent())
+
+
+def test_the_registry_knows_what_steps_are_called() -> None:
+    registry = Registry([Whole()])
+    assert registry.title(Step("s", "test.whole@1")) == "s"
+    assert registry.title(Step("s", "x@1")) == "x@1"
+    begun = Begun(Step("s", "test.whole@1"), Lane("a", ()))
+    assert registry.reverse(begun) == NoReverse("nobody takes a test back")
+
+
 def test_a_kind_must_say_how_it_is_done() -> None:
-    class Idle:
+    class Idle(Worded):
         kind = "test.idle@1"
         probe = Whole.probe
 

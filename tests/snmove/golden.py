@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.golden import cases as golden_cases
 from tests.golden.cases import load, text
+from tests.kinds import KINDS
 
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes import explain
@@ -74,7 +75,7 @@ def outcome(case: Mapping[str, Any]) -> dict[str, Any]:
     except MoveError as error:
         return {"error": list(error.messages)}
     stored = json.loads(planned.text())
-    return {"explain": explain.to_text(planned), "plan": stored}
+    return {"explain": explain.to_text(planned, KINDS.title), "plan": stored}
 
 
 def impossible(case: Mapping[str, Any]) -> list[str]:

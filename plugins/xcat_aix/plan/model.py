@@ -10,16 +10,24 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
-#: Version of the stored form.  A newer one in a journal parks the plan instead of guessing.
-FORMAT = 1
+from xcat_aix_proto.identity import Role
+
+from . import formats
+
+#: Version of the stored form.  A newer one in a journal parks the plan instead of guessing; how an older one is read
+#: says :mod:`.formats`.
+FORMAT = 2
 
 # Part of job ids, where a dot separates: see xcat_aix.run.names.
 _STEP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+_LOCK = re.compile(r"[a-z][a-z0-9_-]{0,39}(:[A-Za-z0-9._-]{1,80})?\Z")
+_PLAIN_STEP = len(("id", "kind", "args"))
+_ROLES = frozenset(role.value for role in Role)
 
 
 class Cell(NamedTuple):
@@ -52,18 +60,49 @@ class Guard(NamedTuple):
     value: str | None
 
 
+class Target(NamedTuple):
+    """An agent: the ``role`` of its certificate (``mn``, ``sn``, ``cn``) and the name of its ``node``."""
+
+    role: str
+    node: str
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One effect: a versioned ``kind`` known to the step registry, and its arguments as JSON data.
 
-    ``id`` is unique in its lane: letters, digits, ``_`` and ``-``.  ``title`` says for people what is
-    done.  No secret in ``args``: the plan is stored and shown.
+    ``id`` is unique in its lane: letters, digits, ``_`` and ``-``.  ``about`` names the nodes it serves, where these
+    are not just the node of its lane (:meth:`Lane.about`): what became of it is known for each.  ``limit`` is how
+    many seconds it may take, None: what its lane has left.  ``holds`` names the locks it needs (``nim:sn1``), which
+    no two steps hold at once, whatever plan they are of.  No secret in ``args``: the plan is stored and shown.
+    What a step is called, its kind makes of its arguments.
     """
 
     id: str
     kind: str
     args: Mapping[str, Any] = field(default_factory=dict)
-    title: str = ""
+    about: tuple[str, ...] = ()
+    limit: float | None = None
+    holds: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is its inverse.  What most steps do not have is left out: there are many."""
+        found = {"id": self.id, "kind": self.kind, "args": _plain(self.args)}
+        if self.about:
+            found["about"] = list(self.about)
+        if self.limit is not None:
+            found["limit"] = self.limit
+        if self.holds:
+            found["holds"] = list(self.holds)
+        return found
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Step:
+        """Read a stored step."""
+        if len(data) == _PLAIN_STEP:
+            return cls(data["id"], data["kind"], data["args"])
+        lists = {name: tuple(data[name]) for name in ("about", "holds") if name in data}
+        return cls(**{**data, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +110,9 @@ class Lane:
     """Steps done one after the other; a failing step stops its own lane only.
 
     ``subject`` is what the lane is about (a node name, or a word such as ``database``); ``target``
-    names the agent its steps are sent to, if any, and ``via`` a relaying agent to try when the target cannot
-    be reached directly.  ``needs`` are lanes that must be done before this one starts.
+    is the agent its steps are sent to, if any, and ``via`` a relaying agent to try when the target cannot
+    be reached directly.  ``needs`` are lanes that must be done before this one starts, ``after`` those that must be
+    over, however they ended.
     ``if_unreachable`` = ``skip`` makes an agent that cannot be connected to end the lane as skipped, with
     ``skip_note`` as the reason, instead of failing it.
     """
@@ -80,22 +120,40 @@ class Lane:
     id: str
     steps: tuple[Step, ...]
     subject: str = ""
-    target: str | None = None
-    via: str | None = None
+    target: Target | None = None
+    via: Target | None = None
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     if_unreachable: str = "fail"
     skip_note: str = ""
 
+    def about(self, step: Step) -> tuple[str, ...]:
+        """The nodes that one of its steps serves."""
+        if step.about:
+            return step.about
+        return (self.target.node,) if self.target and self.target.role == "cn" else ()
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse."""
-        plain: dict[str, Any] = _plain(self)
-        return plain
+        return {
+            "id": self.id,
+            "steps": [step.to_json() for step in self.steps],
+            "subject": self.subject,
+            "target": self.target and list(self.target),
+            "via": self.via and list(self.via),
+            "needs": list(self.needs),
+            "after": list(self.after),
+            "if_unreachable": self.if_unreachable,
+            "skip_note": self.skip_note,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Lane:
         """Read a stored lane."""
-        steps = tuple(Step(**step) for step in data["steps"])
-        return cls(**{**data, "steps": steps, "needs": tuple(data["needs"])})
+        read = {name: _target(data[name]) for name in ("target", "via")}
+        lists = {name: tuple(data[name]) for name in ("needs", "after")}
+        steps = tuple([Step.from_json(step) for step in data["steps"]])
+        return cls(**{**data, **read, **lists, "steps": steps})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +171,8 @@ class Plan:
 
     ``nodes`` are the nodes it works on: no two open plans may share one.  ``cells`` are written in one
     transaction by the single step of kind ``database.write@1``, if ``guards`` still hold.
-    ``summary`` is free JSON data of the command (for explanation, undo and listing).  ``undoes`` is the
-    id of the plan that this one takes back.
+    ``summary`` is JSON data of the command, which reads and writes it as a value of its own type.  ``undoes`` is the
+    id of the plan that this one takes back, and ``rest`` are the lanes that were not finished there, as they were.
     """
 
     command: str
@@ -125,13 +183,15 @@ class Plan:
     notes: tuple[Note, ...] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
+    rest: tuple[Lane, ...] = ()
 
     def problems(self) -> tuple[str, ...]:
         """What makes this plan impossible to execute; empty for a sound one."""
         return (
             *_duplicates("lane", (lane.id for lane in self.lanes)),
             *(text for lane in self.lanes for text in _lane_problems(lane)),
-            *_need_problems(self.lanes),
+            *_about_problems(self),
+            *_order_problems(self.lanes),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -151,13 +211,13 @@ class Plan:
             "notes": [_plain(note) for note in self.notes],
             "summary": _plain(self.summary),
             "undoes": self.undoes,
+            "rest": [lane.to_json() for lane in self.rest],
         }
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Plan:
-        """Read a stored plan; raises ValueError for another format than :data:`FORMAT`."""
-        if body.get("format") != FORMAT:
-            raise ValueError(f"plan format {body.get('format')!r} is not known to this version")
+        """Read a stored plan of this format or an older one; raises ValueError for another."""
+        body = formats.upgraded(body, FORMAT)
         return cls(
             command=body["command"],
             nodes=tuple(body["nodes"]),
@@ -167,6 +227,7 @@ class Plan:
             notes=tuple(Note(**note) for note in body["notes"]),
             summary=body["summary"],
             undoes=body["undoes"],
+            rest=tuple(Lane.from_json(lane) for lane in body["rest"]),
         )
 
     def text(self) -> str:
@@ -176,6 +237,10 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 over :meth:`text`, as hex."""
         return digest(self.text())
+
+
+def _target(data: Sequence[str] | None) -> Target | None:
+    return None if data is None else Target(*data)
 
 
 def digest(text: str) -> str:
@@ -197,26 +262,41 @@ def _duplicates(what: str, ids: Iterable[str]) -> list[str]:
     return [f"{what} {id_!r} is there {n} times" for id_, n in Counter(ids).items() if n > 1]
 
 
-def _lane_problems(lane: Lane) -> list[str]:
+def _lane_problems(lane: Lane) -> Iterator[str]:
+    where = f"lane {lane.id!r}:"
     ids = [step.id for step in lane.steps]
-    problems = _duplicates(f"lane {lane.id!r}: step", ids)
-    problems += [f"lane {lane.id!r}: bad step id {i!r}" for i in ids if not _STEP_ID.match(i)]
+    yield from _duplicates(f"{where} step", ids)
+    yield from (f"{where} bad step id {id_!r}" for id_ in ids if not _STEP_ID.match(id_))
     if lane.if_unreachable not in ("fail", "skip"):
-        problems.append(f"lane {lane.id!r}: bad if_unreachable {lane.if_unreachable!r}")
-    return problems
+        yield f"{where} bad if_unreachable {lane.if_unreachable!r}"
+    for agent in (lane.target, lane.via):
+        if agent is not None and agent.role not in _ROLES:
+            yield f"{where} {agent.node} cannot be of role {agent.role!r}"
+    for step in lane.steps:
+        if step.limit is not None and not step.limit > 0:
+            yield f"{where} step {step.id!r} cannot be done in {step.limit} seconds"
+        for name in step.holds:
+            if not _LOCK.match(name):
+                yield f"{where} step {step.id!r}: bad name of a lock {name!r}"
 
 
-def _need_problems(lanes: tuple[Lane, ...]) -> list[str]:
+def _about_problems(plan: Plan) -> Iterator[str]:
+    nodes = frozenset(plan.nodes)
+    for lane in plan.lanes:
+        for step in lane.steps:
+            if not nodes.issuperset(step.about):
+                node = next(node for node in step.about if node not in nodes)
+                yield f"lane {lane.id!r}: step {step.id!r} is about {node}, not a node of the plan"
+
+
+def _order_problems(lanes: tuple[Lane, ...]) -> Iterator[str]:
     known = {lane.id for lane in lanes}
-    graph = {lane.id: lane.needs for lane in lanes}
-    missing = [
-        f"lane {lane!r} needs {need!r}, which is not there"
-        for lane, needs in graph.items()
-        for need in needs
-        if need not in known
-    ]
+    for lane in lanes:
+        for verb, others in (("needs", lane.needs), ("comes after", lane.after)):
+            for other in others:
+                if other not in known:
+                    yield f"lane {lane.id!r} {verb} {other!r}, which is not there"
     try:
-        TopologicalSorter(graph).prepare()
+        TopologicalSorter({lane.id: (*lane.needs, *lane.after) for lane in lanes}).prepare()
     except CycleError as problem:
-        return [*missing, f"lanes need each other: {' -> '.join(problem.args[1])}"]
-    return missing
+        yield f"lanes wait for each other: {' -> '.join(problem.args[1])}"

@@ -1,11 +1,16 @@
-"""The step kinds a program knows.  A kind that cannot be asked whether it is done is not let in."""
+"""The step kinds a program knows.
+
+A kind is not let in that cannot be asked whether it is done, has no name for people, or does not say how it is taken back
+or why it is not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from xcat_aix.plan.model import Plan
+from xcat_aix.plan.kinds import Begun, NoReverse, Reverse
+from xcat_aix.plan.model import Plan, Step
 from xcat_aix_proto.jobs import Probe
 
 from .errors import Parked
@@ -15,12 +20,23 @@ if TYPE_CHECKING:
     from .store import Transaction
 
 
-class StepKind(Protocol):
-    """How steps of one kind are looked at and done.  Called from worker threads, many at once."""
+class Worded(Protocol):
+    """What every kind says of its steps; pure."""
 
     @property
     def kind(self) -> str:
         """The versioned name, such as ``client.repoint@1``."""
+
+    def title(self, step: Step) -> str:
+        """What people call the step."""
+
+    @property
+    def reverse(self) -> Reverse:
+        """What takes a step back; a :class:`~xcat_aix.plan.kinds.NoReverse` says why there is nothing."""
+
+
+class StepKind(Worded, Protocol):
+    """How steps of one kind are looked at and done.  Called from worker threads, many at once."""
 
     def probe(self, task: Task) -> Probe:
         """Ask the world whether the effect is there; changes nothing.
@@ -38,16 +54,12 @@ class StepKind(Protocol):
 
 
 @runtime_checkable
-class DatabaseKind(Protocol):
+class DatabaseKind(Worded, Protocol):
     """A kind whose effect lies in the journal's own database.
 
     Effect, intent and outcome are committed in one transaction, so that the journal says done if and
     only if it was written.
     """
-
-    @property
-    def kind(self) -> str:
-        """The versioned name."""
 
     def probe(self, task: Task) -> Probe:
         """As :meth:`StepKind.probe`."""
@@ -71,7 +83,7 @@ class Registry:
             self.register(kind)
 
     def register(self, kind: AnyKind) -> None:
-        """Add a kind; raises ValueError for one without probe, without effect or with a known name."""
+        """Add a kind; raises ValueError for one that lacks something, or with a known name."""
         problem = _problem(kind)
         if kind.kind in self._kinds:
             problem = "is registered twice"
@@ -85,6 +97,15 @@ class Registry:
 
     def __contains__(self, name: object) -> bool:
         return name in self._kinds
+
+    def title(self, step: Step) -> str:
+        """What people call the step; of an unknown kind its name."""
+        kind = self._kinds.get(step.kind)
+        return step.kind if kind is None else kind.title(step)
+
+    def reverse(self, begun: Begun) -> Step | NoReverse | None:
+        """What takes the step back; raises KeyError for an unknown kind."""
+        return self._kinds[begun.step.kind].reverse(begun)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -101,11 +122,14 @@ class Registry:
 
 
 def _problem(kind: AnyKind) -> str:
-    can_probe, has_effect, has_tables, has_write = (
-        callable(getattr(kind, name, None)) for name in ("probe", "effect", "tables", "write")
+    for name in ("probe", "title", "reverse"):
+        if not callable(getattr(kind, name, None)):
+            return f"has no {name}"
+    if isinstance(kind.reverse, NoReverse) and not kind.reverse.because.strip():
+        return "does not say why it has no reverse"
+    has_effect, has_tables, has_write = (
+        callable(getattr(kind, name, None)) for name in ("effect", "tables", "write")
     )
-    if not can_probe:
-        return "has no probe"
     if has_tables != has_write or has_effect == has_write:
         return "must have either effect, or tables and write"
     return "" if "@" in kind.kind else "has no version"

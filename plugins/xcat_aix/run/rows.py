@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from xcat_aix.plan.formats import FORMER
 from xcat_aix.plan.model import FORMAT, Plan, digest
 
 from .errors import Parked
 from .states import CorruptJournal, Event, Outcome, Phase, Word
 from .store import Row
+
+_READABLE = frozenset(map(str, (*FORMER, FORMAT)))
 
 #: Columns of ``aixplan`` that tell about a plan without its body.
 SUMMARY_COLUMNS = (
@@ -149,7 +152,7 @@ def read_plan(row: Row) -> Plan:
 
 
 def _foreign_format(text: str) -> str:
-    if text == str(FORMAT):
+    if text in _READABLE:
         return ""
     return f"its format {text} is not known to this version; use the version that made it"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from xcat_aix.plan.model import Lane, Plan, Step
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobStatus, JobUpdate, Probe
 from xcat_aix_proto.operations import Operation
@@ -32,7 +32,7 @@ class Connection(Protocol):
 
 
 #: Connects to the agent ``target``, perhaps relayed through ``via``; raises AgentError.
-Connect = Callable[[str, str | None], Connection]
+Connect = Callable[[Target, Target | None], Connection]
 
 
 #: Seconds between attempts to connect to an agent that has too many connections.
@@ -63,7 +63,7 @@ class LaneLink:
                 raise kind(problem.message, problem.detail, int(problem.code)) from problem
         return self._connection
 
-    def _dial(self, target: str) -> Connection:
+    def _dial(self, target: Target) -> Connection:
         for pause in BUSY_PAUSES:
             try:
                 return self._connect(target, self._lane.via)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from xcat_aix.plan.model import Cell, Guard
+from xcat_aix.plan.model import Cell, Guard, Target
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import (
@@ -260,16 +260,16 @@ class FakeWorld:
         with self.lock:
             return self.nodes.setdefault(name, FakeNode())
 
-    def connect(self, target: str, via: str | None) -> FakeConnection:
+    def connect(self, target: Target, via: Target | None) -> FakeConnection:
         """A connection, through ``via`` if there is no direct way; raises ``UNREACHABLE``."""
-        node = self.node(target)
-        is_relayed = via is not None and not self.node(via).is_down
+        node = self.node(target.node)
+        is_relayed = via is not None and not self.node(via.node).is_down
         if node.is_down or (node.is_cut_off and not is_relayed):
             raise AgentError(ErrorCode.UNREACHABLE, "its agent cannot be connected")
         with self.lock:
             self.open_connections += 1
             self.most_connections = max(self.most_connections, self.open_connections)
-        return FakeConnection(self, target, node)
+        return FakeConnection(self, target.node, node)
 
     def state(self) -> dict[str, dict[str, Any]]:
         """What is done where: to compare the ends of two stories."""

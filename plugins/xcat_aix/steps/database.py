@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from xcat_aix.plan.model import Cell, Guard
+from xcat_aix.plan.kinds import Begun
+from xcat_aix.plan.model import Cell, Guard, Step
+from xcat_aix.run.errors import StepFailed
+from xcat_aix.run.store import Database, Transaction
+from xcat_aix.run.task import Task
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcatd.api import DatabaseError
-
-from .errors import StepFailed
-from .store import Database, Transaction
-from .task import Task
 
 #: Cells that a message names.
 _SHOWN = 5
@@ -24,6 +24,14 @@ class DatabaseWrite:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+
+    def title(self, step: Step) -> str:  # noqa: ARG002 - its cells are the plan's
+        """The same for every plan."""
+        return "write the new values in one transaction"
+
+    def reverse(self, begun: Begun) -> Step:
+        """The same step, over the plan's cells turned round."""
+        return begun.step
 
     def probe(self, task: Task) -> Probe:
         """Compare all cells with what is stored, each table read once."""

@@ -1,7 +1,7 @@
 """Steps that an agent carries out as jobs: submit, follow, acknowledge.
 
 Owns what a lost line, a lost job and an interrupted attempt mean.  Knows no operation: the step's kind and
-arguments are those of one, and the agent's probe tells whether it is done.
+arguments are those of one, the agent's probe tells whether it is done, and its words are in :mod:`.client`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Step
+from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
+from xcat_aix.run.task import Connection, Task
 from xcat_aix_proto import bounds, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate, Probe, Verdict
 from xcat_aix_proto.operations import Operation
 
-from .errors import StepFailed, StepLost, Unreachable
-from .task import Connection, Task
+from .client import WORDS
 
 T = TypeVar("T")
 
@@ -36,19 +38,36 @@ _TRY_LATER = frozenset({ErrorCode.BUSY, ErrorCode.JOB_LIMIT})
 
 
 def agent_steps(pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> Iterator[AgentStep]:
-    """A step kind for every operation that runs as a job, and for those of older plans."""
+    """A step kind for every operation that runs as a job, and for those of older plans.
+
+    Raises ValueError for one of which nobody wrote what it is called, and what takes it back.
+    """
     kinds = [operation.kind for operation in operations.BY_KIND.values() if not operation.is_query]
     for kind in (*kinds, *operations.FORMER):
         yield AgentStep(kind, pauses, late=late)
 
 
 class AgentStep:
-    """Steps of one operation's kind."""
+    """Steps of one operation's kind; raises ValueError for one without words."""
 
     def __init__(self, kind: str, pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> None:
+        if kind not in WORDS:
+            raise ValueError(f"step kind {kind!r} has neither title nor reverse: nobody wrote them")
         self.kind = kind
+        self._words = WORDS[kind]
         self._pauses = pauses
         self._late = late
+
+    def title(self, step: Step) -> str:
+        """What its operation is called; the kind's name where the arguments cannot be read."""
+        try:
+            return self._words.title(step.args)
+        except (KeyError, TypeError):
+            return self.kind
+
+    def reverse(self, begun: Begun) -> Step | NoReverse | None:
+        """The operation that takes it back."""
+        return self._words.reverse(begun)
 
     def probe(self, task: Task) -> Probe:
         """What the agent finds; the job of an interrupted attempt is waited for first."""
