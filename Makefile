@@ -43,10 +43,6 @@ suite: $(STAMP)
 suite39: $(STAMP)
 	tools/suite39 $(VENV)39
 
-# Recorded runs of xCAT's commands by ours: FILE is of the form of tests/golden/nim, IDS are some of its runs.
-golden: $(STAMP)
-	$(BIN)/python -m tests.golden $(FILE) $(IDS)
-
 # What takes longer than a change can wait for: PostgreSQL and MariaDB, and hostile input (the marker "servers").
 test-servers: $(STAMP)
 	tools/mariadb
@@ -54,6 +50,10 @@ test-servers: $(STAMP)
 
 attack: $(STAMP)
 	$(BIN)/python -m tests.attack --seed $(SEED) --count $(COUNT)
+
+# Recorded runs of xCAT's commands by ours: FILE is of the form of tests/golden/nim, IDS are some of its runs.
+golden: $(STAMP)
+	$(BIN)/python -m tests.golden $(FILE) $(IDS)
 
 lock:
 	tools/lock
