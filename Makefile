@@ -4,12 +4,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEED := 1
 COUNT := 10000
+FILE := tests/golden/nim/snmove.json
+IDS :=
 
-.PHONY: help demo test test-servers lint types layers suite suite39 attack bench clean lock
+.PHONY: help demo test test-servers lint types layers suite suite39 golden attack bench clean lock
 
 help:
 	@sed -n 1p Makefile
 	@echo "parts of test: lint types layers suite suite39"
+	@echo "make golden FILE=RUNS [IDS='ID ID'] runs recorded runs of xCAT's commands by ours"
 	@echo "make attack SEED=1 COUNT=10000 tries other inputs with another seed; make lock renews the locked releases"
 
 $(STAMP): setup.cfg proto/setup.cfg agent/setup.cfg tools/venv tools/locked tools/requirements.lock
@@ -48,6 +51,10 @@ test-servers: $(STAMP)
 
 attack: $(STAMP)
 	$(BIN)/python -m tests.attack --seed $(SEED) --count $(COUNT)
+
+# Recorded runs of xCAT's commands by ours: FILE is of the form of tests/golden/nim, IDS are some of its runs.
+golden: $(STAMP)
+	$(BIN)/python -m tests.golden $(FILE) $(IDS)
 
 lock:
 	tools/lock

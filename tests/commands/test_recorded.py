@@ -7,25 +7,21 @@ status are compared (usages), ``labels`` where descriptions stand behind them.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.golden.cases import load
 
 from . import replay
 
 RECORDED = Path(__file__).parent / "recorded"
 
 
-def _load(name: str) -> dict[str, Any]:
-    with (RECORDED / f"{name}.json").open(encoding="utf-8") as file:
-        loaded: dict[str, Any] = json.load(file)
-    return loaded
-
-
-FILES = {name: _load(name) for name in ("example", "inheritance", "empty", "odd")}
+FILES = {
+    name: load(RECORDED / f"{name}.json") for name in ("example", "inheritance", "empty", "odd")
+}
 
 
 @pytest.fixture(scope="module")

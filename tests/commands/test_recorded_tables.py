@@ -13,22 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.golden.cases import load
 
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 
 from . import replay
-from .test_recorded_writes import _as_set, _changed, _load, _stored, _written
+from .test_recorded_writes import _as_set, _changed, _stored, _written
 
 HERE = Path(__file__).parent
 
-FILES = {name: _load(HERE / "recorded_tables" / f"{name}.json") for name in ("example", "hardware")}
+FILES = {name: load(HERE / "recorded_tables" / f"{name}.json") for name in ("example", "hardware")}
 
 
 def tables_of(name: str) -> dict[str, list[dict[str, str]]]:
     found = FILES[name]
     if "tables_of" in found:
-        found = _load(HERE / "recorded" / f"{found['tables_of']}.json")
+        found = load(HERE / "recorded" / f"{found['tables_of']}.json")
     tables: dict[str, list[dict[str, str]]] = found["tables"]
     return tables
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.golden.cases import load
 
 from xcatd.db.database import Database
 from xcatd.db.location import Location
@@ -26,14 +27,8 @@ HERE = Path(__file__).parent
 Rows = Mapping[str, list[dict[str, str]]]
 
 
-def _load(path: Path) -> dict[str, Any]:
-    with path.open(encoding="utf-8") as file:
-        loaded: dict[str, Any] = json.load(file)
-    return loaded
-
-
 FILES = {
-    name: _load(HERE / "recorded_writes" / f"{name}.json")
+    name: load(HERE / "recorded_writes" / f"{name}.json")
     for name in ("example", "inheritance", "empty", "odd")
 }
 
@@ -43,7 +38,7 @@ def _tables(name: str) -> Rows:
     tables: Rows = (
         found["tables"]
         if "tables" in found
-        else _load(HERE / "recorded" / f"{found['tables_of']}.json")["tables"]
+        else load(HERE / "recorded" / f"{found['tables_of']}.json")["tables"]
     )
     return tables
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
 
 import pytest
+from tests.golden.cases import load
 
 from xcatd.db.database import Database
 from xcatd.db.location import Location
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def _recorded(name):
-    return json.loads((HERE / name).read_text())
+    return load(HERE / name)
 
 
 def test_tables_are_created_as_xcat_creates_them(tmp_path):

@@ -1,7 +1,7 @@
 """Golden transcripts: sessions on a simulated cluster, as files one can read.
 
 ``node$ command`` is typed; ``! text`` is standard error; ``= N`` an exit code other than 0.
-Everything else is standard output.  ``python tests/lab/transcript.py`` writes them anew.
+Everything else is standard output.  ``python -m tests.golden --rewrite transcripts`` writes them anew.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.golden import cases
 
 from xcat_aix_lab.cluster import Settings, sample
 from xcat_aix_lab.prepare import prepare
@@ -67,9 +69,8 @@ def play(text: str, runner: Run) -> str:
 
 
 def sessions() -> list[Path]:
-    return sorted(GOLDEN.glob("*.txt"))
+    return cases.find(GOLDEN, "*.txt")
 
 
-if __name__ == "__main__":
-    for path in sessions():
-        path.write_text(play(path.read_text(), in_memory(fresh())))
+def rewrite() -> list[Path]:
+    return cases.rewrite(sessions(), lambda path: play(path.read_text(), in_memory(fresh())))

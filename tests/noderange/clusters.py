@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.golden.cases import load
 
 from xcatd import noderange
 from xcatd.db.snapshot import Snapshot
 
 HERE = Path(__file__).parent
 
-_CLUSTERS = json.loads((HERE / "cluster.json").read_text())
+_CLUSTERS = load(HERE / "cluster.json")
 
 #: Object attributes the dynamic groups of these clusters ask for.
 _ATTRIBUTES = {
@@ -42,4 +43,5 @@ def world(
 
 
 def cases(name: str) -> list[dict[str, Any]]:
-    return json.loads((HERE / name).read_text())["cases"]
+    found: list[dict[str, Any]] = load(HERE / name)["cases"]
+    return found

@@ -1,6 +1,6 @@
 """Golden cases of the balance: request + tables + world -> plan and its text, or the refusal.
 
-``python -m tests.snbalance.golden`` writes the expectations anew: read the diff before you commit it.
+``python -m tests.golden --rewrite planners`` writes the expectations anew: read the diff before you commit it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.golden import cases as golden_cases
+from tests.golden.cases import load, text
 from tests.kinds import KINDS
-from tests.snmove.golden import impossible, load, service_node, text
+from tests.snmove.golden import impossible, service_node
 
 from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
@@ -24,11 +26,11 @@ from xcatd.db.snapshot import Snapshot
 
 DIRECTORY = Path(__file__).parent.parent / "golden" / "snbalance"
 
-__all__ = ["DIRECTORY", "cases", "impossible", "load", "outcome", "plan_of", "text"]
+__all__ = ["DIRECTORY", "cases", "impossible", "load", "outcome", "plan_of", "rewrite", "text"]
 
 
 def cases() -> list[Path]:
-    return sorted(DIRECTORY.glob("*.json"))
+    return golden_cases.find(DIRECTORY)
 
 
 def balance(case: Mapping[str, Any]) -> Balance:
@@ -59,11 +61,5 @@ def outcome(case: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def rewrite() -> None:
-    for path in cases():
-        case = load(path)
-        path.write_text(text({**case, "expect": outcome(case)}))
-
-
-if __name__ == "__main__":
-    rewrite()
+def rewrite() -> list[Path]:
+    return golden_cases.rewrite_expectations(cases(), outcome)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.golden.cases import differences
 from tests.kinds import KINDS
 from tests.snmove.test_undo import everything
 
@@ -30,7 +31,7 @@ def test_the_cases_are_there() -> None:
 def test_case(path: Path) -> None:
     case = golden.load(path)
     assert golden.impossible(case) == []
-    assert golden.outcome(case) == case["expect"]
+    assert differences(case["expect"], golden.outcome(case)) == []
     assert path.read_text() == golden.text(case)
 
 

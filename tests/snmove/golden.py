@@ -1,6 +1,6 @@
 """Golden cases of the planner: request + tables + world -> plan and its text, or the refusal.
 
-``python -m tests.snmove.golden`` writes the expectations anew: read the diff before you commit it.
+``python -m tests.golden --rewrite planners`` writes the expectations anew: read the diff before you commit it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.golden import cases as golden_cases
+from tests.golden.cases import load, text
 from tests.kinds import KINDS
 
 from xcat_aix.plan import explain
@@ -25,14 +27,11 @@ from xcatd.db.snapshot import Snapshot
 
 DIRECTORY = Path(__file__).parent.parent / "golden" / "snmove"
 
+__all__ = ["DIRECTORY", "cases", "impossible", "load", "outcome", "plan_of", "rewrite", "text"]
+
 
 def cases() -> list[Path]:
-    return sorted(DIRECTORY.glob("*.json"))
-
-
-def load(path: Path) -> dict[str, Any]:
-    case: dict[str, Any] = json.loads(path.read_text())
-    return case
+    return golden_cases.find(DIRECTORY)
 
 
 def asked(case: Mapping[str, Any]) -> Asked:
@@ -112,15 +111,5 @@ def impossible(case: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def text(case: Mapping[str, Any]) -> str:
-    return json.dumps(case, indent=1, ensure_ascii=False) + "\n"
-
-
-def rewrite() -> None:
-    for path in cases():
-        case = load(path)
-        path.write_text(text({**case, "expect": outcome(case)}))
-
-
-if __name__ == "__main__":
-    rewrite()
+def rewrite() -> list[Path]:
+    return golden_cases.rewrite_expectations(cases(), outcome)

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.golden.cases import find, load
 
 from xcatd.api import Reply
 
 from .doubles import Names, errors, exit_status, lines, open_world, stored, warnings
 
 DIRECTORY = Path(__file__).parent.parent / "golden" / "snmove_db"
-CASES = sorted(DIRECTORY.glob("*.json"))
+CASES = find(DIRECTORY)
 
 #: Said as an error by Perl, which goes on; ours warns.
 WARNINGS = (
@@ -41,7 +41,7 @@ def _expected(case: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_as_perl_leaves_it(path: Path, tmp_path: Path) -> None:
-    case = json.loads(path.read_text())
+    case = load(path)
     world = open_world(tmp_path, case["before"], Names(case["addresses"], case["interfaces"]))
     replies = world.snmove(*case["args"])
     assert _by_key(stored(world.db, case["before"])) == _by_key(_expected(case)), errors(replies)

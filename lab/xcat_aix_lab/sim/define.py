@@ -199,7 +199,7 @@ def _resource(call: Call, name: str) -> NimObject:
         raise messages.NimError(messages.BAD_VALUE, method, text)
     location = _location(call, method, name)
     attributes = {"Rstate": "ready for use", "prev_state": "unavailable for use"}
-    attributes.update(_of_type(call, method))
+    attributes.update(_of_type(call, method, location))
     attributes["location"] = location
     attributes["server"] = server
     for attribute, value in call.attributes:
@@ -223,11 +223,14 @@ def _location(call: Call, method: str, name: str) -> str:
     return location
 
 
-def _of_type(call: Call, method: str) -> dict[str, str]:
+def _of_type(call: Call, method: str, location: str) -> dict[str, str]:
     if call.type == "lpp_source":
         return {"arch": "power", "simages": "yes"}
     if call.type == "spot":
-        _check_type(call, call.required("source", method), ("lpp_source", "mksysb", "spot"), method)
+        if call.get("source") or not call.world.store.files(call.node).has_below(location):
+            # without a source the SPOT that was copied there is taken as it is, as xCAT does
+            source = call.required("source", method)
+            _check_type(call, source, ("lpp_source", "mksysb", "spot"), method)
         return {
             "plat_defined": "chrp",
             "version": "7",

@@ -51,7 +51,7 @@ def execute(
     locks: dict[str, bool] = {}
     with contextlib.ExitStack() as held:
         while True:
-            world = World(store, node, name, operation, passed=passed, locks=locks)
+            world = World(store, node, name, operation, words=argv[1:], passed=passed, locks=locks)
             try:
                 with store.lock(node):
                     return _attempt(command, list(argv[1:]), world)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
 FAIL, SLOW, HANG = "fail", "slow", "hang"
 #: A hung command gives up after this many seconds, so that a forgotten fault holds nobody for ever.
 HANG_SECONDS = 3600.0
-_RULE = ("command", "operation", "action", "seconds", "number", "text", "times")
+_RULE = ("command", "operation", "action", "seconds", "number", "text", "times", "word")
 #: Behaviour that differs between AIX levels or that no source settles, with the default taken.
 QUIRKS = {
     "z_drops_empty": True,  # `lsnim -Z` leaves attributes without a value out of the row
@@ -19,7 +20,10 @@ QUIRKS = {
 
 
 class Rule:
-    """One fault.  ``command`` ``*`` is any, ``operation`` None is any, ``times`` None is for ever."""
+    """One fault.  ``command`` ``*`` is any, ``operation`` None is any, ``times`` None is for ever.
+
+    ``word`` must stand on the command line, for instance an object's name; None is any.
+    """
 
     __slots__ = _RULE
 
@@ -33,6 +37,7 @@ class Rule:
         number: int = 0,
         text: str = "",
         times: int | None = None,
+        word: str | None = None,
     ) -> None:
         self.command = command
         self.action = action
@@ -41,10 +46,12 @@ class Rule:
         self.number = number
         self.text = text
         self.times = times
+        self.word = word
 
-    def matches(self, command: str, operation: str | None) -> bool:
-        """Tell whether this rule is for a command (and its ``-o`` operation)."""
-        return self.command in ("*", command) and self.operation in (None, operation)
+    def matches(self, command: str, operation: str | None, words: Collection[str] = ()) -> bool:
+        """Tell whether this rule is for a command (and its ``-o`` operation) with these words."""
+        is_meant = self.command in ("*", command) and self.operation in (None, operation)
+        return is_meant and (self.word is None or self.word in words)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; the keys are the parameters of the constructor."""
@@ -81,10 +88,10 @@ class Faults:
         """How this node behaves where sources differ."""
         return self.quirks.get(name, QUIRKS[name])
 
-    def take(self, command: str, operation: str | None) -> Rule | None:
+    def take(self, command: str, operation: str | None, words: Collection[str] = ()) -> Rule | None:
         """The first rule that matches; a rule with a number of times is used up by this."""
         for rule in self.rules:
-            if rule.matches(command, operation):
+            if rule.matches(command, operation, words):
                 if rule.times is not None:
                     rule.times -= 1
                     if rule.times <= 0:

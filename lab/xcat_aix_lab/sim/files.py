@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         def remove_below(self, directory: str) -> None:
             """Take everything below a directory away."""
 
+        def has_below(self, directory: str) -> bool:
+            """Tell whether there is any file below a directory."""
+
 
 class MemoryFiles:
     """Files as a dictionary."""
@@ -47,6 +50,10 @@ class MemoryFiles:
         """Take everything below a directory away."""
         for path in [path for path in self.texts if path.startswith(directory + "/")]:
             del self.texts[path]
+
+    def has_below(self, directory: str) -> bool:
+        """Tell whether there is any file below a directory."""
+        return any(path.startswith(directory + "/") for path in self.texts)
 
 
 class DirectoryFiles:
@@ -84,6 +91,10 @@ class DirectoryFiles:
                 os.unlink(os.path.join(base, name))
             for name in directories:
                 os.rmdir(os.path.join(base, name))
+
+    def has_below(self, directory: str) -> bool:
+        """Tell whether there is any file below a directory."""
+        return any(names for _, _, names in os.walk(self._real(directory)))
 
 
 def replace(path: str, text: str) -> os.stat_result:

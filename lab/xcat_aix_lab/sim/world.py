@@ -7,6 +7,8 @@ from . import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .host import Host
     from .objects import NimDatabase
     from .store import Store
@@ -48,6 +50,7 @@ class World:
         command: str,
         operation: str | None,
         *,
+        words: Sequence[str] = (),
         passed: set[str],
         locks: dict[str, bool],
     ) -> None:
@@ -55,6 +58,7 @@ class World:
         self.node = node
         self.command = command
         self.operation = operation
+        self.words = words
         self._passed = passed
         self._locks = locks
         self._hosts: dict[str, Host] = {}
@@ -164,7 +168,7 @@ class World:
             return
         with self.store.fault_lock(node):
             found = self.store.faults(node)
-            rule = found.take(self.command, self.operation)
+            rule = found.take(self.command, self.operation, self.words)
             if rule is not None and rule.times is not None:
                 self.store.save_faults(node, found)
         if rule is None:
