@@ -70,7 +70,7 @@ class Crew:
         _write(directory / "ca.pem", papers.authority.certificate_pem)
         _write(directory / "mn-cred.pem", papers.pem(_MN))
         _write(directory / "policy", f"[{_MN}]\nallow = operate\n".encode())
-        self._pool = AgentPool.from_directory(directory)
+        self._pool = AgentPool(directory)
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +121,6 @@ class Crew:
         *,
         timeout: float = 3.0,
         via: Relay | None = None,
-        patience: float = 30.0,
     ) -> AgentConnection:
         """See :meth:`xcatd.context.Agents.connect`; a relay reaches no more than we do."""
         found = self._store.topology.find(address)
@@ -131,7 +130,7 @@ class Crew:
             text = f"cannot connect to {address} port {port}{way}"
             raise AgentError(ErrorCode.UNREACHABLE, text)
         place, own_port = server.addresses[0]
-        return self._pool.connect(node, role, place, own_port, timeout=timeout, patience=patience)
+        return self._pool.connect(node, role, place, own_port, timeout=timeout)
 
     def close(self) -> None:
         """End all agents."""
