@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.integration.cluster import Cluster
+from tests.integration.cluster import Cluster, wait_for
 
 from xcat_aix_proto.operations import Chain
 
@@ -31,7 +31,10 @@ def test_it_is_moved_step_by_step_and_the_other_in_one_job(tmp_path):
         assert len(former) >= 4
         assert Chain.kind not in former.values()
         assert list(updated.values()) == [Chain.kind]
-        cluster.lab.down()
-        assert all((path / "acknowledged").exists() for path in (*former, *updated))
+        # The last of each connection is sent without waiting for an answer.
+        wait_for(
+            lambda: all((path / "acknowledged").exists() for path in (*former, *updated)),
+            "an agent was not told that the outcomes are known",
+        )
     finally:
         cluster.lab.down()
