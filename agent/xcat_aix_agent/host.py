@@ -74,7 +74,7 @@ def _resolved(name: str) -> FrozenSet[str]:
     return frozenset(str(answer[4][0]) for answer in answers)
 
 
-class _End:
+class End:
     """When a job must end: at its time limit, or when it is cancelled."""
 
     def __init__(self, clock: Clock, limit: float, cancelled: Optional[threading.Event]) -> None:
@@ -82,6 +82,12 @@ class _End:
         self.limit = limit
         self._deadline = clock.monotonic() + limit
         self._cancelled = cancelled or threading.Event()
+
+    def check(self) -> None:
+        """Raises ``CANCELLED``, or ``TIMED_OUT`` when the time is over."""
+        if self.left() <= 0:
+            text = f"it was not done within {self.limit:.0f} seconds"
+            raise AgentError(ErrorCode.TIMED_OUT, text)
 
     def left(self) -> float:
         """Seconds, not above 0 when it is over; raises ``CANCELLED``."""
@@ -106,7 +112,7 @@ class LimitedCommands:
         report: Report = lambda _: None,
     ) -> None:
         self._commands = commands
-        self._end = _End(clock, limit, cancelled)
+        self._end = End(clock, limit, cancelled)
         self._report = report
 
     def run(
@@ -139,7 +145,7 @@ class LimitedAgents:
         report: Report = lambda _: None,
     ) -> None:
         self._agents = agents
-        self._end = _End(clock, limit, cancelled)
+        self._end = End(clock, limit, cancelled)
         self._report = report
 
     @contextlib.contextmanager

@@ -65,7 +65,7 @@ def main(directory: str, place: str) -> int:
     try:
         outcome = _work(job, spec, codec.from_wire(Place, json.loads(place)))
     except _Cancelled:
-        outcome = cancelled_outcome()
+        outcome = cancelled_outcome(job.records(spec) if spec.is_chain else ())
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     job.finish(outcome)
     return 0
@@ -74,7 +74,7 @@ def main(directory: str, place: str) -> int:
 def _work(job: Job, spec: Spec, place: Place) -> Outcome:
     job.start(os.getpid())
     host = host_of(place, job.record_group)
-    return perform(spec, host, lambda text: job.report(text, host.clock, place.max_log))
+    return perform(spec, host, lambda text: job.report(text, host.clock, place.max_log), job.record)
 
 
 def host_of(place: Place, on_group: Callable[[Optional[int]], None]) -> Host:

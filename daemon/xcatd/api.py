@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import secrets
 from .agents.dial import Relay
 from .context import Agents, Clock, Context, SystemClock
 from .db.errors import ChangedMeanwhile, DatabaseError
@@ -10,6 +11,7 @@ from .messages import (
     NodeReply,
     Reply,
     Request,
+    SavedPlan,
     data,
     error,
     info,
@@ -19,6 +21,8 @@ from .messages import (
 )
 from .notification.paths import BadHookError, check_registered, root_of
 from .plugins import Plugin
+from .reach.dns import Answer, Dns, Failure, Question, Server
+from .reach.ssh import Ended, Ssh, SshError, Trouble, on_hosts
 from .rights import EVERYTHING, NOTHING, SECRET_TABLES, NotPermittedError, Targets
 
 __all__ = [
@@ -26,26 +30,38 @@ __all__ = [
     "NOTHING",
     "SECRET_TABLES",
     "Agents",
+    "Answer",
     "BadHookError",
     "ChangedMeanwhile",
     "Clock",
     "Contents",
     "Context",
     "DatabaseError",
+    "Dns",
+    "Ended",
+    "Failure",
     "NodeReply",
     "NotPermittedError",
     "Plugin",
+    "Question",
     "Relay",
     "Reply",
     "Request",
+    "SavedPlan",
+    "Server",
+    "Ssh",
+    "SshError",
     "SystemClock",
     "Targets",
+    "Trouble",
     "check_registered",
     "data",
     "error",
     "info",
     "node_data",
     "node_error",
+    "on_hosts",
     "root_of",
+    "secrets",
     "warning",
 ]

@@ -13,7 +13,9 @@ from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
 from .messages import Reply, Request
-from .rights import ALL, Rights
+from .reach.dns import Dns, Resolvers
+from .reach.ssh import Ssh, SshProgram
+from .rights import ALL, Rights, Targets
 
 if TYPE_CHECKING:
     from xcat_aix_proto.identity import Role
@@ -59,7 +61,6 @@ class Agents(Protocol):
         *,
         timeout: float = 3.0,
         via: Relay | None = None,
-        patience: float = 30.0,
     ) -> AgentConnection:
         """A connection to the agent of ``node``; raises ``AgentError``."""
 
@@ -70,7 +71,8 @@ class Context:
 
     ``cancelled`` is set when the user aborts or the daemon must stop: long commands look at it and end
     soon.  ``version`` is the text of ``lsxcatd -v``; ``hostname`` the server's short name.  ``rights`` are what the
-    policy left to the request; ``db`` refuses to write beyond them.
+    policy left to the request; ``db`` refuses to write beyond them.  ``judge`` is the policy itself, see :meth:`may`.
+    ``ssh`` and ``dns`` reach what has no agent; what runs long is given ``cancelled``.
     """
 
     db: Database
@@ -84,6 +86,17 @@ class Context:
     runner: Callable[[Request, Context], Iterator[Reply]] | None = None
     request: Request | None = None
     rights: Rights = ALL
+    ssh: Ssh = field(default_factory=SshProgram)
+    dns: Dns = field(default_factory=Resolvers)
+    judge: Callable[[Targets], bool] | None = None
+
+    def may(self, targets: Targets) -> bool:
+        """Whether the policy lets the user touch these, and as the commands whose work that is.
+
+        For what a request shows of others' work: a list of plans leaves those out that it refuses.  Where nobody
+        asks but the daemon itself, everything may be.
+        """
+        return self.judge is None or self.judge(targets)
 
     def expand(
         self,

@@ -12,11 +12,9 @@ import signal
 import socket
 import ssl
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from xcatd.serving.audit import AuditWriter
 from xcatd.serving.crowd import Group, Shares
@@ -29,6 +27,7 @@ from xcatd.serving.server import Server
 from xcatd.serving.session import Services, Session
 
 from . import __version__, files, logs, process
+from .agents import AgentPool
 from .context import Clock, SystemClock
 from .db import definitions, location
 from .db.database import Database
@@ -40,11 +39,6 @@ from .site import MN_MARKER, SN_MARKER, LastGood, Settings, SettingsError
 from .tls import CertificateError, Contexts
 from .upstream import Address, AddressError, Limits, Upstream
 
-if TYPE_CHECKING:
-    from xcat_aix_proto.identity import Role
-
-    from .agents import AgentConnection, AgentPool, Relay
-
 _log = logging.getLogger(__name__)
 
 VERSION = f"Version {__version__} (xcat-aix)"
@@ -53,39 +47,6 @@ _BACKLOG = 1024  # jobs that may wait in a pool
 _MOST_PEERS = 1024
 _LAST_HOOKS = 5.0  # seconds for the notification hooks of the last commands
 _LAST_ROWS = 5.0  # seconds for the audit rows of the last commands
-
-
-class LazyAgents:
-    """The agents' pool, loaded with its first use: most commands need none of it."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._lock = threading.Lock()
-        self._pool: AgentPool | None = None
-
-    def _get(self) -> AgentPool:
-        with self._lock:
-            if self._pool is None:
-                from .agents import AgentPool  # noqa: PLC0415 - Pyro5 is loaded when it is needed
-
-                self._pool = AgentPool.from_directory(self._directory)
-            return self._pool
-
-    def connect(
-        self,
-        node: str,
-        role: Role,
-        address: str,
-        port: int,
-        *,
-        timeout: float = 3.0,
-        via: Relay | None = None,
-        patience: float = 30.0,
-    ) -> AgentConnection:
-        """As ``AgentPool.connect``."""
-        return self._get().connect(
-            node, role, address, port, timeout=timeout, via=via, patience=patience
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +120,7 @@ class Daemon:
                 database=self._database,
                 plugins=plugins or PluginHost.load(),
                 clock=self._clock,
-                agents=LazyAgents(self.settings.confdir / "aix"),
+                agents=AgentPool(self.settings.confdir / "aix"),
                 hostname=machine.hostname,
                 version=VERSION,
                 is_mn=is_mn,

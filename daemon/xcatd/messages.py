@@ -8,6 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .wire.savedplan import ASKS_ABOVE, SavedPlan
+
+__all__ = [
+    "Contents",
+    "NodeReply",
+    "Reply",
+    "Request",
+    "SavedPlan",
+    "data",
+    "error",
+    "info",
+    "node_data",
+    "node_error",
+    "warning",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -37,6 +53,14 @@ class Request:
     def words(self) -> tuple[str, ...]:
         """The arguments with blank ones as empty strings."""
         return tuple(arg or "" for arg in self.args)
+
+    @property
+    def asks_above(self) -> int | None:
+        """Above how many nodes the client wants to ask its user before something is done; None: it cannot ask."""
+        text = self.environment.get(ASKS_ABOVE)
+        if text is None:
+            return None
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +100,7 @@ class Reply:
     flags: frozenset[str] = frozenset()  # NoErrorPrefix, NoWarnPrefix, NoSvrPrefix
     source: str | None = None  # xcatdsource; None: the daemon adds its own short host name
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    saved: SavedPlan | None = None  # printed by nobody: for clients that write or confirm it
 
 
 def info(*lines: str) -> Reply:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from importlib import metadata
 from operator import or_
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from xcatd.noderange import NoderangeError
 from xcatd.text import perlre
@@ -47,8 +47,9 @@ class Plugin(Protocol):
         """Do the command; every reply is sent as it is yielded."""
 
 
+@runtime_checkable
 class Declaring(Protocol):
-    """What a plugin may say beside that, for the policy; one that does not may touch everything.
+    """A plugin that tells the policy what it will touch; one that does not may touch everything.
 
     A policy row with a noderange lets a command through only if all its targets lie in it.
     """
@@ -57,11 +58,23 @@ class Declaring(Protocol):
         """What the command will touch; ``request.nodes`` are the nodes of its noderange.  Writes nothing."""
 
 
+@runtime_checkable
 class Powerful(Protocol):
     """A plugin with commands that are as good as being root."""
 
     def needs_everything(self, request: Request) -> bool:
         """Whether this request needs a policy row restricted in nothing; from its arguments alone."""
+
+
+@runtime_checkable
+class Deputy(Protocol):
+    """A plugin with requests that do another command's work, such as going on with a stored plan.
+
+    For these the policy always asks for :meth:`Declaring.targets`, and judges by ``Targets.commands``, too.
+    """
+
+    def acts_for_another(self, request: Request) -> bool:
+        """Whether this request does; from its arguments alone."""
 
 
 class NodeRoute(Protocol):
@@ -159,6 +172,10 @@ class PluginHost:
         """Whether some plugin takes this request for as good as being root."""
         return any(_needs_everything(h, request) for h in self._handlers.get(request.command, ()))
 
+    def acts_for_another(self, request: Request) -> bool:
+        """Whether this request does the work of another command, so that its targets say of which."""
+        return any(_acts_for_another(h, request) for h in self._handlers.get(request.command, ()))
+
     def run(
         self, choice: Choice, request: Request, context: Context, *, tells_why: bool = True
     ) -> Iterator[Reply]:
@@ -189,11 +206,11 @@ def _guarded(
 
 
 def _targets(handler: Handler, request: Request, context: Context) -> Targets:
-    declare = getattr(handler.plugin, "targets", None)
-    if declare is None:
+    plugin = handler.plugin
+    if not isinstance(plugin, Declaring):
         return EVERYTHING
     try:
-        found = declare(request, context)
+        found: object = plugin.targets(request, context)
     except Exception:  # noqa: BLE001 - outer boundary: what a plugin cannot say may be anything
         _log.exception("plugin %s cannot tell what %s touches", handler.name, request.command)
         return EVERYTHING
@@ -201,13 +218,22 @@ def _targets(handler: Handler, request: Request, context: Context) -> Targets:
 
 
 def _needs_everything(handler: Handler, request: Request) -> bool:
-    ask = getattr(handler.plugin, "needs_everything", None)
-    if ask is None:
-        return False
+    plugin = handler.plugin
+    return isinstance(plugin, Powerful) and _said(plugin.needs_everything, handler, request)
+
+
+def _acts_for_another(handler: Handler, request: Request) -> bool:
+    plugin = handler.plugin
+    return isinstance(plugin, Deputy) and _said(plugin.acts_for_another, handler, request)
+
+
+def _said(ask: Callable[[Request], bool], handler: Handler, request: Request) -> bool:
     try:
         return bool(ask(request))
     except Exception:  # noqa: BLE001 - outer boundary: what a plugin cannot say counts as the worst
-        _log.exception("plugin %s cannot tell how powerful %s is", handler.name, request.command)
+        _log.exception(
+            "plugin %s cannot tell what kind of %s this is", handler.name, request.command
+        )
         return True
 
 

@@ -8,10 +8,8 @@ Facts: docs/facts/database.md, Tables and their columns.
 from __future__ import annotations
 
 import ipaddress
-import queue
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +18,10 @@ from typing import TYPE_CHECKING
 from xcatd.text import brackets
 
 from .db import values
+from .reach import bulk
 
 if TYPE_CHECKING:
     from .db.snapshot import Snapshot
-
-#: Threads that ask the system's resolver at once.
-MOST_THREADS = 16
 
 #: How long all unanswered names together may take, in seconds.
 TIMEOUT = 5.0
@@ -160,40 +156,7 @@ class Resolver:
     def _ask(self, names: list[str]) -> None:
         """Ask the system for these names at once; what it does not answer in time has no address."""
         self._asked.update(dict.fromkeys(names))
-        if not names:
-            return
-        waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-        answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
-        for name in names:
-            waiting.put(name)
-        late = threading.Event()
-        for _ in range(min(MOST_THREADS, len(names))):
-            # Nobody can interrupt the system's resolver, so its threads must not hold up our end.
-            threading.Thread(
-                target=_answer, args=(self._lookup, waiting, answers, late), daemon=True
-            ).start()
-        end = time.monotonic() + self._timeout
-        for _ in names:
-            try:
-                name, address = answers.get(timeout=max(end - time.monotonic(), 0.001))
-            except queue.Empty:
-                break
-            self._asked[name] = address
-        late.set()
-
-
-def _answer(
-    lookup: Lookup,
-    waiting: queue.SimpleQueue[str],
-    answers: queue.SimpleQueue[tuple[str, str | None]],
-    late: threading.Event,
-) -> None:
-    while not late.is_set():
-        try:
-            name = waiting.get_nowait()
-        except queue.Empty:
-            return
-        answers.put((name, lookup(name)))
+        self._asked.update(bulk.answers(self._lookup, names, self._timeout))
 
 
 def is_address(text: str) -> bool:

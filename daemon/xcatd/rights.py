@@ -29,19 +29,44 @@ class NotPermittedError(DatabaseError):
 
 
 @dataclass(frozen=True, slots=True)
+class AsCommand:
+    """Another command whose work a request does: the policy must allow that one, too, with these arguments and nodes.
+
+    An empty ``command``: which one it was cannot be told any more; that takes a row restricted in nothing.
+    """
+
+    command: str
+    words: tuple[str, ...] = ()
+    nodes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Targets:
-    """What a command will touch: these nodes, or ``is_everything`` (other objects, whole tables, any node)."""
+    """What a command will touch: these nodes, or ``is_everything`` (other objects, whole tables, any node).
+
+    ``commands``: the request must be allowed as each of these as well as in its own name.  Of one that acts for
+    another command, everything without ``commands`` means that nobody can tell for which.
+    """
 
     nodes: frozenset[str] = frozenset()
     is_everything: bool = False
+    commands: tuple[AsCommand, ...] = ()
 
     @classmethod
-    def of(cls, nodes: Iterable[str]) -> Targets:
-        """These nodes alone."""
-        return cls(frozenset(nodes))
+    def of(
+        cls, nodes: Iterable[str], command: str | None = None, words: Iterable[str] = ()
+    ) -> Targets:
+        """These nodes alone; with a ``command``, judged as that one with the arguments ``words`` on them as well."""
+        names = frozenset(nodes)
+        other = () if command is None else (AsCommand(command, tuple(words), names),)
+        return cls(names, commands=other)
 
     def __or__(self, other: Targets) -> Targets:
-        return Targets(self.nodes | other.nodes, self.is_everything or other.is_everything)
+        return Targets(
+            self.nodes | other.nodes,
+            self.is_everything or other.is_everything,
+            tuple(dict.fromkeys((*self.commands, *other.commands))),
+        )
 
 
 NOTHING = Targets()
@@ -62,6 +87,16 @@ class Rights:
     is_unrestricted: bool = True
     is_known: bool = True
     selects: bool = True
+
+    def __and__(self, other: Rights) -> Rights:
+        """What both leave."""
+        both = [each.nodes for each in (self, other) if each.nodes is not None]
+        return Rights(
+            nodes=frozenset.intersection(*both) if both else None,
+            is_unrestricted=self.is_unrestricted and other.is_unrestricted,
+            is_known=self.is_known and other.is_known,
+            selects=self.selects and other.selects,
+        )
 
     def refusal(self, names: Iterable[str]) -> str | None:
         """Why these nodes are not to be touched; None if they may be."""

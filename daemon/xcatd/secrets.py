@@ -24,8 +24,8 @@ def is_secret(table: str, column: str) -> bool:
 
 def is_secret_name(name: str) -> bool:
     """Whether a condition's left side, ``table.column``, a column or an attribute, is about a secret."""
-    table, dot, column = name.strip().rpartition(".")
-    if dot and table in schema.TABLES:
+    table, _, column = name.strip().rpartition(".")
+    if table in schema.TABLES and column in schema.TABLES[table].columns:
         return is_secret(table, column)
     return is_secret("", column) or _PART in table.lower()
 

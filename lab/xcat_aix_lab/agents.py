@@ -60,6 +60,11 @@ def hosted_file(lab: LabDirectory) -> Path:
     return lab.run / "hosted"
 
 
+def former_file(lab: LabDirectory, node: str) -> Path:
+    """A recording (:mod:`.former`) put here makes the node's agent, if it is hosted, one of an earlier version."""
+    return lab.node(node) / "former-agent.json"
+
+
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONUNBUFFERED": "1"}
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from xcat_aix_agent.serving.acceptor import Acceptor
 from xcat_aix_agent.serving.server import AgentServer
 from xcat_aix_lab import agents
 from xcat_aix_lab.directory import LabDirectory
+from xcat_aix_lab.former import Former, FormerAgent
 from xcat_aix_lab.inprocess import ModelCommands
 from xcat_aix_lab.prepare import prepare
 from xcat_aix_lab.sim.files import replace
@@ -45,13 +47,21 @@ class Hosting:
     def start(self, names: Iterable[str]) -> None:
         """Start agents; raises what ``AgentServer.start`` raises."""
         for name in names:
-            settings = agent_config.load(agents.config_file(self._lab, name))
-            commands = ModelCommands(self._store, name)
-            server = AgentServer(
-                settings, commands=commands, runner="inline", acceptor=self._acceptor
-            )
+            server = self._make(name)
             server.start()
             self._servers[name] = server
+
+    def _make(self, name: str) -> AgentServer:
+        make: Callable[..., AgentServer] = AgentServer
+        recording = agents.former_file(self._lab, name)
+        if recording.exists():
+            make = partial(FormerAgent, Former.read(recording))
+        return make(
+            agent_config.load(agents.config_file(self._lab, name)),
+            commands=ModelCommands(self._store, name),
+            runner="inline",
+            acceptor=self._acceptor,
+        )
 
     def kill(self, name: str) -> None:
         """End one agent as if its node had died: nothing is finished."""
@@ -85,17 +95,6 @@ def in_memory(lab: LabDirectory) -> MemoryStore:
     for name in lab.cluster.nodes:
         store.use_directory(name, str(lab.node(name) / "root"))
     return store
-
-
-def start_in_process(lab: LabDirectory) -> Hosting:
-    """Host all agents of a lab in this process, the state of NIM in memory: for measurements.
-
-    The nodes' files (``/etc/niminfo`` and the like) are real; ``xcat-aix-lab exec`` would not see
-    what these agents do to NIM databases.
-    """
-    hosting = Hosting(lab, in_memory(lab))
-    hosting.follow_faults()
-    return hosting
 
 
 def main(args: list[str]) -> int:

@@ -184,10 +184,10 @@ def _text(text: str, field: str) -> str:
     return block(text, limit) if has_lines else line(text, limit)
 
 
-def result(data: Mapping[str, Any]) -> Dict[str, Any]:
+def result(data: Mapping[str, Any], limit: int = MAX_RESULT) -> Dict[str, Any]:
     """What an operation returned, if it is of a sane size; else only how much there was."""
     size = len(json.dumps(data))
-    return dict(data) if size <= MAX_RESULT else {"left_out": f"a result of {size} characters"}
+    return dict(data) if size <= limit else {"left_out": f"a result of {size} characters"}
 
 
 class Story:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import types
 import typing
 from functools import cache
 from typing import Any, Callable, Mapping, Optional, Tuple, Type, TypeVar, Union
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 #: Reads plain data; the second argument says where it is, for the message.
 _Reader = Callable[[Any, str], Any]
+
+#: ``Optional[str]``, and where Python knows it ``str | None``.
+_UNIONS = (Union, getattr(types, "UnionType", Union))
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -98,7 +102,7 @@ def _reader(hint: Any) -> _Reader:
     args = typing.get_args(hint)
     if hint is Any:
         return lambda data, _where: data
-    if origin is Union and len(args) == 2 and type(None) in args:
+    if origin in _UNIONS and len(args) == 2 and type(None) in args:
         return _optional(args)
     if origin is tuple:
         return _many(args[0]) if len(args) == 2 and args[1] is Ellipsis else _fixed(args)

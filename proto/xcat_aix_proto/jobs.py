@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
-from .errors import AgentError
+from . import codec
+from .errors import AgentError, ErrorCode
 
 
 class JobState(enum.Enum):
@@ -49,9 +50,61 @@ class Outcome:
         return None if self.error is None else AgentError.from_wire(self.error)
 
 
+class RecordState(enum.Enum):
+    """What became of one operation of a chain."""
+
+    DONE = "done"
+    #: The probe found it done already.
+    WAS_SO = "was_so"
+    FAILED = "failed"
+    NOT_BEGUN = "not_begun"
+    #: The job died and nothing tells how far this one got: only a probe can.
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one operation of a chain: ``text`` in one line, ``result`` what it returned."""
+
+    state: RecordState
+    text: str = ""
+    error: Optional[Mapping[str, Any]] = None
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its effect was there when the agent came to it, or left it."""
+        return self.state in (RecordState.DONE, RecordState.WAS_SO)
+
+    def failure(self) -> Optional[AgentError]:
+        """The error as exception object, or None."""
+        return None if self.error is None else AgentError.from_wire(self.error)
+
+
+def with_records(records: Sequence[Record], error: Optional[AgentError]) -> Outcome:
+    """The outcome of a chain: on success and on failure it has a record for each operation."""
+    result = {"records": codec.to_wire(records)}
+    if error is None:
+        return Outcome(ok=True, result=result)
+    return Outcome(ok=False, result=result, error=error.to_wire())
+
+
+def records(outcome: Outcome, count: int) -> Tuple[Record, ...]:
+    """The records of a chain of ``count`` operations in its outcome; raises ``BAD_MESSAGE``."""
+    found = outcome.result.get("records")
+    if not isinstance(found, (list, tuple)) or len(found) != count:
+        text = f"the outcome of a chain of {count} operations has no record for each"
+        raise AgentError(ErrorCode.BAD_MESSAGE, text)
+    return tuple(codec.from_wire(Record, data) for data in found)
+
+
 @dataclass(frozen=True)
 class JobStatus:
-    """What ``submit``, ``follow`` and ``cancel`` answer."""
+    """What ``submit``, ``follow`` and ``cancel`` answer.
+
+    ``outcome`` is there once the job exited.  A chain that was lost has one as well: what was recorded
+    until then, with the error ``JOB_LOST``.
+    """
 
     job_id: str
     kind: str
@@ -85,3 +138,10 @@ class Probe:
 
     verdict: Verdict
     text: str = ""
+
+
+@dataclass(frozen=True)
+class ChainProbe(Probe):
+    """Answer of ``probe`` for a chain: ``DONE`` only if all of it is; one probe for each operation."""
+
+    parts: Tuple[Probe, ...] = ()

@@ -10,6 +10,7 @@ method              arguments                                    right          
 ``query``           operation                                    the operation's plain data
 ``probe``           operation, job id or ``""``                  READ            ``jobs.Probe``
 ``submit``          job id, operation, ``limit`` seconds         the operation's ``jobs.JobStatus``
+``begin``           job id, operation, ``limit``, ``wait``       the operation's ``jobs.JobUpdate``
 ``follow``          job id, ``after_seq``, ``wait`` seconds      READ            ``jobs.JobUpdate``
 ``acknowledge``     job id                                       OPERATE         None
 ``cancel``          job id                                       OPERATE         ``jobs.JobStatus``
@@ -19,10 +20,14 @@ method              arguments                                    right          
 ==================  ===========================================  ==============  =================
 
 ``hello`` comes first on every connection.  The job id of ``probe`` names the job whose effect is asked
-about: where the host itself cannot tell (postscripts), that job's record does.
+about: where the host itself cannot tell (postscripts), that job's record does.  Of a chain
+``probe`` answers a ``jobs.ChainProbe``, and a job that is a chain proves each of its operations.
 
 ``lodge`` and ``withdraw`` may be repeated: a grant that is lodged again gets the new time, one that is not
 there is withdrawn already.  Only an agent whose ``Welcome.operations`` name :data:`GRANTS` has them.
+
+``begin`` is ``submit`` and then ``follow`` from the beginning, in one call: a short job is over with its answer.
+Only an agent whose ``Welcome.operations`` name :data:`BEGIN` has it.
 """
 
 from __future__ import annotations
@@ -36,11 +41,14 @@ from .identity import Identity, Role
 
 METHODS = (
     *("hello", "query", "probe", "submit", "follow", "acknowledge", "cancel", "jobs"),
-    *("lodge", "withdraw"),
+    *("lodge", "withdraw", "begin"),
 )
 
 #: Among the operations of an agent that keeps grants and gives what they are for.
 GRANTS = "agent.grants@1"
+
+#: Among the operations of an agent that has the method ``begin``.
+BEGIN = "agent.begin@1"
 
 #: Upper bound, in seconds, of a grant's time.
 MAX_GRANT = 86400.0
@@ -53,6 +61,7 @@ ANSWERS: Mapping[str, Tuple[int, int]] = {
     "query": (16 * 1024 * 1024, 600_000),
     "probe": (2 * 1024 * 1024, 2_000),
     "submit": (4 * 1024 * 1024, 50_000),
+    "begin": (6 * 1024 * 1024, 100_000),
     "follow": (6 * 1024 * 1024, 100_000),
     "acknowledge": (2 * 1024 * 1024, 2_000),
     "cancel": (4 * 1024 * 1024, 50_000),
@@ -73,7 +82,12 @@ class Hello:
 
 @dataclass(frozen=True)
 class Welcome:
-    """The agent's answer: the newest common protocol and what it can do."""
+    """The agent's answer: the newest common protocol and what it can do.
+
+    ``operations`` are the kinds it performs and the further things it knows (:data:`GRANTS`, :data:`BEGIN`); every agent
+    tells them, so that nothing has to be guessed from its ``version``.  No field may be added here: an older
+    management node would refuse it.
+    """
 
     protocol: int
     version: str

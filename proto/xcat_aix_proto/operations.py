@@ -11,13 +11,16 @@ import enum
 import functools
 import ipaddress
 from dataclasses import dataclass
-from typing import Any, Callable, ClassVar, Dict, Mapping, Optional, Tuple, Type
+from typing import Any, Callable, ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type
 
 from . import codec, names
 from .errors import AgentError, ErrorCode
 
 #: Postscripts of one operation.
 MAX_SCRIPTS = 256
+
+#: Operations of one chain.
+MAX_CHAIN = 32
 
 
 class Right(enum.IntEnum):
@@ -61,6 +64,11 @@ class Operation:
     right: ClassVar[Right] = Right.ADMIN
     #: A query answers at once and changes nothing; everything else runs as a job and has a probe.
     is_query: ClassVar[bool] = False
+
+    @property
+    def parts(self) -> Tuple[Operation, ...]:
+        """What is done one after the other: itself, or a chain's operations."""
+        return (self,)
 
 
 @dataclass(frozen=True)
@@ -219,6 +227,63 @@ class RunPostscripts(Operation):
         return {name: value for name, value in found.items() if value}
 
 
+@dataclass(frozen=True)
+class Chain(Operation):
+    """Several operations as one job: each is looked at, and done if it is not so already.
+
+    They are done in their order, and the first that fails is the last that is begun; what became of each
+    is a :class:`.jobs.Record` in the job's result.  ``operations`` are in wire form (:meth:`of` takes them as
+    they are), all different, and none of them is a query or a chain.  Whoever asks for a chain needs the
+    right for each of them; ``right`` is the greatest of these.
+    """
+
+    kind: ClassVar[str] = "chain@1"
+
+    operations: Tuple[Mapping[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.operations)
+        if not 0 < count <= MAX_CHAIN:
+            text = f"{count} operations, and a chain has 1 to {MAX_CHAIN}"
+            raise AgentError(ErrorCode.BAD_OPERATION, text)
+        # As they read, so that equal chains are equal; a frozen object lets nobody else in.
+        read = tuple(_part(data, place, count) for place, data in enumerate(self.operations, 1))
+        wire = tuple(to_wire(part) for part in read)
+        for place, data in enumerate(wire):
+            if data in wire[:place]:
+                text = f"operation {place + 1} of {count} is there twice"
+                raise AgentError(ErrorCode.BAD_OPERATION, text)
+        self.__dict__.update(operations=wire, _parts=read, right=max(part.right for part in read))
+
+    @classmethod
+    def of(cls, parts: Sequence[Operation]) -> Chain:
+        """The chain of these operations; raises ``BAD_OPERATION``."""
+        return cls(tuple(to_wire(part) for part in parts))
+
+    @property
+    def parts(self) -> Tuple[Operation, ...]:
+        """See :attr:`Operation.parts`."""
+        found: Tuple[Operation, ...] = self.__dict__["_parts"]
+        return found
+
+
+def _part(data: Mapping[str, Any], place: int, count: int) -> Operation:
+    """One operation of a chain, whose errors tell its place."""
+    try:
+        _check_part(data.get("kind"))
+        return from_wire(data)
+    except AgentError as error:
+        text = f"operation {place} of {count}: {error.message}"
+        raise AgentError(error.code, text, error.detail) from None
+
+
+def _check_part(kind: Any) -> None:
+    """What cannot be part of a chain is refused before anything in it is looked at."""
+    cls = BY_KIND.get(kind) if isinstance(kind, str) else None
+    if kind == Chain.kind or (cls is not None and cls.is_query):
+        raise AgentError(ErrorCode.BAD_OPERATION, f"{kind} cannot be part of a chain")
+
+
 _ALL: Tuple[Type[Operation], ...] = (
     HostFacts,
     NimSnapshot,
@@ -230,7 +295,7 @@ _ALL: Tuple[Type[Operation], ...] = (
     RunPostscripts,
 )
 
-#: Every operation class by its kind.
+#: Every operation that can be asked for by itself, by its kind; what a chain can be made of among them.
 BY_KIND: Dict[str, Type[Operation]] = {cls.kind: cls for cls in _ALL}
 
 
@@ -243,18 +308,36 @@ def from_wire(data: Any) -> Operation:
     """The inverse of :func:`to_wire`; raises ``BAD_MESSAGE``, ``BAD_OPERATION`` or ``BAD_NAME``."""
     if not isinstance(data, Mapping) or set(data) != {"kind", "args"}:
         raise AgentError(ErrorCode.BAD_MESSAGE, "an operation must have 'kind' and 'args'")
-    cls = BY_KIND.get(data["kind"]) if isinstance(data["kind"], str) else None
+    kind = data["kind"]
+    cls: Optional[Type[Operation]] = None
+    if isinstance(kind, str):
+        cls = Chain if kind == Chain.kind else BY_KIND.get(kind)
     if cls is None:
-        raise AgentError(
-            ErrorCode.BAD_OPERATION, f"this version knows no operation {data['kind']!r:.80}"
-        )
+        raise AgentError(ErrorCode.BAD_OPERATION, f"this version knows no operation {kind!r:.80}")
     return codec.from_wire(cls, data["args"])
 
 
 def check_wire(data: Any) -> None:
     """Raises ``BAD_MESSAGE`` unless ``data`` has the form of an operation, known here or not."""
-    if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
-        raise AgentError(ErrorCode.BAD_MESSAGE, "an operation must have 'kind' and 'args'")
+    for part in parts_of(data):
+        if not isinstance(part.get("kind"), str):
+            raise AgentError(ErrorCode.BAD_MESSAGE, "an operation must have 'kind' and 'args'")
+
+
+def parts_of(data: Any) -> Tuple[Mapping[str, Any], ...]:
+    """The operations in wire form that one in wire form consists of, known here or not: itself, or a chain's.
+
+    Raises ``BAD_MESSAGE`` if it has not the form.
+    """
+    parts: Any = (data,)
+    if isinstance(data, Mapping) and data.get("kind") == Chain.kind:
+        args = data.get("args")
+        parts = args.get("operations") if isinstance(args, Mapping) else None
+    if not isinstance(parts, (list, tuple)) or not 0 < len(parts) <= MAX_CHAIN:
+        raise AgentError(ErrorCode.BAD_MESSAGE, "a chain must have a list of operations")
+    if not all(isinstance(part, Mapping) for part in parts):
+        raise AgentError(ErrorCode.BAD_MESSAGE, "an operation must be an object")
+    return tuple(parts)
 
 
 def from_stored(kind: str, args: Any) -> Operation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from xcat_aix_agent.config import AgentConfig
 from xcat_aix_agent.serving.server import AgentServer
 from xcat_aix_agent.shell import Completed, not_found
+from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
+from xcat_aix_proto.jobs import JobStatus, JobUpdate
 from xcatd.agents import AgentPool
 from xcatd.pki.authority import Authority
 
@@ -37,6 +40,22 @@ class Programs:
         return Completed(tuple(argv), rc, out, err)
 
 
+def carry_out(agent, job_id: str, op, said: list | None = None) -> JobStatus:
+    """Begin a job and follow it to its end, over any number of lost lines; ``said`` gets its events."""
+    said, limit = [] if said is None else said, time.monotonic() + 30
+    update = agent.begin(job_id, op, 30, 0.0)
+    while True:
+        said.extend(update.events)
+        if update.status.state.is_over and len(said) >= update.status.last_seq:
+            return update.status
+        try:
+            update = agent.follow(job_id, len(said), 10.0)
+        except AgentError as error:
+            if error.code is not ErrorCode.UNREACHABLE or time.monotonic() > limit:
+                raise
+            update = JobUpdate(update.status)
+
+
 class Cluster:
     """A CA, the management node's directory, agents."""
 
@@ -49,7 +68,7 @@ class Cluster:
         self.enrol_mn("mn1")
         self.policy = path / "policy"
         self.policy.write_text("[xcat-aix:mn:mn1]\nallow = operate\n")
-        self.pool = AgentPool.from_directory(self.mn)
+        self.pool = AgentPool(self.mn)
         self.servers: list[AgentServer] = []
 
     def enrol_mn(self, name: str, authority: Authority | None = None, role: Role = Role.MN) -> None:

@@ -175,7 +175,7 @@ def test_missing_and_broken_credentials_say_what_to_do(cluster, name):
 
 
 def test_pool_of_no_directory_raises_at_connect_only(tmp_path):
-    pool = AgentPool.from_directory(tmp_path / "none")
+    pool = AgentPool(tmp_path / "none")
     error = failure(lambda: pool.connect("sn1", Role.SN, "127.0.0.1", 1))
     assert "no agent certificates" in error.message
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import selectors
 import socket
 import threading
+import time
 
 import pytest
+from tests.agents.conftest import carry_out
 
 from xcat_aix_proto import operations as proto
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
-from xcat_aix_proto.jobs import JobState, Verdict
+from xcat_aix_proto.jobs import ChainProbe, JobState, RecordState, Verdict, records
 
 XCATINFO = proto.SetXcatServer("10.0.0.2")
 ROUTE = proto.ChangeDefaultRoute("10.0.0.1", "10.0.0.2")
@@ -103,9 +106,9 @@ def gate(programs):
     return opened, reached
 
 
-def test_run_tells_events_and_outcome(agent):
+def test_events_and_outcome_are_told(agent):
     said = []
-    outcome = agent.run("j", XCATINFO, 30, said.append)
+    outcome = carry_out(agent, "j", XCATINFO, said).outcome
     assert (outcome.ok, outcome.result) == (True, {"before": ""})
     assert said[-1].text.startswith("/etc/xcatinfo: XCATSERVER=10.0.0.2")
     assert [event.seq for event in said] == list(range(1, len(said) + 1))
@@ -115,14 +118,14 @@ def test_run_tells_events_and_outcome(agent):
     agent.acknowledge("j")
 
 
-def test_run_again_with_the_same_id_is_the_same_job(agent):
-    assert agent.run("j", XCATINFO, 30) == agent.run("j", XCATINFO, 30)
+def test_again_with_the_same_id_is_the_same_job(agent):
+    assert carry_out(agent, "j", XCATINFO) == carry_out(agent, "j", XCATINFO)
     assert len(agent.jobs()) == 1
 
 
 def test_failure_is_an_outcome(agent, programs):
     programs.programs["netstat"] = lambda _argv: (1, "", "no\n")
-    outcome = agent.run("j", ROUTE, 30)
+    outcome = carry_out(agent, "j", ROUTE).outcome
     assert not outcome.ok
     failure = outcome.failure()
     assert failure is not None
@@ -155,7 +158,7 @@ def test_an_answer_that_takes_too_long_is_not_asked_for_twice(agent, programs):
     assert len(asked) == 1
 
 
-def test_run_survives_a_cut_line(cluster, cutter, gate):
+def test_a_job_survives_a_cut_line(cluster, cutter, gate):
     opened, reached = gate
     said = []
     with cluster.pool.connect("sn1", Role.SN, *cutter.place) as agent:
@@ -167,7 +170,7 @@ def test_run_survives_a_cut_line(cluster, cutter, gate):
 
         thread = threading.Thread(target=disturb)
         thread.start()
-        outcome = agent.run("j", ROUTE, 30, said.append)
+        outcome = carry_out(agent, "j", ROUTE, said).outcome
         thread.join()
     assert outcome.ok
     assert cutter.accepted >= 2
@@ -189,7 +192,7 @@ def test_a_job_is_followed_beyond_the_longest_life_of_a_connection(cluster, prog
 
         thread = threading.Thread(target=open_the_gate_later)
         thread.start()
-        outcome = agent.run("j", ROUTE, 30, said.append)
+        outcome = carry_out(agent, "j", ROUTE, said).outcome
         thread.join()
     assert outcome.ok
     assert [event.seq for event in said] == list(range(1, len(said) + 1))
@@ -203,20 +206,15 @@ def test_every_call_survives_one_cut_line(cluster, cutter):
 
 
 def test_agent_that_stays_away_is_unreachable(cluster, cutter, gate):
-    _, reached = gate
-    with cluster.pool.connect("sn1", Role.SN, *cutter.place, patience=0.5) as agent:
-
-        def disturb():
-            assert reached.wait(20)
-            cutter.refusing = True
-            cutter.cut()
-
-        thread = threading.Thread(target=disturb)
-        thread.start()
+    opened, reached = gate
+    with cluster.pool.connect("sn1", Role.SN, *cutter.place) as agent:
+        agent.submit("j", ROUTE, 30)
+        assert reached.wait(20)
+        cutter.refusing = True
+        cutter.cut()
         with pytest.raises(AgentError) as caught:
-            agent.run("j", ROUTE, 30)
-        thread.join()
-    gate[0].set()
+            agent.follow("j", 0, 5.0)
+    opened.set()
     assert caught.value.code is ErrorCode.UNREACHABLE
 
 
@@ -225,42 +223,109 @@ def test_restarted_agent_is_found_again_and_the_lost_job_told(cluster, programs,
     config = cluster.config("sn1", relay_ports=())
     first = cluster.run(config, programs)
     address, port = first.addresses[0]
-    import dataclasses
-
-    config = dataclasses.replace(config, port=port)
     with cluster.pool.connect("sn1", Role.SN, address, port) as agent:
-
-        def disturb():
-            assert reached.wait(20)
-            first.stop(abandon=True)
-            cluster.run(config, programs)
-
-        thread = threading.Thread(target=disturb)
-        thread.start()
-        with pytest.raises(AgentError) as caught:
-            agent.run("j", ROUTE, 30)
-        thread.join()
-        assert caught.value.code is ErrorCode.JOB_LOST
+        agent.submit("j", ROUTE, 30)
+        assert reached.wait(20)
+        first.stop(abandon=True)
+        cluster.run(dataclasses.replace(config, port=port), programs)
+        status = carry_out(agent, "j", ROUTE)
+        assert (status.state, status.outcome) == (JobState.LOST, None)
         assert agent.probe(ROUTE, "j").verdict is Verdict.NOT_DONE
         opened.set()
 
 
-def test_cancelled_run_ends_the_job(agent, gate):
+def test_cancel_ends_the_job(agent, gate):
     opened, reached = gate
-    cancelled = threading.Event()
+    agent.submit("j", ROUTE, 30)
+    assert reached.wait(20)
+    threading.Timer(0.1, opened.set).start()
+    status = agent.cancel("j")
+    failure = status.outcome.failure()
+    assert (status.state, failure.code) == (JobState.EXITED, ErrorCode.CANCELLED)
 
-    def abort():
+
+CHAIN = proto.Chain.of((XCATINFO, ROUTE))
+
+
+def test_a_chain_is_one_call(agent, programs):
+    programs.programs["netstat"] = lambda _argv: routes("10.0.0.2")
+    update = agent.begin("j", CHAIN, 30, 10.0)
+    assert update.status.state is JobState.EXITED
+    done, was_so = records(update.status.outcome, 2)
+    assert (done.state, was_so.state) == (RecordState.DONE, RecordState.WAS_SO)
+    assert [event.seq for event in update.events] == [1, 2]
+    probe = agent.probe(CHAIN, "j")
+    assert isinstance(probe, ChainProbe)
+    assert [part.verdict for part in probe.parts] == [Verdict.DONE] * 2
+    assert agent.begin("j", CHAIN, 30, 0.0) == update
+
+
+def test_begin_waits_as_long_as_it_is_told(agent, gate):
+    opened, reached = gate
+    update = agent.begin("j", CHAIN, 30, 0.0)
+    assert not update.status.state.is_over
+    assert reached.wait(20)
+    threading.Timer(0.1, opened.set).start()
+    assert agent.begin("j", CHAIN, 30, 10.0).status.last_seq >= 1
+    assert carry_out(agent, "j", CHAIN).outcome.ok
+
+
+def test_what_an_agent_cannot_begin_is_submitted(cluster, agent):
+    agent.welcome = dataclasses.replace(agent.welcome, operations=(XCATINFO.kind,))
+    update = agent.begin("j", XCATINFO, 30, 10.0)
+    assert (update.status.kind, update.events) == (XCATINFO.kind, ())
+    assert carry_out(agent, "j", XCATINFO).outcome.ok
+
+
+def test_a_lost_chain_tells_what_it_had_done(cluster, programs, gate):
+    opened, reached = gate
+    config = cluster.config("sn1")
+    first = cluster.run(config, programs)
+    with cluster.connect(first) as agent:
+        agent.submit("j", CHAIN, 30)
         assert reached.wait(20)
-        cancelled.set()
+        first.stop(abandon=True)
+    with cluster.connect(cluster.run(config, programs)) as agent:
+        status = carry_out(agent, "j", CHAIN)
+        assert status.state is JobState.LOST
+        states = [record.state for record in records(status.outcome, 2)]
+        assert states == [RecordState.DONE, RecordState.LOST]
+        assert status.outcome.failure().code is ErrorCode.JOB_LOST
         opened.set()
 
-    thread = threading.Thread(target=abort)
-    thread.start()
-    # The job ends by itself or by us, whoever sees it first.
-    with contextlib.suppress(AgentError):
-        agent.run("j", ROUTE, 30, cancelled=cancelled)
-    thread.join()
-    assert agent.cancel("j").state is JobState.EXITED
+
+def test_a_job_is_forgotten_with_the_end_of_the_connection(cluster, agent):
+    store = cluster.servers[0].service.store
+    carry_out(agent, "j", XCATINFO)
+    agent.forget("j")
+    carry_out(agent, "k", XCATINFO)
+    job = store._job("j")
+    assert not job.is_acknowledged
+    agent.close()
+    limit = time.monotonic() + 20
+    while not job.is_acknowledged:
+        assert time.monotonic() < limit
+    assert not store._job("k").is_acknowledged
+    agent.close()
+
+
+def test_what_is_to_be_forgotten_outlives_a_cut_line(cluster, cutter):
+    store = cluster.servers[0].service.store
+    with cluster.pool.connect("sn1", Role.SN, *cutter.place) as agent:
+        carry_out(agent, "j", XCATINFO)
+        agent.forget("j")
+        cutter.cut()
+        agent.jobs()
+    limit = time.monotonic() + 20
+    while not store._job("j").is_acknowledged:
+        assert time.monotonic() < limit
+
+
+def test_forgetting_over_a_dead_line_is_no_error(cluster, cutter):
+    with cluster.pool.connect("sn1", Role.SN, *cutter.place) as agent:
+        carry_out(agent, "j", XCATINFO)
+        agent.forget("j")
+        cutter.cut()
 
 
 def test_unknown_job(agent):

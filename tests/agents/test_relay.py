@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from tests.agents.conftest import carry_out
 
 from xcat_aix_agent.clock import SystemClock
 from xcat_aix_agent.serving.server import AgentServer
@@ -56,7 +57,7 @@ def failure(action) -> AgentError:
 def test_job_through_a_relay(cluster, service_node, node, programs):
     with cluster.connect(node, via=through(service_node)) as agent:
         assert (agent.welcome.node, agent.welcome.role) == ("n1", "cn")
-        assert agent.run("j", proto.SetXcatServer("10.0.0.2"), 30).ok
+        assert carry_out(agent, "j", proto.SetXcatServer("10.0.0.2")).outcome.ok
     assert (node.config.root / "etc/xcatinfo").read_text() == "XCATSERVER=10.0.0.2\n"
     assert not (service_node.config.root / "etc/xcatinfo").exists()
 

@@ -19,7 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from xcat_aix.plan.model import Lane, Plan, Step
+from xcat_aix.plan.kinds import NoReverse
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.errors import NothingToResume, Overlap
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
@@ -40,9 +41,13 @@ class MakeDirectory:
     """``test.directory@1``: the effect is a directory, made at one stroke; a second time fails the run."""
 
     kind = "test.directory@1"
+    reverse = NoReverse("a test takes nothing back")
 
     def __init__(self, world: Path) -> None:
         self._world = world
+
+    def title(self, step: Step) -> str:
+        return step.id
 
     def _path(self, task: Task) -> Path:
         return self._world / f"{task.lane.id}.{task.step.id}"
@@ -69,7 +74,7 @@ class KillAt:
             self._left -= 1
 
 
-def connect(target: str, via: str | None) -> Connection:
+def connect(target: Target, via: Target | None) -> Connection:
     raise AssertionError(f"nobody asked for an agent: {target}, {via}")
 
 

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xcat_aix.plan.model import Lane, Plan, Step
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.executor import FANOUT, Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.progress import PlanEnded
@@ -62,7 +62,6 @@ class Counting:
     def __init__(self, db: Database) -> None:
         self._db = db
         self.select = db.select
-        self.create_missing_tables = db.create_missing_tables
         self.commits = 0
         self.seconds = 0.0
 
@@ -93,7 +92,7 @@ def sample_plan(lanes: int, steps: int) -> Plan:
     write = Step("write", "database.write@2", changes=changes)
     database = Lane("database", (write,), subject="database")
     node_lanes = (
-        Lane(node, _steps(node)[:steps], subject=node, target=node, needs=("database",))
+        Lane(node, _steps(node)[:steps], node, Target("cn", node), needs=("database",))
         for node in nodes
     )
     return Plan("measure", nodes, (database, *node_lanes))

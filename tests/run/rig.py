@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xcat_aix.plan.model import Lane, Plan, Step
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.lane_runner import Crash
@@ -20,7 +20,9 @@ from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
 from xcat_aix.steps.agent import agent_steps
 from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto import codec
+from xcat_aix_proto.messages import BEGIN
 from xcat_aix_proto.operations import (
+    Chain,
     ChangeDefaultRoute,
     Operation,
     RepointClient,
@@ -36,7 +38,7 @@ REPOINT, XCATINFO = RepointClient.kind, SetXcatServer.kind
 
 
 def step(name: str, operation: Operation) -> Step:
-    return Step(name, operation.kind, codec.to_wire(operation), title=name)
+    return Step(name, operation.kind, codec.to_wire(operation))
 
 
 def steps(node: str, count: int = 2) -> tuple[Step, ...]:
@@ -68,7 +70,7 @@ DATABASE = database(())
 
 
 def lane(node: str, count: int = 2, **more: Any) -> Lane:
-    given = {"subject": node, "target": node, "needs": ("database",), **more}
+    given = {"subject": node, "target": Target("cn", node), "needs": ("database",), **more}
     return Lane(node, steps(node, count), **given)
 
 
@@ -153,6 +155,11 @@ class Rig:
     def resume(self, plan_id: str, **more: Any) -> list[Progress]:
         executor = self.executor(**more)
         return list(executor.run(executor.claim(plan_id)))
+
+    def is_old(self) -> None:
+        """All agents are one version older: they know no chains."""
+        for name in _NODES:
+            self.world.node(name).lacking |= {Chain.kind, BEGIN}
 
     def only_plan(self) -> str:
         (summary,) = self.journal().list()

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from xcat_aix.plan.model import Step, Target
 from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
+from xcat_aix.run.registry import Registry
 from xcat_aix.run.task import BUSY_PAUSES, LaneLink, Task
 from xcat_aix.run.testing import FakeConnection, FakeWorld, ManualClock
 from xcat_aix.steps.agent import PAUSES, AgentStep, agent_steps
@@ -23,6 +25,7 @@ from xcat_aix_proto.jobs import (
     Probe,
     Verdict,
 )
+from xcat_aix_proto.messages import BEGIN
 
 from .rig import REPOINT, lane, plan
 
@@ -36,6 +39,7 @@ class Desk:
         self.world = FakeWorld()
         self.world.hold.set()
         self.node = self.world.node("n1")
+        self.node.lacking.add(BEGIN)  # one call for each thing, each of which can go wrong
         self.said: list[str] = []
         self.clock = ManualClock()
         here = lane("n1")
@@ -80,6 +84,21 @@ def test_every_operation_that_is_a_job_has_a_step_kind() -> None:
     assert not current & set(operations.FORMER)
 
 
+def test_an_operation_without_words_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    class New(operations.Operation):
+        kind = "nim.new@1"
+
+    monkeypatch.setitem(operations.BY_KIND, New.kind, New)
+    with pytest.raises(ValueError, match=r"step kind 'nim\.new@1' has neither title nor reverse"):
+        Registry(list(agent_steps()))
+
+
+def test_arguments_that_cannot_be_read_leave_the_kinds_name() -> None:
+    bad = Step("repoint", REPOINT, {})
+    assert STEP.title(bad) == REPOINT
+    assert STEP.title(lane("n1").steps[0]) == "make it a NIM client of sn2"
+
+
 def test_a_step_of_an_older_plan_is_carried_out_as_it_is_now() -> None:
     args = {"scripts": ["syslog"], "environment": {"MASTER": "sn2", "NODE": "n1"}}
     old = replace(lane("n1").steps[0], kind="client.postscripts@1", args=args)
@@ -106,7 +125,7 @@ def test_what_a_job_tells_is_bounded() -> None:
     talkative = Talkative(desk.world, "n1", desk.node)
     desk.task.link._connection = talkative
     status_now = replace(status, state=JobState.RUNNING, outcome=None)
-    talkative.submit = lambda *_: status_now  # type: ignore[method-assign]
+    talkative.begin = lambda *_: JobUpdate(status_now)  # type: ignore[method-assign]
     STEP.effect(desk.task)
     assert desk.said[-1] == "no more of what this job tells is kept"
     assert sum(map(len, desk.said)) < 2_200_000
@@ -121,6 +140,7 @@ def test_a_job_runs_reports_and_is_acknowledged_later() -> None:
     assert not desk.node.acknowledged
     for call in desk.task.afterwards:
         call()
+    desk.task.link.drop()
     assert desk.node.acknowledged == {"p.n1.repoint.1"}
     assert STEP.probe(desk.task).verdict is Verdict.DONE
 
@@ -186,7 +206,7 @@ def test_an_agent_that_was_never_reached_leaves_none() -> None:
 
 
 def test_a_peer_that_is_refused_was_sent_nothing() -> None:
-    def refuse(target: str, via: str | None) -> FakeConnection:
+    def refuse(target: Target, via: Target | None) -> FakeConnection:
         raise AgentError(ErrorCode.WRONG_PEER, "the peer is somebody else")
 
     here = lane("n1")
@@ -213,7 +233,7 @@ class Pauses(threading.Event):
 def test_an_agent_with_too_many_connections_is_asked_again(busy: int) -> None:
     left, pauses, world = [busy], Pauses(), FakeWorld()
 
-    def connect(target: str, via: str | None) -> FakeConnection:
+    def connect(target: Target, via: Target | None) -> FakeConnection:
         left[0] -= 1
         if left[0] >= 0:
             raise AgentError(ErrorCode.BUSY, "too many connections")
@@ -229,7 +249,7 @@ def test_an_agent_with_too_many_connections_is_asked_again(busy: int) -> None:
 
 
 def test_a_busy_agent_is_not_waited_for_after_a_stop() -> None:
-    def connect(target: str, via: str | None) -> FakeConnection:
+    def connect(target: Target, via: Target | None) -> FakeConnection:
         raise AgentError(ErrorCode.BUSY, "too many connections")
 
     stop = Pauses()
@@ -247,7 +267,7 @@ def test_the_probe_is_told_which_job_it_asks_about() -> None:
             asked.append(job_id)
             return super().probe(op, job_id)
 
-    def connect(target: str, via: str | None) -> FakeConnection:
+    def connect(target: Target, via: Target | None) -> FakeConnection:
         return Connection(desk.world, target, desk.node)
 
     desk = Desk()

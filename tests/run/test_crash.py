@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xcat_aix.plan.model import Lane, Plan
+from xcat_aix.plan.model import Lane, Plan, Target
 from xcat_aix.run.errors import NothingToResume
 from xcat_aix.run.registry import AnyKind
 from xcat_aix.run.states import Outcome
@@ -18,6 +18,7 @@ from xcat_aix.run.task import Task
 from xcat_aix_proto.jobs import Probe, Verdict
 
 from .rig import DATABASE, REPOINT, XCATINFO, Bomb, Killed, Rig, lane, plan, steps
+from .worded import Worded
 
 
 def diskless() -> Plan:
@@ -26,7 +27,7 @@ def diskless() -> Plan:
 
 
 def chain() -> Plan:
-    last = Lane("last", steps("n3", 1), target="n3", needs=("n1", "n2"))
+    last = Lane("last", steps("n3", 1), target=Target("cn", "n3"), needs=("n1", "n2"))
     return plan(["n1", "n2", "n3"], lanes=(DATABASE, lane("n1"), lane("n2"), last))
 
 
@@ -42,6 +43,16 @@ def already_so(rig: Rig) -> None:
     rig.world.node("n1").effects[XCATINFO] = {"server": "10.0.0.2"}
 
 
+def old_agents(rig: Rig) -> None:
+    rig.is_old()
+
+
+def slow(rig: Rig) -> None:
+    """Jobs are killed in the middle, and go on without anybody."""
+    for name in ("n1", "n2"):
+        rig.world.node(name).is_slow = True
+
+
 def one_down(rig: Rig) -> None:
     rig.world.node("n2").is_down = True
 
@@ -49,6 +60,8 @@ def one_down(rig: Rig) -> None:
 Case = tuple[Callable[[], Plan], Callable[[Rig], None]]
 CASES: Mapping[str, Case] = {
     "plain": (lambda: plan(count=3), no_trouble),
+    "plain, one job each": (lambda: plan(count=3), old_agents),
+    "five at once, slowly": (lambda: plan(count=5), slow),
     "half done before": (plan, half_way),
     "partly done before": (plan, already_so),
     "one lane skipped": (diskless, one_down),
@@ -140,7 +153,7 @@ def test_killed_while_a_node_is_down_and_resumed_when_it_is_back() -> None:
         assert told is Outcome.OK, bomb.points[boundary]
         assert set(rig.performed().values()) == {1}
         boundary += 1
-    assert boundary > 15
+    assert boundary > 12
 
 
 def _finish(rig: Rig) -> Outcome | None:
@@ -148,7 +161,7 @@ def _finish(rig: Rig) -> Outcome | None:
     return rig.journal().load(rig.only_plan()).state.outcome
 
 
-class Blind:
+class Blind(Worded):
     """A kind whose probe never looks: what the registry cannot see."""
 
     def __init__(self, kind: AnyKind) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.plan.model import Lane, Step
-from xcat_aix.run import executor as executor_module
+from xcat_aix.plan.model import Lane, Step, Target
+from xcat_aix.run import execution
 from xcat_aix.run.errors import LeaseLost, NothingToResume, Overlap, Parked, StepFailed
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.progress import LaneEnded, PlanEnded, StepEnded, StepSaid, StepStarted
@@ -35,6 +35,7 @@ from .rig import (
     sqlite,
     steps,
 )
+from .worded import Worded
 
 
 def words(rig: Rig, plan_id: str | None = None) -> list[str]:
@@ -56,7 +57,7 @@ def test_a_plan_from_end_to_end() -> None:
     told = rig.run(plan(["n1"]))
     assert [type(each).__name__ for each in told] == [
         "StepStarted", "StepEnded", "LaneEnded",
-        "StepStarted", "StepSaid", "StepEnded", "StepStarted", "StepSaid", "StepEnded", "LaneEnded",
+        "StepStarted", "StepSaid", "StepStarted", "StepSaid", "StepEnded", "StepEnded", "LaneEnded",
         "PlanEnded",
     ]  # fmt: skip
     assert outcome(told) is Outcome.OK
@@ -68,6 +69,29 @@ def test_a_plan_from_end_to_end() -> None:
     assert words(rig) == [
         "opened",
         "intent database/write", "done database/write",
+        "intent n1/repoint", "intent n1/xcatinfo",
+        "progress n1/repoint", "progress n1/xcatinfo", "done n1/repoint", "done n1/xcatinfo",
+        "closed",
+    ]  # fmt: skip
+    node = rig.world.node("n1")
+    assert list(node.jobs) == [f"{rig.only_plan()}.n1.repoint.1"]
+    assert node.acknowledged == set(node.jobs)
+    assert rig.world.open_connections == 0
+    assert rig.world.calls == {"begin": 1, "acknowledge": 1}
+
+
+def test_an_agent_without_chains_gets_one_job_after_the_other() -> None:
+    rig = Rig(fanout=1)
+    rig.is_old()
+    told = rig.run(plan(["n1"]))
+    assert [type(each).__name__ for each in told] == [
+        "StepStarted", "StepEnded", "LaneEnded",
+        "StepStarted", "StepSaid", "StepEnded", "StepStarted", "StepSaid", "StepEnded", "LaneEnded",
+        "PlanEnded",
+    ]  # fmt: skip
+    assert words(rig) == [
+        "opened",
+        "intent database/write", "done database/write",
         "intent n1/repoint", "progress n1/repoint", "done n1/repoint",
         "intent n1/xcatinfo", "progress n1/xcatinfo", "done n1/xcatinfo",
         "closed",
@@ -76,23 +100,25 @@ def test_a_plan_from_end_to_end() -> None:
     plan_id = rig.only_plan()
     assert list(node.jobs) == [f"{plan_id}.n1.repoint.1", f"{plan_id}.n1.xcatinfo.1"]
     assert node.acknowledged == set(node.jobs)
-    assert rig.world.open_connections == 0
 
 
-def test_every_effect_has_its_committed_intent_before_it() -> None:
+@pytest.mark.parametrize("is_old", [True, False])
+def test_every_effect_has_its_committed_intent_before_it(is_old: bool) -> None:
     rig = Rig()
-    seen: list[bool] = []
+    if is_old:
+        rig.is_old()
+    seen: list[int] = []
 
     def look(name: str, call: str) -> None:
-        if call == "submit":
+        if call in {"submit", "begin"}:
             state = rig.journal().load(rig.only_plan()).state
             seen.append(
-                sum(record.state is StepState.DOING for record in state.lanes[name].values()) == 1
+                sum(record.state is StepState.DOING for record in state.lanes[name].values())
             )
 
     rig.world.on_call = look
     rig.run(plan(["n1", "n2", "n3"]))
-    assert seen == [True] * 6
+    assert seen == [1] * 6 if is_old else [2] * 3
 
 
 def test_what_is_so_already_is_not_done_again() -> None:
@@ -159,7 +185,7 @@ def test_a_dead_node_fails_at_once_and_is_resumed_when_it_is_back() -> None:
 def test_a_lane_is_reached_through_its_relay() -> None:
     rig = Rig()
     rig.world.node("n1").is_cut_off = True
-    told = rig.run(plan(["n1"], lanes=[DATABASE, lane("n1", via="sn2")]))
+    told = rig.run(plan(["n1"], lanes=[DATABASE, lane("n1", via=Target("sn", "sn2"))]))
     assert outcome(told) is Outcome.OK
 
 
@@ -176,10 +202,10 @@ def test_an_agent_that_need_not_be_there_is_skipped() -> None:
 
 def test_an_agent_that_went_away_in_the_middle_is_not_skipped() -> None:
     rig = Rig()
+    rig.is_old()
 
     def go_down(name: str, call: str) -> None:
-        if call == "acknowledge":
-            rig.world.node(name).is_down = True
+        rig.world.node(name).is_down |= call == "probe" and rig.world.calls[call] == 1
 
     rig.world.on_call = go_down
     told = rig.run(plan(["n1"], lanes=[DATABASE, lane("n1", if_unreachable="skip")]))
@@ -196,7 +222,7 @@ def test_an_agent_that_refuses_is_a_failure_even_if_it_need_not_be_there() -> No
 
 
 def test_a_peer_that_is_refused_is_a_failure_even_if_it_need_not_be_there() -> None:
-    def refuse(target: str, via: str | None) -> FakeConnection:
+    def refuse(target: Target, via: Target | None) -> FakeConnection:
         raise AgentError(ErrorCode.WRONG_PEER, "the peer is somebody else")
 
     rig = Rig()
@@ -239,8 +265,8 @@ def test_a_step_found_half_done_is_left_so_without_retry() -> None:
 
 def test_lanes_wait_for_what_they_need_and_are_held_without_it() -> None:
     rig = Rig()
-    last = Lane("last", steps("n3", 1), target="n3", needs=("n1", "n2"))
-    after = Lane("after", steps("n4", 1), target="n4", needs=("last",))
+    last = Lane("last", steps("n3", 1), target=Target("cn", "n3"), needs=("n1", "n2"))
+    after = Lane("after", steps("n4", 1), target=Target("cn", "n4"), needs=("last",))
     wanted = plan(["n1", "n2", "n3", "n4"], lanes=[DATABASE, lane("n1"), lane("n2"), last, after])
     rig.world.node("n2").failing.add(REPOINT)
     told = rig.run(wanted)
@@ -323,6 +349,7 @@ def finish_job(rig: Rig, name: str) -> None:
 
 def test_no_step_is_begun_after_the_time_limit() -> None:
     rig = Rig()
+    rig.is_old()
 
     def pass_time(name: str, call: str) -> None:
         if (name, call) == ("n1", "follow"):
@@ -337,7 +364,7 @@ def test_no_step_is_begun_after_the_time_limit() -> None:
     assert rig.performed() == {("n1", REPOINT): 1}
 
 
-class Stuck:
+class Stuck(Worded):
     """A handler that does not come back: what must not be, and is survived."""
 
     kind = "test.stuck@1"
@@ -363,7 +390,7 @@ def test_a_worker_that_never_returns_is_given_up() -> None:
     rig, stuck = Rig(fanout=1), Stuck()
     lanes = [
         Lane("stuck", (Step("s", stuck.kind),)),
-        Lane("n1", steps("n1"), target="n1"),
+        Lane("n1", steps("n1"), target=Target("cn", "n1")),
     ]
     executor = Executor(
         rig.journal(),
@@ -397,7 +424,7 @@ def test_stopped_on_request_it_stays_open_and_goes_on_later() -> None:
     rig, stop = Rig(fanout=1), threading.Event()
 
     def press(name: str, call: str) -> None:
-        if (name, call) == ("n2", "submit"):
+        if (name, call) == ("n2", "begin"):
             stop.set()
 
     rig.world.on_call = press
@@ -430,7 +457,7 @@ def test_a_hung_step_is_left_soon_when_stopped() -> None:
 
 
 def test_a_caller_who_goes_away_leaves_a_plan_to_resume() -> None:
-    rig = Rig()
+    rig = Rig(fanout=1)
     executor = rig.executor()
     told = executor.run(executor.open(plan(["n1", "n2", "n3"])))
     for each in told:
@@ -487,7 +514,7 @@ def test_a_stop_before_the_start_begins_nothing() -> None:
     assert words(rig) == ["opened", "released"]
 
 
-class Buggy:
+class Buggy(Worded):
     kind = "test.buggy@1"
 
     def probe(self, task: Task) -> Probe:
@@ -509,7 +536,11 @@ class BuggyEffect(Buggy):
 def test_a_fault_of_the_program_ends_its_lane_and_no_other(kind, caplog) -> None:
     rig = Rig(fanout=2)
     lanes = [
-        Lane("bad", (*steps("n2", 1), Step("s", Buggy.kind), *steps("n2")[1:]), target="n2"),
+        Lane(
+            "bad",
+            (*steps("n2", 1), Step("s", Buggy.kind), *steps("n2")[1:]),
+            target=Target("cn", "n2"),
+        ),
         lane("n1", needs=()),
     ]
     executor = replace(rig.executor(), registry=Registry([kind(), *kinds(rig)]))
@@ -519,7 +550,7 @@ def test_a_fault_of_the_program_ends_its_lane_and_no_other(kind, caplog) -> None
     stored = rig.journal().load(rig.only_plan())
     assert stored.state.record("bad", "repoint").state is StepState.DONE
     record = stored.state.record("bad", "s")
-    assert (record.state, record.text) == (StepState.UNKNOWN, executor_module.FAULT)
+    assert (record.state, record.text) == (StepState.UNKNOWN, execution.FAULT)
     assert stored.state.record("bad", "xcatinfo").state is StepState.TODO
     assert ended(told, "bad", "s").state is StepState.UNKNOWN
     assert f"internal error in the lane bad of {rig.only_plan()}" in caplog.text
@@ -529,8 +560,8 @@ def test_a_fault_before_a_step_is_begun_fails_it(caplog) -> None:
     rig = Rig(fanout=2)
     connect = rig.world.connect
 
-    def faulty(target: str, via: str | None) -> FakeConnection:
-        if target == "n1":
+    def faulty(target: Target, via: Target | None) -> FakeConnection:
+        if target.node == "n1":
             raise RecursionError
         return connect(target, via)
 
@@ -558,13 +589,13 @@ def test_an_executor_that_lost_its_claim_stops_without_another_effect() -> None:
     rig = Rig(fanout=1)
 
     def steal(name: str, call: str) -> None:
-        if call == "submit":
+        if call == "begin":
             rig.journal().claim(rig.only_plan())
 
     rig.world.on_call = steal
     with pytest.raises(LeaseLost):
         rig.run(plan(["n1", "n2"]))
-    assert sum(rig.performed().values()) == 1
+    assert {node for node, _ in rig.performed()} == {"n1"}
     rig.world.on_call = lambda *_: None
     assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
     assert set(rig.performed().values()) == {1}
@@ -599,7 +630,7 @@ def test_a_stored_plan_of_an_unknown_kind_is_left_alone() -> None:
     assert words(rig) == ["opened"]
 
 
-class Talkative:
+class Talkative(Worded):
     kind = "test.talk@1"
 
     def probe(self, task: Task) -> Probe:
@@ -618,7 +649,7 @@ def test_all_progress_is_told_and_little_of_it_is_kept() -> None:
     told = list(executor.run(executor.open(wanted)))
     said = [each.text for each in told if isinstance(each, StepSaid)]
     assert said == [f"line {number}" for number in range(1000)]
-    assert words(rig).count("progress a/s") == executor_module.PROGRESS_ROWS
+    assert words(rig).count("progress a/s") == execution.PROGRESS_ROWS
 
 
 def test_an_empty_plan_is_done_at_once() -> None:

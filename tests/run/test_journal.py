@@ -455,10 +455,10 @@ def test_a_newer_format_is_parked(shelf: Shelf) -> None:
     shelf.dead.add(hold.owner.pid)
     shelf.change(format=FORMAT + 1)
     before = shelf.events()
-    with pytest.raises(Parked, match="format 2 is not known to this version"):
+    with pytest.raises(Parked, match=f"format {FORMAT + 1} is not known to this version"):
         journal.claim(hold.plan_id)
     (summary,) = journal.list()
-    assert summary.sentence.startswith("parked: its format 2")
+    assert summary.sentence.startswith(f"parked: its format {FORMAT + 1}")
     assert shelf.events() == before
     with pytest.raises(Overlap):
         journal.open_plan(plan())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,11 +28,13 @@ _rows = _changes.flatmap(
     lambda change: st.tuples(*(_text for _ in change.key)).map(lambda key: ChangedRow(change, key))
 )
 _written = st.lists(_rows, max_size=4).map(tuple).map(Changes)
-_steps = st.builds(Step, _text, _text, _data, changes=st.none() | _written)
-_targets = st.none() | st.builds(Target, _text, _text)
+_texts = st.lists(_text, max_size=2).map(tuple)
+_agents = st.none() | st.builds(Target, _text, _text)
+_limits = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+_steps = st.builds(Step, _text, _text, _data, _texts, _limits, _texts, st.none() | _written)
 _lanes = st.builds(
-    Lane, _text, st.lists(_steps, max_size=3).map(tuple), _text, _targets, _targets,
-    st.lists(_text, max_size=2).map(tuple), st.lists(_text, max_size=2).map(tuple), _text, _text,
+    Lane, _text, st.lists(_steps, max_size=3).map(tuple), _text, _agents, _agents,
+    _texts, _texts, _text, _text,
 )  # fmt: skip
 _plans = st.builds(
     Plan,
@@ -41,6 +44,7 @@ _plans = st.builds(
     notes=st.lists(st.builds(Note, _text, _text, _text)).map(tuple),
     summary=_data,
     undoes=_maybe,
+    rest=st.lists(_lanes, max_size=2).map(tuple),
 )
 
 
@@ -74,6 +78,15 @@ def one_lane(**values: object) -> Plan:
     return plan(lanes=[replace(lane("n1", needs=()), **values)])  # type: ignore[arg-type] # by name
 
 
+def one_step(**values: Any) -> Plan:
+    return one_lane(steps=(Step("a", "k@1", **values),))
+
+
+def test_names_of_locks_times_and_nodes_that_are_sound() -> None:
+    sound = one_step(holds=("nim:sn1.example.com", "conserver"), limit=0.5, about=("n2", "n1"))
+    assert sound.problems() == ()
+
+
 @pytest.mark.parametrize(
     ("bad", "problem"),
     [
@@ -82,7 +95,19 @@ def one_lane(**values: object) -> Plan:
         (one_lane(steps=(Step("a.b", "k@1"),)), "lane 'n1': bad step id 'a.b'"),
         (one_lane(if_unreachable="dance"), "lane 'n1': bad if_unreachable 'dance'"),
         (one_lane(needs=("x",)), "lane 'n1' needs 'x', which is not there"),
-        (one_lane(needs=("n1",)), "lanes need each other: n1 -> n1"),
+        (one_lane(after=("x",)), "lane 'n1' comes after 'x', which is not there"),
+        (one_lane(needs=("n1",)), "lanes wait for each other: n1 -> n1"),
+        (
+            plan(lanes=[lane("a", needs=("b",)), lane("b", needs=(), after=("a",))]),
+            "lanes wait for each other: a -> b -> a",
+        ),
+        (one_lane(target=Target("xn", "n1")), "lane 'n1': n1 cannot be of role 'xn'"),
+        (one_lane(via=Target("", "sn1")), "lane 'n1': sn1 cannot be of role ''"),
+        (one_step(limit=0), "lane 'n1': step 'a' cannot be done in 0 seconds"),
+        (one_step(limit=float("nan")), "lane 'n1': step 'a' cannot be done in nan seconds"),
+        (one_step(holds=("nim:",)), "lane 'n1': step 'a': bad name of a lock 'nim:'"),
+        (one_step(holds=("nim:sn1", "A")), "lane 'n1': step 'a': bad name of a lock 'A'"),
+        (one_step(about=("n1", "n9")), "lane 'n1': step 'a' is about n9, not a node of the plan"),
     ],
 )
 def test_what_makes_a_plan_impossible(bad: Plan, problem: str) -> None:

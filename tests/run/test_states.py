@@ -14,15 +14,17 @@ from xcat_aix.run.states import (
     LaneResult,
     Outcome,
     Phase,
-    PlanState,
     StepState,
     Word,
-    fold,
 )
+from xcat_aix.run.story import PlanState, Shape, fold
 
 PLAN_WORDS = [word for word in Word if word.is_about_plan]
-STEP_WORDS = [word for word in Word if not word.is_about_plan]
-SHAPE = {"a": ["one"]}
+#: ``by-node`` is several of the others at once: see test_nodes.py.
+STEP_WORDS = [word for word in Word if not word.is_about_plan and word is not Word.BY_NODE]
+SHAPE: Shape = {"a": {"one": ()}}
+
+TWO_LANES: Shape = {"a": {"one": (), "two": ()}, "b": {"one": ()}}
 
 # The shortest way to each state of a step and phase of a plan, written by hand.
 OPENED = Event(Word.OPENED)
@@ -39,6 +41,7 @@ def closed(outcome: str) -> Event:
 
 WAYS_TO_STATE = {
     StepState.TODO: [OPENED],
+    StepState.WAITING: [OPENED, about(Word.WAITS, 0)],
     StepState.DOING: [OPENED, INTENT],
     StepState.DONE: [OPENED, INTENT, about(Word.DONE)],
     StepState.FAILED: [OPENED, INTENT, about(Word.FAILED)],
@@ -60,7 +63,7 @@ WAYS_TO_PHASE = {
 }
 
 
-@pytest.mark.parametrize(("state", "word"), list(itertools.product(StepState, STEP_WORDS)))
+@pytest.mark.parametrize(("state", "word"), list(itertools.product(WAYS_TO_STATE, STEP_WORDS)))
 def test_every_step_event_in_every_state(state: StepState, word: Word) -> None:
     plan = fold(SHAPE, WAYS_TO_STATE[state])
     attempt = plan.record("a", "one").attempt + (word is Word.INTENT)
@@ -140,7 +143,7 @@ def test_an_outcome_must_be_of_the_running_attempt() -> None:
 
 def test_no_step_starts_before_those_ahead_of_it_are_done() -> None:
     with pytest.raises(CorruptJournal, match="steps before it are not done"):
-        fold({"a": ["one", "two"]}, [OPENED, Event(Word.INTENT, "a", "two", 1)])
+        fold({"a": {"one": (), "two": ()}}, [OPENED, Event(Word.INTENT, "a", "two", 1)])
 
 
 def test_the_sequence_number_is_named() -> None:
@@ -168,7 +171,7 @@ def test_a_record_keeps_reason_job_and_result() -> None:
 
 def two(*words: str) -> LaneResult:
     """The result of a lane whose steps were given these events."""
-    plan = fold({"a": [str(i) for i in range(len(words))]}, [OPENED])
+    plan = fold({"a": {str(i): () for i in range(len(words))}}, [OPENED])
     for number, word in enumerate(words):
         step = str(number)
         if word in {"skipped", "held"}:
@@ -213,7 +216,7 @@ def test_half_done_stays_mixed_until_a_new_attempt() -> None:
     ],
 )
 def test_the_final_outcome(words: list[str], outcome: Outcome) -> None:
-    plan = fold({"0": ["s"], "1": ["s"]}, [OPENED])
+    plan = fold({"0": {"s": ()}, "1": {"s": ()}}, [OPENED])
     for lane, word in enumerate(words):
         if word == "skipped":
             plan.apply(Event(Word.SKIPPED, str(lane), "s", 0))
@@ -234,8 +237,9 @@ def test_every_state_has_its_sentence(
 # The fold against a naive model: replay everything for each question, with string rules only.
 
 NAIVE = """
-todo intent doing|todo held held|todo skipped skipped|todo failed failed|doing progress doing
+todo intent doing|todo waits waiting|todo held held|todo skipped skipped|todo failed failed|doing progress doing
 doing probed-done done|doing done done|doing failed failed|doing lost unknown
+doing not-begun todo|waiting waits waiting|waiting intent doing|waiting failed failed|waiting skipped skipped
 unknown progress unknown|unknown probed-done done|unknown probed-not-done todo
 unknown probed-broken failed|unknown probed-unreachable unknown
 failed retried todo|held retried todo|skipped retried todo
@@ -259,7 +263,8 @@ def naive(events: list[Event]) -> dict[tuple[str, str], str] | None:
         elif not is_open:
             return None
         elif event.word is Word.CLAIMED:
-            state = {key: "unknown" if s == "doing" else s for key, s in state.items()}
+            ends = {"doing": "unknown", "waiting": "todo"}
+            state = {key: ends.get(s, s) for key, s in state.items()}
         else:
             key = (event.lane, event.step)
             new = NAIVE_RULES.get((state.get(key, ""), event.word.value))
@@ -291,7 +296,7 @@ def test_the_fold_agrees_with_a_naive_model(events: list[Event]) -> None:
 @given(st.data())
 def test_likely_stories_agree_with_a_naive_model(data: st.DataObject) -> None:
     """Random events are mostly impossible at once; these are mostly possible."""
-    plan = PlanState({"a": ["one", "two"], "b": ["one"]})
+    plan = PlanState(TWO_LANES)
     story = [OPENED]
     plan.apply(OPENED)
     for _ in range(data.draw(st.integers(0, 15))):
@@ -312,7 +317,7 @@ def test_likely_stories_agree_with_a_naive_model(data: st.DataObject) -> None:
 def check(events: list[Event]) -> None:
     expected = naive(events)
     try:
-        plan = fold({"a": ["one", "two"], "b": ["one"]}, events)
+        plan = fold(TWO_LANES, events)
     except CorruptJournal:
         assert expected is None
         return

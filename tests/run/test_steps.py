@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Lane, Step
 from xcat_aix.run import names
 from xcat_aix.run.board import Board
 from xcat_aix.run.errors import Parked, StepFailed
-from xcat_aix.run.line import Finished, Line, Stopped
+from xcat_aix.run.line import Finished, Line, Stopped, Wish
 from xcat_aix.run.owner import Owner, is_running
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult
+from xcat_aix.run.story import LaneState
 from xcat_aix.run.task import LaneLink, Task
 from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
 from xcat_aix.steps.command import CommandRun
@@ -28,6 +30,7 @@ from xcatd.changes import Changes, Draft
 
 from .rig import lane, moved, noderes, plan
 from .test_agent_step import Desk
+from .worded import Worded
 
 # database.write@2
 
@@ -156,7 +159,7 @@ def test_a_command_that_may_not_be_repeated_is_refused() -> None:
 # Registry
 
 
-class Whole:
+class Whole(Worded):
     kind = "test.whole@1"
 
     def probe(self, task: Task) -> Probe:
@@ -167,7 +170,7 @@ class Whole:
 
 
 def test_a_kind_without_probe_cannot_be_registered() -> None:
-    class Blind:
+    class Blind(Worded):
         kind = "test.blind@1"
         effect = Whole.effect
 
@@ -175,8 +178,31 @@ def test_a_kind_without_probe_cannot_be_registered() -> None:
         Registry().register(Blind())  # type: ignore[arg-type] # that is the point
 
 
+@pytest.mark.parametrize("word", ["title", "reverse"])
+def test_a_kind_without_words_cannot_be_registered(word: str) -> None:
+    nameless = type("Nameless", (Whole,), {word: None})
+    with pytest.raises(ValueError, match=rf"step kind 'test\.whole@1' has no {word}"):
+        Registry().register(nameless())
+
+
+def test_a_kind_without_reverse_must_say_why() -> None:
+    class Silent(Whole):
+        reverse = NoReverse(" ")
+
+    with pytest.raises(ValueError, match="does not say why it has no reverse"):
+        Registry().register(Silent())
+
+
+def test_the_registry_knows_what_steps_are_called() -> None:
+    registry = Registry([Whole()])
+    assert registry.title(Step("s", "test.whole@1")) == "s"
+    assert registry.title(Step("s", "x@1")) == "x@1"
+    begun = Begun(Step("s", "test.whole@1"), Lane("a", ()))
+    assert registry.reverse(begun) == NoReverse("nobody takes a test back")
+
+
 def test_a_kind_must_say_how_it_is_done() -> None:
-    class Idle:
+    class Idle(Worded):
         kind = "test.idle@1"
         probe = Whole.probe
 
@@ -269,14 +295,14 @@ def test_a_worker_waits_for_room_and_is_told_when_nobody_reads_any_more() -> Non
     inbox: queue.Queue[Any] = queue.Queue(maxsize=1)
     closed = threading.Event()
     here = lane("n1")
-    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed)
+    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed, LaneState({}))
     line.put(Finished(line))
     got: list[str] = []
 
     def work() -> None:
         try:
             line.put(Finished(line))
-            line.commit([])
+            line.commit(Wish(line))
         except Stopped:
             got.append("stopped")
 
@@ -295,7 +321,7 @@ def test_a_worker_whose_wish_is_not_answered_sees_the_end(end: str) -> None:
     inbox: queue.Queue[Any] = queue.Queue()
     closed = threading.Event()
     here = lane("n1")
-    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed)
+    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed, LaneState({}))
 
     class Deaf(queue.Queue[Any]):
         def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
@@ -305,4 +331,4 @@ def test_a_worker_whose_wish_is_not_answered_sees_the_end(end: str) -> None:
 
     line.inbox = Deaf()
     with pytest.raises(Stopped):
-        line.commit([])
+        line.commit(Wish(line))

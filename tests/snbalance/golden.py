@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.kinds import KINDS
 from tests.snmove.golden import impossible, load, service_node, text
 
 from xcat_aix.plan.model import Plan
@@ -51,7 +52,7 @@ def outcome(case: Mapping[str, Any]) -> dict[str, Any]:
     except MoveError as error:
         return {"error": list(error.messages)}
     stored = json.loads(planned.text())
-    return {"explain": explain.to_text(planned), "plan": stored}
+    return {"explain": explain.to_text(planned, KINDS.title), "plan": stored}
 
 
 def rewrite() -> None:

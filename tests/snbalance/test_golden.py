@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.kinds import KINDS
+from tests.snmove.test_undo import everything
 
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes import explain
 from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
-from xcat_aix.plan.servicenodes.undo import undo
+from xcat_aix.plan.servicenodes.summary import MoveSummary
+from xcat_aix.plan.servicenodes.undo import undo_move
 
 from . import golden
 
@@ -37,13 +40,15 @@ def test_plan_is_sound(path: Path) -> None:
     assert Plan.from_json(json.loads(plan.text())) == plan
     assert {cell.name for cell in plan.changes.cells()} == set(plan.nodes)
     assert all(cell.before != cell.after for cell in plan.changes.cells())
-    kept = set(plan.summary["kept"])
-    moved = [node for route in plan.summary["routes"] for node in route["nodes"]]
+    summary = MoveSummary.of(plan)
+    kept = set(summary.kept)
+    moved = [node for route in summary.routes for node in route.nodes]
     assert sorted([*moved, *kept]) == sorted(plan.nodes)
     assert kept.isdisjoint(lane.subject for lane in plan.lanes)
-    told = "\n".join(explain.to_text(plan))
+    told = "\n".join(explain.to_text(plan, KINDS.title))
     assert all(note.text in told for note in plan.notes)
-    assert json.loads(explain.to_json(plan))["summary"]["balance"] == plan.summary["balance"]
+    shown = json.loads(explain.to_json(plan, KINDS.title))
+    assert shown["summary"]["balance"] == plan.summary["balance"]
 
 
 @pytest.mark.parametrize("path", PLANNED, ids=lambda path: path.stem)
@@ -57,8 +62,10 @@ def test_a_second_time_nothing_is_to_be_done(path: Path) -> None:
     case["rows"]["noderes"] = list(rows.values())
     again = golden.plan_of(case)
     assert again.nodes == again.lanes == ()
-    now = [line[what][1] for line in plan.summary["balance"] for what in ("primary", "backup")]
-    then = [line[what][0] for line in again.summary["balance"] for what in ("primary", "backup")]
+    now = [both[1] for line in MoveSummary.of(plan).balance for both in (line.primary, line.backup)]
+    then = [
+        both[0] for line in MoveSummary.of(again).balance for both in (line.primary, line.backup)
+    ]
     assert [number for number in now if number] == [number for number in then if number]
 
 
@@ -67,12 +74,11 @@ def test_undo_of_everything(path: Path) -> None:
     plan = golden.plan_of(golden.load(path))
     if not plan.nodes:
         return
-    done = {lane.id: [step.id for step in lane.steps] for lane in plan.lanes}
-    back = undo(plan, done, "snbalance-1")
+    back = undo_move(plan, everything(plan), "snbalance-1", KINDS)
     assert back.problems() == ()
-    there = [(cell.after, cell.before) for cell in plan.changes.cells()]
-    assert [(cell.before, cell.after) for cell in back.changes.cells()] == there
-    for there, line in zip(plan.summary["balance"], back.summary["balance"], strict=True):
-        assert line["primary"] == there["primary"][::-1]
-    with_database_only = undo(plan, {DATABASE_LANE: ["write"]}, "snbalance-1")
+    turned = [(cell.after, cell.before) for cell in plan.changes.cells()]
+    assert [(cell.before, cell.after) for cell in back.changes.cells()] == turned
+    lines = zip(MoveSummary.of(plan).balance, MoveSummary.of(back).balance, strict=True)
+    assert all(line.primary == there.primary[::-1] for there, line in lines)
+    with_database_only = undo_move(plan, {DATABASE_LANE: {"write": {}}}, "snbalance-1", KINDS)
     assert not any(lane.target for lane in with_database_only.lanes)

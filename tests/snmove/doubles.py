@@ -103,7 +103,7 @@ class Connection:
         return JobStatus(job_id, op.kind, JobState.EXITED, outcome=outcome)
 
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
-        raise AssertionError("jobs of this double are finished at once")
+        raise AgentError(ErrorCode.JOB_UNKNOWN, "its jobs are finished at once, and forgotten")
 
     def acknowledge(self, job_id: str) -> None:
         pass

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.kinds import KINDS
+
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes import explain
 from xcat_aix.plan.servicenodes.moves import Asked, MoveError, ServiceNode, World
@@ -74,7 +76,7 @@ def outcome(case: Mapping[str, Any]) -> dict[str, Any]:
     except MoveError as error:
         return {"error": list(error.messages)}
     stored = json.loads(planned.text())
-    return {"explain": explain.to_text(planned), "plan": stored}
+    return {"explain": explain.to_text(planned, KINDS.title), "plan": stored}
 
 
 def impossible(case: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from xcat_aix.plan.model import Target
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import NimDatabase, NimObject
 from xcat_aix_proto.operations import NimSnapshot, RepointClient, SetXcatServer
@@ -16,6 +17,7 @@ from xcat_aix_proto.operations import NimSnapshot, RepointClient, SetXcatServer
 from .doubles import Agents, Names, World, errors, exit_status, lines, open_world, stored, warnings
 
 NODES = ("n1", "n2", "d1")
+N1, SN2 = Target("cn", "n1"), Target("sn", "sn2")
 ADDRESSES = {
     "sn1": "10.0.0.11",
     "sn2": "10.0.0.12",
@@ -468,6 +470,21 @@ def test_disabled_row_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
     assert servers(world)["n1"] == MOVED["n1"] and servers(world)["n2"] == UNMOVED["n2"]
 
 
+@pytest.mark.parametrize("role", ["cn", "sn", "mn"])
+def test_lanes_are_connected_by_the_role_of_their_agent(world: World, role: str) -> None:
+    from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
+
+    asked: list[tuple[str, str]] = []
+
+    class Listening(Agents):
+        def connect(self, node: str, role: Any, *_: Any, **__: Any) -> Any:
+            asked.append((node, role.value))
+
+    world.agents = Listening()
+    AgentLinks(world, ADDRESSES, 3009)(Target(role, "sn1"), SN2)  # type: ignore[arg-type]
+    assert asked == [("sn1", role)]
+
+
 @pytest.mark.parametrize("relay_answers", [True, False])
 def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers: bool) -> None:
     from xcat_aix.commands.servicenodes.snmove_run import AgentLinks
@@ -486,15 +503,15 @@ def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers:
     world.agents = Relayed()
     links = AgentLinks(world, ADDRESSES, 3009)  # type: ignore[arg-type]
     if relay_answers:
-        assert links("n1", "sn2") is not None
+        assert links(N1, SN2) is not None
     else:
         with pytest.raises(AgentError, match="no way; nor here"):
-            links("n1", "sn2")
+            links(N1, SN2)
     assert ways[0] is None and (ways[1].node, ways[1].address) == ("sn2", "10.0.0.12")
     with pytest.raises(AgentError, match="no way"):
-        links("n1", None)
+        links(N1, None)
     with pytest.raises(AgentError, match="n9 has no address"):
-        links("n9", "sn2")
+        links(Target("cn", "n9"), SN2)
 
 
 @pytest.mark.parametrize(
@@ -516,7 +533,7 @@ def test_a_busy_relay_is_no_unreachable_node(
 
     world.agents = Refusing()
     with pytest.raises(AgentError) as caught:
-        AgentLinks(world, ADDRESSES, 3009)("n1", "sn2")  # type: ignore[arg-type]
+        AgentLinks(world, ADDRESSES, 3009)(N1, SN2)  # type: ignore[arg-type]
     assert caught.value.code is told
 
 
@@ -530,5 +547,5 @@ def test_refused_connection_is_not_tried_by_another_way(world: World) -> None:
 
     world.agents = Refusing()
     with pytest.raises(AgentError, match="not allowed"):
-        AgentLinks(world, ADDRESSES, 3009)("n1", "sn2")  # type: ignore[arg-type]
+        AgentLinks(world, ADDRESSES, 3009)(N1, SN2)  # type: ignore[arg-type]
     assert world.agents.asked == ["n1"]

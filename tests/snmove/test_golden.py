@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.kinds import KINDS
 
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes import explain
@@ -50,7 +51,7 @@ def test_plan_is_sound(path: Path) -> None:
 @pytest.mark.parametrize("path", PLANNED, ids=lambda path: path.stem)
 def test_explanation_leaves_nothing_out(path: Path) -> None:
     plan = golden.plan_of(golden.load(path))
-    lines = explain.to_text(plan)
+    lines = explain.to_text(plan, KINDS.title)
     text = "\n".join(lines)
     assert all(line.strip() for line in lines)
     for cell in plan.changes.cells():
@@ -58,7 +59,10 @@ def test_explanation_leaves_nothing_out(path: Path) -> None:
         assert f"-> {cell.after}" in text
     for lane in plan.lanes:
         if lane.target:
-            assert all(step.title in text for step in lane.steps)
+            assert all(KINDS.title(step) in text for step in lane.steps)
     for note in plan.notes:
         assert note.text in text
-    assert json.loads(explain.to_json(plan))["nodes"] == list(plan.nodes)
+    shown = json.loads(explain.to_json(plan, KINDS.title))
+    assert shown["nodes"] == list(plan.nodes)
+    titles = [[step["title"] for step in lane["steps"]] for lane in shown["lanes"]]
+    assert titles == [[KINDS.title(step) for step in lane.steps] for lane in plan.lanes]

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from xcat_aix.commands.servicenodes.snmove_run import journal_of
+from xcat_aix.plan.model import Lane, Plan, Step
+from xcat_aix.run.states import Outcome
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.operations import RepointClient
 
@@ -126,6 +129,18 @@ def test_an_undo_means_the_node_behind_a_long_name(tmp_path: Path) -> None:
     assert errors(replies) == []
     assert stored(world.db, ["noderes"]) == before
     assert {row["node"] for row in before["noderes"]} == set(NODES)
+
+
+def test_a_plan_with_a_summary_of_another_kind_is_said_to_be_one(world: World) -> None:
+    journal = journal_of(world)  # type: ignore[arg-type] # a double
+    write = Lane("database", (Step("write", "database.write@2"),))
+    hold = journal.open_plan(Plan("snmove", ("n1",), (write,), summary={"colour": "red"}))
+    journal.close(hold, Outcome.PARTIAL)
+    for verb in ("--show", "--undo", "--resume"):
+        replies = world.plans(verb, hold.plan_id)
+        assert exit_status(replies) == 1
+        assert errors(replies)[-1].startswith("the plan is not readable as one of moves: ")
+    assert "partial" in lines(world.plans())[1]
 
 
 @pytest.mark.parametrize(

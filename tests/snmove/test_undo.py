@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.kinds import KINDS
 
-from xcat_aix.plan.model import Plan
+from xcat_aix.plan.model import Lane, Plan, Target
 from xcat_aix.plan.servicenodes import explain
 from xcat_aix.plan.servicenodes.moves import MoveError
 from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
-from xcat_aix.plan.servicenodes.undo import undo
+from xcat_aix.plan.servicenodes.summary import MoveSummary
+from xcat_aix.plan.servicenodes.undo import undo_move
+from xcat_aix.plan.undo import Done
 from xcat_aix_proto import codec
 from xcat_aix_proto.operations import BY_KIND, ChangeDefaultRoute, Operation
 
@@ -21,9 +25,20 @@ PLANS = [
     path for path in golden.cases() if golden.load(path)["expect"].get("plan", {}).get("nodes")
 ]
 
+WRITTEN: dict[str, dict[str, Any]] = {"write": {}}
 
-def everything(plan: Plan) -> dict[str, list[str]]:
-    return {lane.id: [step.id for step in lane.steps] for lane in plan.lanes}
+
+def begun(lane: Lane, *steps: str) -> dict[str, dict[str, Any]]:
+    """These steps of a lane, or all of them, without results."""
+    return {step.id: {} for step in lane.steps if not steps or step.id in steps}
+
+
+def everything(plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
+    return {lane.id: begun(lane) for lane in plan.lanes}
+
+
+def undo(plan: Plan, done: Done, plan_id: str, **more: Any) -> Plan:
+    return undo_move(plan, done, plan_id, KINDS, **more)
 
 
 def operations(plan: Plan) -> dict[tuple[str, str], Operation]:
@@ -43,7 +58,7 @@ def test_undo_of_everything(path: Path) -> None:
     there = [(cell.after, cell.before) for cell in plan.changes.cells()]
     assert [(cell.before, cell.after) for cell in back.changes.cells()] == there
     assert Plan.from_json(back.to_json()) == back
-    assert explain.to_text(back)
+    assert explain.to_text(back, KINDS.title)
     forth = undo(back, everything(back), "snmove-2")
     assert [c[:5] for c in forth.changes.cells()] == [c[:5] for c in plan.changes.cells()]
 
@@ -63,10 +78,13 @@ def test_an_undo_of_an_undo_does_what_the_move_had_left() -> None:
     plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
     lanes = {lane.subject: lane for lane in plan.lanes if lane.target}
     whole, half, *_ = lanes.values()
-    begun = {DATABASE_LANE: ["write"], whole.id: [step.id for step in whole.steps]}
-    begun[half.id] = [half.steps[0].id]
+    done = {
+        DATABASE_LANE: WRITTEN,
+        whole.id: begun(whole),
+        half.id: begun(half, half.steps[0].id),
+    }
     left = [lane.id for lane in lanes.values() if lane is not whole]
-    back = undo(plan, begun, "snmove-1", unfinished=left)
+    back = undo(plan, done, "snmove-1", unfinished=left)
     assert {lane.subject for lane in back.lanes if lane.target} == {whole.subject, half.subject}
     back = Plan.from_json(back.to_json())
     forth = undo(back, everything(back), "snmove-2")
@@ -76,11 +94,12 @@ def test_an_undo_of_an_undo_does_what_the_move_had_left() -> None:
 
 def test_the_node_behind_a_long_name_is_meant() -> None:
     plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
-    old = plan.summary["routes"][0]["old"]
+    old = MoveSummary.of(plan).routes[0].old
     back = undo(plan, everything(plan), "x", behind={old: "behind"})
-    assert {route["server"] for route in back.summary["routes"]} == {"behind"}
-    assert {lane.via for lane in back.lanes if lane.target} == {"behind"}
-    assert {route["new"] for route in back.summary["routes"]} == {old}
+    routes = MoveSummary.of(back).routes
+    assert {route.server for route in routes} == {"behind"}
+    assert {lane.via for lane in back.lanes if lane.target} == {Target("sn", "behind")}
+    assert {route.new for route in routes} == {old}
 
 
 def test_a_move_of_an_older_version_is_taken_back_as_well() -> None:
@@ -111,8 +130,8 @@ def test_routes_are_turned_round() -> None:
 
 def test_only_what_was_begun_is_taken_back() -> None:
     plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
-    begun = {DATABASE_LANE: ["write"], "node:n1": ["repoint", "xcatinfo"], "node:n2": []}
-    back = undo(plan, begun, "x")
+    done = {DATABASE_LANE: WRITTEN, "node:n1": {"repoint": {}, "xcatinfo": {}}, "node:n2": {}}
+    back = undo(plan, done, "x")
     assert set(operations(back)) == {("n1", "repoint"), ("n1", "xcatinfo")}
     assert back.nodes == plan.nodes and len(back.changes.rows) > 1
 
@@ -120,7 +139,7 @@ def test_only_what_was_begun_is_taken_back() -> None:
 def test_a_move_that_wrote_nothing_cannot_be_undone() -> None:
     plan = golden.plan_of(golden.load(golden.DIRECTORY / "diskful_by_range.json"))
     with pytest.raises(MoveError, match="wrote nothing"):
-        undo(plan, {DATABASE_LANE: []}, "x")
+        undo(plan, {DATABASE_LANE: {}}, "x")
 
 
 def test_node_without_an_old_master_is_named() -> None:
@@ -132,3 +151,4 @@ def test_node_without_an_old_master_is_named() -> None:
     assert operations(back) == {}
     (note,) = back.notes
     assert note.subject == "n1,n2" and note.level == "warning"
+    assert note.text == "left as it is, because its old xcatmaster is not known"

@@ -24,7 +24,7 @@ from xcatd.api import Context, Reply, Request
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.main import Daemon, Machine
-from xcatd.messages import Contents, NodeReply
+from xcatd.messages import Contents, NodeReply, SavedPlan
 from xcatd.plugins import PluginHost
 from xcatd.serving.peer import Times
 from xcatd.serving.server import Server
@@ -219,6 +219,21 @@ SAMPLES: dict[str, list[Reply]] = {
     "large": [messages.info(*[f"line {number} {'x' * 50}" for number in range(1500)])],
     "many": [messages.node_data(f"n{number}", "v" * 20, "desc") for number in range(400)],
     "nothing": [],
+    "saved-plan": [
+        messages.info("1 step"),
+        Reply(
+            saved=SavedPlan(
+                *("toy-7", "ab" * 32, 2, ("1 step", "", "  - of n1"), True, ("--fanout=8",))
+            )
+        ),
+        messages.data("Saved as toy-7."),
+    ],
+    "partly": [
+        Reply(nodes=(NodeReply("n1", error="no agent answers"),)),
+        messages.info("1 of 2 moved"),
+        Reply(errorcode=2),
+    ],
+    "waiting": [Reply(warnings=("n1 cannot boot",)), Reply(errorcode=3)],
 }
 
 _POLICY = (

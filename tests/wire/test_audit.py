@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from xcatd import secrets
 from xcatd.db.errors import DatabaseError
 from xcatd.serving.audit import OF_ALL, OF_SOURCE, PERIOD, AuditWriter, Record, masked, record
 from xcatd.site import Settings
@@ -30,7 +31,10 @@ X = "xxxxxxxx"
         ("nodech", ["n1", "ipmi.password=x"], ["n1", f"ipmi.password={X}"]),
         ("lsdef", ["-w", "password==x"], ["-w", f"password={X}"]),
         ("lsdef", ["-i", "password,mgt"], ["-i", "password,mgt"]),
-        ("chdef", ["mypassword=x"], ["mypassword=x"]),
+        ("chdef", ["mycommunity=x"], ["mycommunity=x"]),
+        ("chdef", ["mypassword=x"], [f"mypassword={X}"]),
+        ("chdef", ["passwd.HMC=x"], [f"passwd.HMC={X}"]),
+        ("tabch", ["key=system", "passwd.username=x"], ["key=system", "passwd.username=x"]),
         ("chtab", ["key=snmpc", "site.value=public"], ["key=snmpc", f"site.value={X}"]),
         ("chtab", ["key=master", "site.value=mn"], ["key=master", "site.value=mn"]),
         ("bmcdiscover", ["-p", "s", "-u", "root"], ["-p", X, "-u", "root"]),
@@ -51,6 +55,23 @@ X = "xxxxxxxx"
 )
 def test_secrets_are_masked(command: str, args: list[str | None], shown: list[str]) -> None:
     assert list(masked(command, args)) == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("authkey", "bmcpassword", "community", "domainadminpassword", "iscsipassword"),
+        *("password", "privkey", "productkey", "snmpc", "snmppassword", "tokenid"),
+        *("passwd.admin", "passwd.celogin", "passwd.general", "passwd.hscroot"),
+        *("domain.adminpassword", "iscsi.passwd", "mpa.password", "openbmc.password"),
+        *("passwd.password", "pdu.authkey", "pdu.community", "pdu.password", "pdu.privkey"),
+        *("ppcdirect.password", "ppchcp.password", "prodkey.key", "switches.password"),
+        *("switches.sshpassword", "token.tokenid", "vm.vidpassword", "websrv.password"),
+    ],
+)
+def test_whatever_is_a_secret_to_selections_is_one_to_records(name: str) -> None:
+    assert secrets.is_secret_name(name)
+    assert masked("tabch", ["node=n1", f"{name}=x"]) == ("node=n1", f"{name}={X}")
 
 
 def _record(incoming: Incoming, user: str | None = "root", **site: str) -> Record:

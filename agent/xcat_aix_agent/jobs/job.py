@@ -6,9 +6,14 @@
 ``started``               the wrapper began to work; its process id
 ``group``                 process group of the command that runs just now
 ``events``                what happened: ``<seq> <time> <text>`` per line
+``records``               of a chain, a line for each operation that is over, as soon as it is:
+                          ``<kind> <record as JSON>``; the line of the first operation is the first
 ``result.json``, ``rc``   the outcome; ``rc`` comes last, so that with it the job has exited
 ``acknowledged``          the management node knows the outcome; the directory may expire
 ========================  =====================================================================
+
+Of a lost chain ``records`` tells what is done: the first operation without a line may have been at work, and
+those after it were not begun.
 
 Owns: the layout.  Must not: start, stop or look for processes (see :mod:`.runners`).
 """
@@ -28,7 +33,7 @@ from xcat_aix_agent import files, ownership
 from xcat_aix_agent.clock import Clock, parse, stamp
 from xcat_aix_proto import bounds, codec, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobEvent, Outcome
+from xcat_aix_proto.jobs import JobEvent, Outcome, Record, RecordState
 
 T = TypeVar("T")
 
@@ -36,6 +41,7 @@ _SPEC, _LOCK, _STARTED, _GROUP = "spec.json", "lock", "started", "group"
 # An event's line is shorter than the tail that is read to find the last number.
 _MAX_LINE, _TAIL = 4000, 65536
 _EVENTS, _RESULT, _RC, _ACKNOWLEDGED = "events", "result.json", "rc", "acknowledged"
+_RECORDS = "records"
 
 
 # A specification and an outcome are as large as a message can make them.
@@ -46,6 +52,8 @@ _MOST_DIGITS = 10
 
 #: What is told in the place of a line of a job's story that this program did not write.
 _ODD_LINE = "(a line that cannot be read)"
+
+_LOST = Record(RecordState.LOST, "its job died before it could tell")
 
 # What is there is no lock that anybody could hold; anything else (no descriptors left) tells nothing.
 _NO_LOCK = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
@@ -93,6 +101,21 @@ class Spec:
     def kind(self) -> str:
         """The kind of the operation."""
         return str(self.operation["kind"])
+
+    @property
+    def parts(self) -> Tuple[Mapping[str, Any], ...]:
+        """What is to be done one after the other, in wire form: the operation, or those of a chain."""
+        return operations.parts_of(self.operation)
+
+    @property
+    def kinds(self) -> Tuple[str, ...]:
+        """The kinds of what is to be done."""
+        return tuple(str(part["kind"]) for part in self.parts)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether its outcome has a record of each part."""
+        return self.kind == operations.Chain.kind
 
     @property
     def deadline(self) -> float:
@@ -201,17 +224,27 @@ class Job:
             return None
         return self._stored(Outcome, _RESULT)
 
+    def records(self, spec: Spec) -> Tuple[Record, ...]:
+        """What is known of each operation of a chain that nobody works on any more."""
+        kinds = spec.kinds
+        found = [_record(line, kind) for line, kind in zip(self._lines(_RECORDS), kinds)]
+        rest = [Record(RecordState.NOT_BEGUN)] * (len(kinds) - len(found))
+        if rest and self.is_started and not any(one.state is RecordState.FAILED for one in found):
+            rest[0] = _LOST
+        return (*found, *rest)
+
     def events(self, after_seq: int = 0) -> Tuple[JobEvent, ...]:
         """The events after ``after_seq``; a line cut off by a crash is left out.
 
         Their numbers are those of the lines, whatever they say themselves.
         """
         first = max(0, after_seq)
-        return tuple(_event(seq, line) for seq, line in enumerate(self._lines()[first:], first + 1))
+        lines = self._lines(_EVENTS)[first:]
+        return tuple(_event(seq, line) for seq, line in enumerate(lines, first + 1))
 
-    def _lines(self) -> List[str]:
+    def _lines(self, name: str) -> List[str]:
         try:
-            text = files.read(self.path / _EVENTS) or ""
+            text = files.read(self.path / name) or ""
         except OSError:  # it is no file: the job has no story
             return []
         return text.split("\n")[:-1]
@@ -228,7 +261,7 @@ class Job:
             return 0
         number = lines[-2].partition(b" ")[0]
         is_ours = number.isdigit() and len(number) < _MOST_DIGITS
-        return int(number) if is_ours else len(self._lines())
+        return int(number) if is_ours else len(self._lines(_EVENTS))
 
     def size_of_events(self) -> int:
         """Bytes of events: a cheap way to see that there are new ones."""
@@ -323,6 +356,18 @@ class Job:
         except OSError:  # a full disk costs the rest of the story, not the job
             self._log_is_closed = True
 
+    def record(self, kind: str, record: Record) -> None:
+        """Note what became of the next operation of a chain, so that it lasts.  Raises :class:`OSError`."""
+        line = f"{kind} {json.dumps(codec.to_wire(record))}\n"
+        is_new = not self._has(_RECORDS)
+        with open(self._place + _RECORDS, "ab", opener=_private) as file:
+            file.write(line.encode())
+            file.flush()
+            if self._sync:
+                os.fsync(file.fileno())
+        if self._sync and is_new:
+            files.sync_directory(self.path)
+
     def finish(self, outcome: Outcome) -> None:
         """Record the outcome.  Raises :class:`OSError`; the job is then lost and a probe decides."""
         rc = 0 if outcome.error is None else int(outcome.error.get("code", 1))
@@ -390,6 +435,16 @@ def _event(seq: int, line: str) -> JobEvent:
     number, _, rest = line.partition(" ")
     at, _, text = rest.partition(" ")
     return JobEvent(seq, at, text) if number == str(seq) else JobEvent(seq, "", _ODD_LINE)
+
+
+def _record(line: str, kind: str) -> Record:
+    """One line of a chain's records; what this program did not write tells nothing."""
+    name, _, text = line.partition(" ")
+    try:
+        found = codec.from_wire(Record, bounds.parsed(text.encode("utf-8", "surrogateescape")))
+    except (ValueError, AgentError):
+        return _LOST
+    return found if name == kind else _LOST
 
 
 def _number(path: Path) -> Optional[int]:

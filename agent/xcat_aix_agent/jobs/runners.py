@@ -22,6 +22,7 @@ from xcat_aix_agent.clock import Clock
 from xcat_aix_agent.config import AgentConfig
 from xcat_aix_agent.host import Host
 from xcat_aix_proto import codec
+from xcat_aix_proto.jobs import Record
 
 from .job import Job, Place, Spec
 from .perform import perform
@@ -138,7 +139,11 @@ class Inline:
         try:
             job.start(os.getpid())
             outcome = perform(
-                spec, host, lambda text: self._report(job, text), self._running[job.job_id]
+                spec,
+                host,
+                lambda text: self._report(job, text),
+                lambda kind, record: self._keep(job, kind, record),
+                self._running[job.job_id],
             )
             if not self._abandoned:
                 job.finish(outcome)
@@ -156,6 +161,10 @@ class Inline:
         job.report(text, self._host().clock, self._max_log)
         with self._changed:
             self._changed.notify_all()
+
+    def _keep(self, job: Job, kind: str, record: Record) -> None:
+        if not self._abandoned:
+            job.record(kind, record)
 
     def is_working(self, job: Job, spec: Spec) -> bool:  # noqa: ARG002 - see Runner
         """See :meth:`Runner.is_working`."""

@@ -6,6 +6,7 @@ follows from its directory and its runner.  Must not: know peers, rights or the 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import threading
@@ -18,7 +19,17 @@ from xcat_aix_agent.clock import Clock, stamp
 from xcat_aix_agent.config import AgentConfig
 from xcat_aix_proto import MAX_FOLLOW, messages, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobEvent, JobState, JobStatus, JobUpdate, Outcome
+from xcat_aix_proto.jobs import (
+    JobEvent,
+    JobState,
+    JobStatus,
+    JobUpdate,
+    Outcome,
+    Record,
+    RecordState,
+    records,
+    with_records,
+)
 from xcat_aix_proto.operations import Operation, to_wire
 
 from .job import Job, Spec, remove
@@ -39,8 +50,9 @@ _AROUND_EVENT = 80
 #: Seconds that a new job waits while what a lost one of its kind left is mended.
 _MENDING = 5.0
 
-#: Seconds that :meth:`JobStore.follow` waits for the end once there are news.
-_MOMENT = 0.02
+#: Seconds that :meth:`JobStore.follow` waits for the end once there are news: so many answers a talkative
+#: job costs at most, and one that is over soon costs one.
+_MOMENT = 0.2
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class JobStore:
         self._count = 0
         self._swept = 0.0
         #: Called once for each job that turns out to be lost, before another of its kind begins; the
-        #: other kinds do not wait for it.
+        #: other kinds do not wait for it.  A chain is here the one of its operations that was at work.
         self.on_lost: Callable[[Spec], None] = lambda _spec: None
 
     def recover(self) -> None:
@@ -141,7 +153,7 @@ class JobStore:
         """Accept a job once: again with the same operation it is the same job.
 
         Raises ``JOB_CONFLICT`` (the id was used for something else), ``JOB_LIMIT``, ``BUSY`` (a job
-        of this kind works here), ``NO_SPACE``; then nothing of it is left.
+        of this kind, or of one in the chain, works here), ``NO_SPACE``; then nothing of it is left.
         """
         job = self._job(names.job_id(job_id))
         self.settle()
@@ -170,7 +182,8 @@ class JobStore:
     def _status(self, job: Job) -> JobStatus:
         spec = self._spec_of(job)
         state = self._state(job, spec)
-        return JobStatus(job.job_id, spec.kind, state, job.last_seq(), _outcome(job))
+        outcome = _lost_outcome(job, spec) if state is JobState.LOST else _outcome(job)
+        return JobStatus(job.job_id, spec.kind, state, job.last_seq(), outcome)
 
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
         """Events after ``after_seq``; waits up to ``wait`` seconds for one, or for the end.
@@ -186,8 +199,9 @@ class JobStore:
             return job.size_of_events() != seen or self._state(job, spec).is_over
 
         self._runner.wait(job, has_news, max(0.0, min(wait, MAX_FOLLOW)))
-        if wait > 0:  # a short job is over by now or soon: one answer instead of two
-            self._runner.wait(job, lambda: self._state(job, spec).is_over, _MOMENT)
+        # A short job is over by now or soon: one answer instead of two.
+        moment = max(0.0, min(wait, _MOMENT))
+        self._runner.wait(job, lambda: self._state(job, spec).is_over, moment)
         # The state first: events are complete once it is over.
         status = self.status(job_id)
         if status.state.is_over:
@@ -230,12 +244,15 @@ class JobStore:
         return None
 
     def finished(self, job_id: str, operation: Operation) -> bool:
-        """Whether this job performed exactly this operation with success."""
-        job = self._job(names.job_id(job_id))
-        if not job.exists or self._spec_of(job).operation != _plain(operation):
+        """Whether this job performed exactly this operation with success, by itself or in a chain."""
+        job, wanted = self._job(names.job_id(job_id)), _plain(operation)
+        if not job.exists:
             return False
+        spec = self._spec_of(job)
+        if spec.is_chain and wanted in spec.parts:
+            return _records(job, spec)[spec.parts.index(wanted)].is_done
         outcome = _outcome(job)
-        return outcome is not None and outcome.ok
+        return spec.operation == wanted and outcome is not None and outcome.ok
 
     # Inside.
 
@@ -338,25 +355,40 @@ class JobStore:
                 if state.is_over:
                     del self._open[job_id]
                     if state is JobState.LOST:
-                        lost.append(spec)
-            at_work = {spec.kind for spec in self._open.values()}
+                        lost.append(self._interrupted(spec))
+            at_work = {kind for spec in self._open.values() for kind in spec.kinds}
             to_mend = [spec for spec in lost if spec.kind not in at_work]
             self._mending.update((spec.kind, spec.job_id) for spec in to_mend)
             return to_mend
 
+    def _interrupted(self, spec: Spec) -> Spec:
+        """A lost job as what it was at work on: of a chain one of its operations."""
+        if not spec.is_chain:
+            return spec
+        states = [record.state for record in self._job(spec.job_id).records(spec)]
+        place = states.index(RecordState.LOST) if RecordState.LOST in states else 0
+        return dataclasses.replace(spec, operation=spec.parts[place])
+
     def _check_mended(self, operation: Operation) -> None:
         """The caller holds the lock, which is let go of while somebody else mends."""
-        kind = operation.kind
-        if not self._mended.wait_for(lambda: kind not in self._mending, _MENDING):
+        kinds = [part.kind for part in operation.parts]
+
+        def is_mended() -> bool:
+            return self._mending.keys().isdisjoint(kinds)
+
+        if not self._mended.wait_for(is_mended, _MENDING):
+            kind = next(kind for kind in kinds if kind in self._mending)
             text = (
                 f"what the lost job {self._mending[kind]} ({kind}) left is still being mended here"
             )
             raise AgentError(ErrorCode.BUSY, text)
 
     def _check_limits(self, operation: Operation) -> None:
+        wanted = {part.kind for part in operation.parts}
         for other in self._open.values():
-            if other.kind == operation.kind:
-                text = f"job {other.job_id} ({other.kind}, for {other.by}) is still at work here"
+            if not wanted.isdisjoint(other.kinds):
+                kinds = ", ".join(other.kinds)
+                text = f"job {other.job_id} ({kinds}, for {other.by}) is still at work here"
                 raise AgentError(ErrorCode.BUSY, text)
         if len(self._open) >= self._limits.running:
             text = f"{len(self._open)} jobs are running here, no more are allowed"
@@ -407,6 +439,25 @@ def _outcome(job: Job) -> Optional[Outcome]:
         return job.outcome()
     except AgentError:
         return None
+
+
+def _lost_outcome(job: Job, spec: Spec) -> Optional[Outcome]:
+    """What a lost chain had done until it died."""
+    if not spec.is_chain:
+        return None
+    error = AgentError(ErrorCode.JOB_LOST, "its process died before it could tell how it ended")
+    return with_records(job.records(spec), error)
+
+
+def _records(job: Job, spec: Spec) -> Tuple[Record, ...]:
+    """What is known of each operation of a chain, whether it ended or not."""
+    outcome = _outcome(job)
+    if outcome is None:
+        return job.records(spec)
+    try:
+        return records(outcome, len(spec.parts))
+    except AgentError:
+        return job.records(spec)
 
 
 def _plain(operation: Operation) -> Mapping[str, Any]:

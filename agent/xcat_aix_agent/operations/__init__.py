@@ -5,13 +5,13 @@ Owns: the table from operation to implementation.  Must not: know jobs, peers or
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, Protocol, Type
+from typing import Any, Callable, Dict, Mapping, Protocol, Tuple, Type
 
 from xcat_aix_agent.host import Host, Report
 from xcat_aix_proto import codec
 from xcat_aix_proto import operations as proto
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import Probe
+from xcat_aix_proto.jobs import ChainProbe, Probe, Verdict
 
 from . import bootlist, dump_device, hostfacts, nimsnapshot, postscripts, repoint, route, xcatinfo
 
@@ -48,17 +48,37 @@ _RECOVERIES: Dict[Type[proto.Operation], Callable[[Host], None]] = {
 
 def kinds() -> tuple[str, ...]:
     """The operations this agent performs."""
-    return tuple(sorted(cls.kind for cls in (*JOBS, *QUERIES)))
+    return tuple(sorted([proto.Chain.kind, *(cls.kind for cls in (*JOBS, *QUERIES))]))
 
 
 def run(operation: proto.Operation, host: Host, report: Report) -> Mapping[str, Any]:
-    """Perform a job's operation; raises :class:`AgentError`."""
+    """Perform one operation, which is no chain; raises :class:`AgentError`."""
     return _implementation(operation).run(operation, host, report)
 
 
 def probe(operation: proto.Operation, host: Host) -> Probe:
     """Whether the effect of an operation is there; raises :class:`AgentError` if nobody can tell."""
+    if isinstance(operation, proto.Chain):
+        return _chain(tuple(_probe(part, host) for part in operation.parts))
     return _implementation(operation).probe(operation, host)
+
+
+def _probe(part: proto.Operation, host: Host) -> Probe:
+    """The probe of a part of a chain, whose errors tell which."""
+    try:
+        return probe(part, host)
+    except AgentError as error:
+        raise AgentError(error.code, f"{part.kind}: {error.message}", error.detail) from None
+
+
+def _chain(parts: Tuple[Probe, ...]) -> ChainProbe:
+    found = [part.verdict for part in parts]
+    done, verdict = found.count(Verdict.DONE), Verdict.NOT_DONE
+    if done == len(parts):
+        verdict = Verdict.DONE
+    elif Verdict.BROKEN in found:
+        verdict = Verdict.BROKEN
+    return ChainProbe(verdict, f"{done} of {len(parts)} are done", parts)
 
 
 def query(operation: proto.Operation, host: Host) -> Any:

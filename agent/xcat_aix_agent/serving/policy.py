@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Callable, FrozenSet, Mapping, Optional, Union
+from typing import Callable, FrozenSet, Mapping, Optional, Tuple, Union
 
 from xcat_aix_agent.clock import Clock
 from xcat_aix_proto import ALPN_RELAY, ALPN_RPC, ALPN_TAKE
@@ -32,6 +32,7 @@ CALLS: Mapping[str, Optional[Right]] = {
     "query": None,
     "probe": Right.READ,
     "submit": None,
+    "begin": None,
     "follow": Right.READ,
     "acknowledge": Right.OPERATE,
     "cancel": Right.OPERATE,
@@ -65,6 +66,13 @@ class RemoteCall:
             needed = Right.ADMIN if self.operation is None else self.operation.right
         return needed
 
+    @property
+    def parts(self) -> Tuple[RemoteCall, ...]:
+        """The calls as which it is judged: for a chain, one for each of its operations."""
+        if self.operation is None:
+            return (self,)
+        return tuple(RemoteCall(self.method, part) for part in self.operation.parts)
+
 
 #: What a peer can ask for: a relay and a take are more than the protocol's opening.
 Asked = Union[Opening, RemoteCall, RelayRequest, TakeRequest]
@@ -89,7 +97,8 @@ class Policy:
         """
         self.check_protocol(who, protocol)
         if protocol == ALPN_RPC and isinstance(asked, RemoteCall):
-            self._check_right(who, asked.right)
+            for part in asked.parts:
+                self._check_right(who, part.right)
         elif protocol == ALPN_RPC and asked is OPENING:
             self._check_right(who, Right.READ)
         elif protocol == ALPN_RELAY and (asked is OPENING or isinstance(asked, RelayRequest)):

@@ -271,10 +271,14 @@ class AgentServer:
             self._serve_visit(peer, sock, standing)
 
     def _serve_calls(self, peer: Peer, standing: Standing) -> None:
-        session = Session(self.service, standing, peer.name, partial(self._let_in, peer, standing))
+        session = self._session(peer, standing)
         rpc.serve(peer.sock, session)
         if session.refused is not None:
             self._turned_away(session.whom, session.peer, session.refused)
+
+    def _session(self, peer: Peer, standing: Standing) -> Session:
+        """A laboratory's agents may have another."""
+        return Session(self.service, standing, peer.name, partial(self._let_in, peer, standing))
 
     def _serve_visit(self, peer: Peer, sock: ssl.SSLSocket, standing: Standing) -> None:
         identity, protocol = standing.identity, standing.protocol

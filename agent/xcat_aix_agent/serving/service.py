@@ -172,7 +172,7 @@ class Session:
             version=__version__,
             node=self._service.config.node,
             role=self._service.config.role.value,
-            operations=(messages.GRANTS, *operations.kinds()),
+            operations=(messages.GRANTS, messages.BEGIN, *operations.kinds()),
             # Nothing: it was taken away at this very moment, as the next call will tell.
             right=int(self._service.policy.rights.of(self.peer) or 0),
         )
@@ -194,8 +194,13 @@ class Session:
             job_id, operation, float(limit), str(self.peer), self._trace
         )
         text = "job %s (%s) submitted by %s: %s"
-        _log.info(text, status.job_id, status.kind, self.whom, status.state.value)
+        kinds = ", ".join(part.kind for part in operation.parts)
+        _log.info(text, status.job_id, kinds, self.whom, status.state.value)
         return status
+
+    def _begin(self, job_id: str, operation: Operation, limit: float, wait: float) -> Any:
+        self._submit(job_id, operation, limit)
+        return self._follow(job_id, 0, wait)
 
     def _follow(self, job_id: str, after_seq: int, wait: float) -> Any:
         return self._service.store.follow(job_id, after_seq, wait)
@@ -225,13 +230,17 @@ class Session:
 
 def _names(args: Sequence[Any]) -> str:
     """The job's id and the operation in the arguments of a call, as far as they are any: for the log."""
-    kinds = (arg.get("kind") if isinstance(arg, dict) else arg for arg in args)
-    return " ".join(bounds.cut(kind, 128) for kind in kinds if isinstance(kind, str))
+    named = [arg.get("kind") if isinstance(arg, dict) else arg for arg in args]
+    for arg in args:
+        if isinstance(arg, dict) and arg.get("kind") == proto.Chain.kind:
+            with contextlib.suppress(AgentError):
+                named += [part.get("kind") for part in proto.parts_of(arg)]
+    return " ".join(bounds.cut(name, 128) for name in named if isinstance(name, str))
 
 
 #: Refusals that are logged whatever was asked, and what is always logged.
 _LOGGED = frozenset({ErrorCode.NOT_ALLOWED, ErrorCode.BUSY})
-_LOGGED_CALLS = frozenset({"submit", "lodge"})
+_LOGGED_CALLS = frozenset({"submit", "begin", "lodge"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,6 +261,7 @@ _METHODS: Dict[str, Tuple[Callable[..., Any], Tuple[_Argument, ...]]] = {
     "query": (Session._query, (_OPERATION,)),  # noqa: SLF001 - as above
     "probe": (Session._probe, (_OPERATION, _TEXT)),  # noqa: SLF001 - as above
     "submit": (Session._submit, (_TEXT, _OPERATION, _NUMBER)),  # noqa: SLF001 - as above
+    "begin": (Session._begin, (_TEXT, _OPERATION, _NUMBER, _NUMBER)),  # noqa: SLF001 - as above
     "follow": (Session._follow, (_TEXT, _COUNT, _NUMBER)),  # noqa: SLF001 - as above
     "acknowledge": (Session._acknowledge, (_TEXT,)),  # noqa: SLF001 - as above
     "cancel": (Session._cancel, (_TEXT,)),  # noqa: SLF001 - as above

@@ -19,7 +19,7 @@ from typing import Any
 
 from xcat_aix_proto import OBJECT_ID, TRACE, bounds, messages, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.hardening import harden, ignore_environment
+from xcat_aix_proto.hardening import SERIALIZER, harden, ignore_environment
 
 from .dial import refused_by
 from .streams import Stream
@@ -27,13 +27,18 @@ from .streams import Stream
 ignore_environment(os.environ)
 
 import Pyro5  # noqa: E402 - the environment comes first
-from Pyro5 import callcontext, client, errors, protocol, socketutil  # noqa: E402 - as above
+from Pyro5 import callcontext, client, errors, protocol, serializers, socketutil  # noqa: E402 - as above
 
 harden(Pyro5)
 
 #: Bytes of an answer beyond which only so many are taken in at once: the rest wait on the wire.
 LARGE, _AT_ONCE = 1024 * 1024, 4
 _large = threading.BoundedSemaphore(_AT_ONCE)
+
+#: Seconds for what is sent before a connection is closed.
+_LAST_WORDS = 1.0
+
+_JSON = serializers.serializers[SERIALIZER]
 
 _METADATA = {"methods": messages.METHODS, "oneway": (), "attrs": ()}
 
@@ -134,6 +139,18 @@ class Link:
         except ValueError as error:
             text = f"the agent's answer cannot be read: {bounds.line(str(error), 200)}"
             raise AgentError(ErrorCode.BAD_MESSAGE, text) from None
+
+    def tell(self, method: str, *args: Any) -> None:
+        """Call without waiting for the answer: nothing but :meth:`close` may follow.  Raises nothing."""
+        self._stream.deadline = time.monotonic() + _LAST_WORDS
+        seq = self._proxy._pyroSeq = (self._proxy._pyroSeq + 1) & 0xFFFF  # noqa: SLF001 - as in a call
+        data = _JSON.dumpsCall(OBJECT_ID, method, args, {})
+        call = protocol.SendingMessage(
+            *(protocol.MSG_INVOKE, 0, seq, _JSON.serializer_id, data),
+            annotations=self._annotations,
+        )
+        with contextlib.suppress(OSError, errors.CommunicationError):
+            self._connection.send(call.data)
 
     def close(self) -> None:
         """End the connection."""

@@ -25,16 +25,14 @@ __all__ = ["AgentPool", "Relay"]
 
 
 class AgentPool:
-    """Connects to agents with the credentials of one directory.  Safe for use by several threads."""
+    """Connects to agents with the credentials of one directory.  Safe for use by several threads.
+
+    The directory is ``<xcatconfdir>/aix``; files that are missing are named by the first connect.
+    """
 
     def __init__(self, directory: Path, version: str = "") -> None:
         self._credentials = Credentials(directory)
         self._version = version
-
-    @classmethod
-    def from_directory(cls, directory: Path, version: str = "") -> AgentPool:
-        """``<xcatconfdir>/aix``; files that are missing are named by the first connect."""
-        return cls(directory, version)
 
     def connect(
         self,
@@ -45,17 +43,15 @@ class AgentPool:
         *,
         timeout: float = 3.0,
         via: Relay | None = None,
-        patience: float = 30.0,
     ) -> AgentConnection:
         """A connection to the agent of ``node``; TCP, TLS and hello together take ``timeout`` seconds.
 
-        ``patience``: how many seconds the agent may be out of reach while a job of
-        :meth:`AgentConnection.run` is under way.  The agent's log names the request that is being
+        The agent's log names the request that is being
         served by its id in our log.  Raises :class:`AgentError`: ``UNREACHABLE``,
         ``WRONG_PEER``, ``NOT_AUTHENTICATED``, ``NOT_ALLOWED``, ``UNSUPPORTED_PROTOCOL``, ``BUSY``.
         """
         target, trace = Target(Identity(role, node), address, port, via), current_request_id()
-        return AgentConnection(lambda: self._open(target, timeout, trace), patience=patience)
+        return AgentConnection(lambda: self._open(target, timeout, trace))
 
     def _open(self, target: Target, timeout: float, trace: str) -> tuple[Link, messages.Welcome]:
         from .link import Link, LinkLostError  # noqa: PLC0415 - loads Pyro5

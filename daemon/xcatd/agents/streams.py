@@ -38,13 +38,22 @@ class Stream:
 
     def __init__(self, secure: Secure, deadline: float) -> None:
         self._secure = secure
+        self._ahead = b""
         #: When waiting ends, on the clock of :func:`time.monotonic`.
         self.deadline = deadline
 
     def recv(self, size: int) -> bytes:
-        """Up to ``size`` bytes, none at the end; raises :class:`TimeoutError`."""
-        self._secure.settimeout(remaining(self.deadline))
-        return self._secure.recv(size)
+        """Up to ``size`` bytes, none at the end; raises :class:`TimeoutError`.
+
+        What came with them waits here: a message is read in pieces, and each look at the socket costs.
+        """
+        if not self._ahead:
+            self._secure.settimeout(remaining(self.deadline))
+            if size >= _CHUNK:
+                return self._secure.recv(size)
+            self._ahead = self._secure.recv(_CHUNK)
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        return data
 
     def sendall(self, data: bytes) -> None:
         """All of ``data``; raises :class:`TimeoutError`."""

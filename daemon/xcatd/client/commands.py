@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
+from xcatd.wire.savedplan import ASKS_ABOVE
 from xcatd.wire.tree import Tree
 
 from . import nodefiles
@@ -92,10 +93,11 @@ def build(
     cwd: str | None,
     stdin: Sequence[str | None],
     environ: Mapping[str, str],
+    asks_above: int | None = None,
 ) -> Tree:
     """The request's tree.  ``stdin`` is empty when none is to be sent, else its one text.
 
-    Raises :class:`.nodefiles.FileError`.
+    ``asks_above``: above how many nodes the user can be asked before something is done.  Raises :class:`.nodefiles.FileError`.
     """
     tree: Tree = {"command": [command], "clienttype": ["cli"], "cwd": [cwd]}
     kind = kind_of(command)
@@ -119,10 +121,18 @@ def build(
         tree["arg"] = [*sent]
     if stdin:
         tree["stdin"] = [*stdin]
-    variables: Tree = {name: [environ[name]] for name in environ if name.startswith("XCAT_")}
-    if variables and kind is not Kind.OBJECTS:
+    if variables := _variables(kind, environ, asks_above):
         tree["environment"] = [variables]
     return tree
+
+
+def _variables(kind: Kind, environ: Mapping[str, str], asks_above: int | None) -> Tree:
+    names = () if kind is Kind.OBJECTS else environ
+    variables: Tree = {name: [environ[name]] for name in names if name.startswith("XCAT_")}
+    variables.pop(ASKS_ABOVE, None)  # it is this program's word, not its user's
+    if asks_above is not None:
+        variables[ASKS_ABOVE] = [str(asks_above)]
+    return variables
 
 
 def shows_server(command: str, args: Sequence[str]) -> bool:

@@ -17,11 +17,13 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from xcatd.wire import savedplan
+from xcatd.wire.savedplan import SavedPlan
 from xcatd.wire.stream import ResponseReader
 from xcatd.wire.tree import MalformedError, Tree, layout
 
-from . import commands, connect, nodefiles
-from .printer import Printer, encode, harmless
+from . import commands, connect, nodefiles, planning
+from .printer import Printer, encode, harmless, write
 
 if TYPE_CHECKING:
     import ssl
@@ -32,6 +34,7 @@ _PREMATURE = (
 )
 _PROGRAM = "xcatclient"
 _DUMPS = "tabdump"
+_INTERRUPTED = 130  # exit status
 
 
 class _Aborted(BaseException):
@@ -63,28 +66,76 @@ def run(command: str, args: Sequence[str], environ: Mapping[str, str]) -> int:
         return 1
     if command == _DUMPS and (status := _into_file(args, environ)) is not None:
         return status
-    is_terminal = sys.stdout.isatty()
     try:
-        request = _request(command, args, environ, is_terminal=is_terminal)
-    except nodefiles.FileError as error:
+        line = planning.read(command, args, environ, can_ask=_has_terminal())
+        status, plan = _converse(command, line, environ)
+        return status if plan is None else _deal_with(plan, status, command, line, environ)
+    except (nodefiles.FileError, planning.PlanError) as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)  # noqa: T201
         return 1
+
+
+def _converse(
+    command: str, line: planning.CommandLine, environ: Mapping[str, str]
+) -> tuple[int, SavedPlan | None]:
+    """Send one request and print the replies; the exit status, and the plan they told of."""
+    is_terminal = sys.stdout.isatty()
+    request = _request(command, line, environ, is_terminal=is_terminal)
     document = layout("xcatrequest", request).encode("utf-8", "surrogateescape")
     try:
         sock = open_connection(environ)
     except connect.ScopeError as error:
         print(error, file=sys.stderr)  # noqa: T201
-        return 1
+        return 1, None
     except connect.ConnectError as error:
-        return say_no_connection(error, environ)
+        return say_no_connection(error, environ), None
     printer = Printer(
         sys.stdout.buffer,
         sys.stderr.buffer,
-        shows_server=bool(environ.get("XCATSHOWSVR")) or commands.shows_server(command, args),
+        shows_server=bool(environ.get("XCATSHOWSVR")) or commands.shows_server(command, line.args),
         is_terminal=is_terminal,
         errors_on_terminal=sys.stderr.isatty(),
     )
-    return Conversation(sock, printer, environ).hold(document)
+    conversation = Conversation(sock, printer, environ)
+    status = conversation.hold(document)
+    return status, conversation.saved
+
+
+def _deal_with(
+    plan: SavedPlan,
+    status: int,
+    command: str,
+    line: planning.CommandLine,
+    environ: Mapping[str, str],
+) -> int:
+    """Write a plan to the file that was named for it, or ask whether it is to be applied."""
+    if line.out is not None:
+        planning.write(line.out, plan)
+        print(f"Wrote {line.out}.")  # noqa: T201
+        return status
+    if not plan.needs_confirmation or status:
+        return status
+    write(sys.stdout, "".join(f"{text}\n" for text in plan.text))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        is_confirmed = line.asks_above is not None and planning.is_confirmed(plan)
+    except KeyboardInterrupt:
+        print("\nNothing was changed.")  # noqa: T201
+        return _INTERRUPTED
+    if not is_confirmed:
+        print("Nothing was changed.")  # noqa: T201
+        return 1
+    words = (*plan.keeps, *plan.words, "--yes")
+    return _converse(command, planning.CommandLine(words), environ)[0]
+
+
+def _has_terminal() -> bool:
+    """Whether somebody can be asked: both what is read and what is written are a terminal's."""
+    try:
+        return os.isatty(0) and os.isatty(1)
+    except OSError:
+        return False
 
 
 def _into_file(args: Sequence[str], environ: Mapping[str, str]) -> int | None:
@@ -97,7 +148,7 @@ def _into_file(args: Sequence[str], environ: Mapping[str, str]) -> int | None:
 
 
 def _request(
-    command: str, args: Sequence[str], environ: Mapping[str, str], *, is_terminal: bool
+    command: str, line: planning.CommandLine, environ: Mapping[str, str], *, is_terminal: bool
 ) -> Tree:
     variables = dict(environ)
     if is_terminal:
@@ -107,7 +158,14 @@ def _request(
     except OSError:
         cwd = None
     stdin = _standard_input(commands.kind_of(command), environ)
-    return commands.build(command, args, cwd=cwd, stdin=stdin, environ=variables)
+    return commands.build(
+        command,
+        line.args,
+        cwd=cwd,
+        stdin=stdin,
+        environ=variables,
+        asks_above=line.asks_above,
+    )
 
 
 def _standard_input(kind: commands.Kind, environ: Mapping[str, str]) -> list[str | None]:
@@ -169,7 +227,9 @@ def _write(text: str) -> None:
 
 
 class Conversation:
-    """One request and its responses over a connection."""
+    """One request and its responses over a connection; ``saved`` is the plan they told of last."""
+
+    saved: SavedPlan | None = None
 
     def __init__(self, sock: ssl.SSLSocket, printer: Printer, environ: Mapping[str, str]) -> None:
         self._sock = sock
@@ -227,6 +287,7 @@ class Conversation:
             return b""
 
     def _show(self, response: Tree) -> None:
+        self.saved = savedplan.of_reply(response) or self.saved
         if self._shows_xml:
             _write(layout("xcatresponse", response) + "\n")
         else:

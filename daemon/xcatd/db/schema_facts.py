@@ -115,4 +115,5 @@ JOURNAL_TABLES = """\
 aixplan: *id command username host opened format:INTEGER digest state outcome closed owner lease
     nodes body -
 aixevent: *seq:AUTO +plan:VARCHAR(128) lane step event attempt:INTEGER job at detail -
+aixlock: *name plan lane step since -
 """

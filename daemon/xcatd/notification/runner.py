@@ -1,6 +1,6 @@
-"""The only place of the daemon that starts other programs: notification hooks, in the background.
+"""Notification hooks as programs, in the background.
 
-Owns processes, their number, time and queue, and how much is logged of them.  Must not: decide who is called.  No
+Owns their number, time and queue, and how much is logged of them.  Must not: decide who is called.  No
 shell is involved: a hook is a file, what changed is on its standard input.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from xcatd import files
+from xcatd.processes import Process, TooSlowError
 
 from . import paths
 from .hooks import Call
@@ -83,7 +82,7 @@ class Runner:
         self._condition = threading.Condition()
         self._queues: dict[str, deque[Call]] = {}
         self._ready: deque[str] = deque()
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._processes: set[Process] = set()
         self._waiting = 0
         self._dropped = 0
         self._threads: list[threading.Thread] = []
@@ -145,7 +144,7 @@ class Runner:
             self._condition.notify_all()
             running = list(self._processes)
         for process in running:
-            _kill(process)
+            process.end()
 
     def _work(self) -> None:
         while (call := self._next()) is not None:
@@ -184,44 +183,34 @@ class Runner:
             except (OSError, ValueError) as error:
                 self._say_missing(call, error)
                 return
-            self._finish(call, process)
-            if process.returncode > 0:
+            status = self._finish(call, process)
+            if status > 0:
                 self._complaints.say(
                     call,
-                    f"notification hook {call.filename} failed with {process.returncode}: "
-                    f"{_last_words(errors)}",
+                    f"notification hook {call.filename} failed with {status}: {_last_words(errors)}",
                 )
 
-    def _finish(self, call: Call, process: subprocess.Popen[bytes]) -> None:
+    def _finish(self, call: Call, process: Process) -> int:
         try:
-            process.communicate(call.stdin.encode("utf-8", "surrogateescape"), self._longest)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            process.wait()
+            return process.finish(call.stdin.encode("utf-8", "surrogateescape"), self._longest)
+        except TooSlowError:
             text = f"ended the notification hook {call.filename} after {self._longest:g} s"
             self._complaints.say(call, text)
+            return 0
         finally:
             with self._condition:
                 self._processes.discard(process)
 
-    def _start(self, call: Call, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _start(self, call: Call, errors: IO[bytes]) -> Process:
         paths.check(call.path)
         if call.library is not None:
             _check_library(call.library)
-        process = subprocess.Popen(
-            call.argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            cwd="/",
-            env=self._environ,
-            start_new_session=True,
-        )
+        process = Process(call.argv, self._environ, errors=errors)
         with self._condition:
             self._processes.add(process)
             is_late = self._is_closed
         if is_late:  # it was started while the others were ended
-            _kill(process)
+            process.end()
         return process
 
     def _say_missing(self, call: Call, error: OSError | ValueError) -> None:
@@ -246,9 +235,3 @@ def _last_words(errors: IO[bytes]) -> str:
     end = errors.seek(0, os.SEEK_END)
     errors.seek(max(0, end - _LAST_WORDS))
     return " ".join(errors.read().decode("utf-8", "replace").split())
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a hook and what it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

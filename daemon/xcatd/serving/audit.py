@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from xcatd import secrets
 from xcatd.db.errors import DatabaseError
 from xcatd.site import Settings
 from xcatd.wire.requests import Incoming
@@ -35,18 +36,6 @@ MASK = "xxxxxxxx"
 _NEVER = ("getdestiny", "getbladecons", "getipmicons", "getopenbmccons", "getcons")
 _SYSLOG_ONLY = frozenset({"getpostscript", "getcredentials"})
 
-_SECRET_ATTRIBUTES = frozenset(
-    [
-        *("authkey", "bmcpassword", "community", "domainadminpassword", "iscsipassword"),
-        *("password", "privkey", "productkey", "snmpc", "snmppassword", "tokenid"),
-        *("passwd.HMC", "passwd.admin", "passwd.celogin", "passwd.general", "passwd.hscroot"),
-        *("domain.adminpassword", "ipmi.password", "iscsi.passwd", "mpa.password"),
-        *("openbmc.password", "passwd.password", "pdu.authkey", "pdu.community"),
-        *("pdu.password", "pdu.privkey", "ppcdirect.password", "ppchcp.password"),
-        *("prodkey.key", "switches.password", "switches.sshpassword", "token.tokenid"),
-        *("vm.vidpassword", "websrv.password"),
-    ]
-)
 _ASSIGNMENT = re.compile(r"(?<![\w.])([\w.]+)\s*(?:[-+,^!]?=~?|!~)\s*")
 
 
@@ -87,7 +76,7 @@ def masked(command: str, args: Sequence[str | None]) -> tuple[str, ...]:
     words = [arg or "" for arg in args]
     first = words[0] if words else ""
     operands = _OPERANDS.get((command, first), ())
-    secrets = _COMMANDS.get(command, _Secrets())
+    places = _COMMANDS.get(command, _Secrets())
     holds_site_secret = command in {"tabch", "chtab"} and _selects_secret(words)
     result = []
     is_pending = False
@@ -96,7 +85,7 @@ def masked(command: str, args: Sequence[str | None]) -> tuple[str, ...]:
             result.append(MASK)
             is_pending = False
             continue
-        shown, is_pending = _masked_word(word, secrets)
+        shown, is_pending = _masked_word(word, places)
         if holds_site_secret and word.startswith("site.value"):
             shown = _ASSIGNMENT.sub(lambda match: match.group() + MASK, word[: _end(word)])
         result.append(shown)
@@ -113,32 +102,32 @@ def _end(word: str) -> int:
     return match.end() if match else len(word)
 
 
-def _masked_word(word: str, secrets: _Secrets) -> tuple[str, bool]:
+def _masked_word(word: str, places: _Secrets) -> tuple[str, bool]:
     """The word as it may be shown, and whether the next one is a secret."""
-    for prefix in secrets.prefixes:
+    for prefix in places.prefixes:
         if word.startswith(prefix):
             return prefix + MASK, False
     if word.startswith("-"):
-        shown, is_pending = _masked_option(word, secrets)
+        shown, is_pending = _masked_option(word, places)
         if is_pending or shown != word:
             return shown, is_pending
     for match in _ASSIGNMENT.finditer(word):
-        if match.group(1) in _SECRET_ATTRIBUTES:
+        if secrets.is_secret_name(match.group(1)):
             return word[: match.end()] + MASK, False
     return word, False
 
 
-def _masked_option(word: str, secrets: _Secrets) -> tuple[str, bool]:
+def _masked_option(word: str, places: _Secrets) -> tuple[str, bool]:
     name, has_value, _ = word.lstrip("-").partition("=")
     is_long = word.startswith("--") or len(name) > 1
-    if is_long and name and any(long.startswith(name.lower()) for long in secrets.long):
+    if is_long and name and any(long.startswith(name.lower()) for long in places.long):
         return (word.partition("=")[0] + "=" + MASK, False) if has_value else (word, True)
     body = word.lstrip("-")
     for at, letter in enumerate(body):
-        if letter in secrets.short:
+        if letter in places.short:
             end = len(word) - len(body) + at + 1
             return (word, True) if end == len(word) else (word[:end] + MASK, False)
-        if letter in secrets.with_value or not letter.isalpha():
+        if letter in places.with_value or not letter.isalpha():
             break
     return word, False
 

@@ -24,7 +24,7 @@ _RESTRICTING = ("host", "commands", "noderange", "parameters", "time")
 class Query:
     """One request as the policy sees it; ``user`` is None for a peer without certificate.
 
-    ``hosts`` are the names that count for the host column.
+    ``hosts`` are the names that count for the host column.  An empty ``command``: it cannot be told which.
     ``brings_nodes``: it has a noderange or node elements.  ``needs_everything``: what it asks for is as good as
     being root, so that only a row restricted in nothing can allow it.
     """
@@ -164,8 +164,18 @@ def _matches(row: Row, query: Query) -> bool:
     return (
         _matches_name(row.get("name"), query.user)
         and _matches_host(_value(row, "host"), query.hosts)
-        and _matches_command(_value(row, "commands"), query.command)
-        and _matches_parameters(_value(row, "parameters"), row, query.args)
+        and (_refuses_unknown(row, query) or _matches_words(row, query))
+    )
+
+
+def _refuses_unknown(row: Row, query: Query) -> bool:
+    """Of a command that nobody can tell any more, a row that refuses any command refuses it."""
+    return not query.command and not _permits(row)
+
+
+def _matches_words(row: Row, query: Query) -> bool:
+    return _matches_command(_value(row, "commands"), query.command) and _matches_parameters(
+        _value(row, "parameters"), row, query.args
     )
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import itertools
 import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from xcatd import messages, nodes
+from xcatd.channel import Caller, Channel
 from xcatd.context import Agents, Clock, Context
 from xcatd.db.errors import DatabaseError
 from xcatd.logs import request_id
 from xcatd.messages import Reply, Request
 from xcatd.noderange import NoderangeError, NotAllowed, TooLarge
 from xcatd.plugins import PluginHost
+from xcatd.reach.dns import Dns, Resolvers
+from xcatd.reach.ssh import Ssh, SshProgram
 from xcatd.rights import ALL, Rights, Targets
 from xcatd.site import LastGood, Settings
 from xcatd.text import perlre
@@ -30,6 +33,7 @@ from xcatd.wire.requests import Incoming
 
 from . import audit, builtin, identity, policy
 from .guesses import Guesses
+from .judging import Judge
 from .peernames import PeerName
 
 if TYPE_CHECKING:
@@ -41,33 +45,6 @@ _log = logging.getLogger(__name__)
 #: Seconds of computing that the regular expressions of one request may take, by who asks.
 _KNOWN_SECONDS = 10.0
 _ANONYMOUS_SECONDS = 1.0
-
-
-class Caller(Protocol):
-    """The connection as the session sees it."""
-
-    user: str | None
-    address: str
-    port: int
-    cancelled: threading.Event
-
-    @property
-    def is_lost(self) -> bool:
-        """Nothing more can be sent."""
-
-
-class Channel(Protocol):
-    """Where replies go."""
-
-    @property
-    def connection(self) -> Caller:
-        """Who is at the other end."""
-
-    def send(self, document: bytes) -> None:
-        """One or more complete documents."""
-
-    def end(self, document: bytes) -> None:
-        """The document that ends the request."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure
@@ -100,6 +77,8 @@ class Services:
     environ: Mapping[str, str] = field(default_factory=dict)
     upstream: Upstream | None = None
     settings: LastGood = field(default_factory=LastGood)
+    ssh: Ssh = field(default_factory=SshProgram)
+    dns: Dns = field(default_factory=Resolvers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +129,7 @@ class _Judged:
 
     expansion: nodes.Expansion
     rights: Rights
+    may: Callable[[Targets], bool]
 
 
 _numbers = itertools.count(1)
@@ -269,27 +249,43 @@ class Session:
 
     def _judge(self, exchange: _Exchange) -> _Judged:
         """Who, from where, which command and arguments come first; nothing is expanded for those who fail."""
-        rows = exchange.snapshot.rows("policy")
-        query = exchange.query
-        candidates = policy.candidates(rows, query)
-        if candidates and self._services.plugins.needs_everything(self._request(exchange, ())):
-            candidates = policy.candidates(rows, replace(query, needs_everything=True))
+        judge = self._judge_of(exchange)
+        candidates = judge.candidates()
         if not candidates:
             raise self._refused(exchange, policy.Decision(is_allowed=False, priority=None))
         if exchange.incoming.nodes and (not exchange.is_trusted or exchange.incoming.noderange):
             _log.error("node elements count from trusted peers only, and without a noderange")
             raise self._refused(exchange, policy.Decision(is_allowed=False, priority=""))
-        rights = Rights(
-            is_unrestricted=policy.allows_everything(rows, query),
-            is_known=exchange.user is not None,
-            selects=not any(map(policy.is_for_some, candidates)),
-        )
+        rights = judge.rights(candidates)
         expansion = self._expand(exchange, rights)
-        decision = policy.decide(candidates, _View(self, exchange, expansion, rights))
+        view = _View(self, exchange, expansion, rights, judge)
+        decision = policy.decide(candidates, view)
         if not decision.is_allowed:
             raise self._refused(exchange, decision)
         rights = replace(rights, nodes=decision.nodes)
-        return _Judged(expansion, ALL if rights == ALL else rights)
+        if self._services.plugins.acts_for_another(self._request(exchange, ())):
+            rights &= self._rights_as(exchange, view.targets, judge)
+        rights = ALL if rights == ALL else rights
+        return _Judged(expansion, rights, lambda targets: judge.may(targets, rights))
+
+    def _judge_of(self, exchange: _Exchange) -> Judge:
+        plugins = self._services.plugins
+
+        def is_powerful(command: str, args: tuple[str, ...]) -> bool:
+            request = replace(self._request(exchange, ()), command=command, args=args)
+            return plugins.needs_everything(request)
+
+        rows = exchange.snapshot.rows("policy")
+        return Judge(rows, exchange.query, self._members, is_powerful)
+
+    def _rights_as(self, exchange: _Exchange, targets: Targets, judge: Judge) -> Rights:
+        """The rights of the commands whose work the request does."""
+        rights = judge.rights_as(targets)
+        if rights is None:
+            names = ", ".join(sorted({other.command for other in targets.commands})) or "anything"
+            _log.error("Request would do the work of a command that is not allowed: %s", names)
+            raise self._refused(exchange, policy.Decision(is_allowed=False, priority=""))
+        return rights
 
     def _refused(self, exchange: _Exchange, decision: policy.Decision) -> Refusal:
         who = f"peername={exchange.user or ''}, peerhost={exchange.peer.host}"
@@ -314,7 +310,7 @@ class Session:
             services.database, incoming.noderange, environ=services.environ, rights=rights
         )
 
-    def members(self, text: str) -> tuple[str, ...]:
+    def _members(self, text: str) -> tuple[str, ...]:
         """The noderange of a policy row."""
         services = self._services
         return nodes.expand(services.database, text, environ=services.environ).nodes
@@ -322,7 +318,7 @@ class Session:
     def targets(self, exchange: _Exchange, names: tuple[str, ...], rights: Rights) -> Targets:
         """What the request's command will touch."""
         request = self._request(exchange, nodes.in_plugin_order(names))
-        context = self._context(exchange.channel.connection, request, rights)
+        context = self._context(exchange.channel.connection, request, rights, None)
         return self._services.plugins.targets(request, context)
 
     # -- what ----------------------------------------------------------------------------------
@@ -380,7 +376,8 @@ class Session:
             raise Refusal(f"site.master is not set, unable to dispatch '{command}'")
         self._audit(exchange)
         request = self._request(exchange, names)
-        context = self._context(exchange.channel.connection, request, judged.rights)
+        caller = exchange.channel.connection
+        context = self._context(caller, request, judged.rights, judged.may)
         for reply in host.run(choice, request, context, tells_why=exchange.user is not None):
             self._send(exchange, reply)
         self._end(exchange)
@@ -425,7 +422,13 @@ class Session:
             extra={**incoming.extra, **by_server},
         )
 
-    def _context(self, caller: Caller, request: Request, rights: Rights) -> Context:
+    def _context(
+        self,
+        caller: Caller,
+        request: Request,
+        rights: Rights,
+        judge: Callable[[Targets], bool] | None,
+    ) -> Context:
         services = self._services
         return Context(
             db=services.database.limited(rights),
@@ -439,6 +442,9 @@ class Session:
             runner=self._run_inner,
             request=request,
             rights=rights,
+            ssh=services.ssh,
+            dns=services.dns,
+            judge=judge,
         )
 
     def _run_inner(self, request: Request, context: Context) -> Iterator[Reply]:
@@ -471,7 +477,7 @@ class Session:
         exchange.channel.end(replies.encode_last(transid=exchange.incoming.transid))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _View:
     """What the policy looks at only where a row for some nodes could decide."""
 
@@ -479,17 +485,18 @@ class _View:
     exchange: _Exchange
     expansion: nodes.Expansion
     rights: Rights
+    judge: Judge
 
     @property
     def asked(self) -> frozenset[str]:
         return frozenset(self.expansion.nodes)
 
-    @property
+    @cached_property
     def targets(self) -> Targets:
         return self.session.targets(self.exchange, self.expansion.nodes, self.rights)
 
-    def members(self, noderange: str) -> tuple[str, ...]:
-        return self.session.members(noderange)
+    def members(self, noderange: str) -> Iterable[str]:
+        return self.judge.members(noderange)
 
 
 def _refuse_missed(expansion: nodes.Expansion) -> None:

@@ -5,38 +5,12 @@ Owns: what a client's going away means there.  Must not: know sockets, or who ma
 
 from __future__ import annotations
 
-import threading
-from typing import Protocol
-
+from xcatd.channel import Caller, Channel
 from xcatd.site import Settings
 from xcatd.wire.tree import Tree
 
 from .relay import Interest, Upstream
 from .requests import Sender
-
-
-class Caller(Protocol):
-    """The client's connection."""
-
-    cancelled: threading.Event
-
-    @property
-    def is_lost(self) -> bool:
-        """Nothing more can be sent."""
-
-
-class Channel(Protocol):
-    """Where replies go; both wait while the client does not read."""
-
-    @property
-    def connection(self) -> Caller:
-        """Who is at the other end."""
-
-    def send(self, document: bytes) -> None:
-        """Some of the reply."""
-
-    def end(self, document: bytes) -> None:
-        """The end of the reply."""
 
 
 def interest_of(caller: Caller) -> Interest:

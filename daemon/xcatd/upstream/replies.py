@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from xcatd.messages import Contents, NodeReply, Reply
+from xcatd.wire import savedplan
 from xcatd.wire.stream import ResponseReader
 from xcatd.wire.tree import MalformedError, Tree, Value
 
@@ -97,7 +98,7 @@ _FLAGS = ("NoErrorPrefix", "NoWarnPrefix", "NoSvrPrefix")
 _KNOWN = frozenset(
     [
         *("error", "warning", "info", "sinfo", "data", "node", "errorcode", "xcatdsource"),
-        *("serverdone", *_FLAGS),
+        *("serverdone", savedplan.ELEMENT, *_FLAGS),
     ]
 )
 
@@ -115,6 +116,7 @@ def reply_of(tree: Tree) -> Reply:
         flags=frozenset(name for name in _FLAGS if name in tree),
         source=_first(tree, "xcatdsource"),
         extra={name: _texts(tree, name) for name in tree if name not in _KNOWN},
+        saved=savedplan.of_reply(tree),
     )
 
 

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from xcatd.messages import Contents, NodeReply, Reply
 
-from .tree import escape
+from . import savedplan
+from .savedplan import SavedPlan
+from .tree import Value, escape
 
 #: Control characters kill the client's parser, or would command the user's terminal (existing clients print
 #: ESC as it comes); other characters would be printed as Latin-1.
@@ -70,6 +72,13 @@ def _node(node: NodeReply) -> Iterator[str]:
     yield "</node>"
 
 
+def _saved(plan: SavedPlan) -> str:
+    """Nested, so that clients that do not know it print nothing of it."""
+    inside: dict[str, list[Value]] = savedplan.to_tree(plan)
+    leaves = (_leaves(name, [str(value) for value in values]) for name, values in inside.items())
+    return f"<{savedplan.ELEMENT}>{''.join(leaves)}</{savedplan.ELEMENT}>"
+
+
 def _elements(reply: Reply) -> Iterator[str]:
     named: tuple[tuple[str, Sequence[str]], ...] = (
         ("error", reply.errors),
@@ -85,6 +94,8 @@ def _elements(reply: Reply) -> Iterator[str]:
         yield from _node(node)
     for item in reply.data:
         yield _contents(item)
+    if reply.saved is not None:
+        yield _saved(reply.saved)
     if reply.errorcode is not None:
         yield f"<errorcode>{reply.errorcode}</errorcode>"
     for flag in sorted(reply.flags):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 PLAIN = 16
 
 _NUMBERED = re.compile(r"^(.*?)(\d+)(\D*)$", re.DOTALL)
+_RANGE = re.compile(r"^(.*)\[(\d+)-(\d+)\](.*)$", re.DOTALL)
 
 
 def fold(names: Collection[str]) -> str:
@@ -19,6 +20,19 @@ def fold(names: Collection[str]) -> str:
     if len(names) <= PLAIN:
         return ",".join(names)
     return ",".join(_folded(names))
+
+
+def unfold(text: str) -> Iterator[str]:
+    """The names of a folded text, one at a time: how many there are is told by the text alone."""
+    for part in text.split(",") if text else ():
+        match = _RANGE.match(part)
+        if match is None:
+            yield part
+            continue
+        front, low, high, tail = match.groups()
+        width = len(low) if low.startswith("0") else 0
+        for number in range(int(low), int(high) + 1):
+            yield f"{front}{str(number).zfill(width)}{tail}"
 
 
 def _folded(names: Iterable[str]) -> Iterator[str]:

@@ -26,28 +26,38 @@ def upgraded(body: Mapping[str, Any], newest: int) -> Body:
 
 
 def _from_1(body: Body) -> Body:
-    """An agent was named by its node alone: that of a lane was a compute node's, the relay a service node's."""
-    lanes = [
-        {
-            **lane,
-            "target": lane["target"] and ["cn", lane["target"]],
-            "via": lane["via"] and ["sn", lane["via"]],
-            "after": [],
-            "steps": [
-                _written_1(body, {**step, "about": [], "limit": None, "holds": []})
-                for step in lane["steps"]
-            ],
-        }
-        for lane in body["lanes"]
-    ]
+    """Steps had titles; what was written was the plan's; an undo kept in its summary what it carries."""
     kept = {name: value for name, value in body.items() if name not in {"cells", "guards"}}
-    return {**kept, "format": 2, "lanes": lanes}
+    summary = {name: value for name, value in body["summary"].items() if name not in _MOVED_1}
+    return {
+        **kept,
+        "format": 2,
+        "lanes": [_lane_1(body, lane) for lane in body["lanes"]],
+        "summary": summary,
+        "rest": [_lane_1(body, lane) for lane in body["summary"].get("rest", ())],
+    }
 
 
-def _written_1(plan: Body, step: Body) -> Body:
+#: Entries of a summary that are the plan's own now.
+_MOVED_1 = frozenset({"undoes", "rest"})
+
+
+def _lane_1(plan: Body, lane: Body) -> Body:
+    """An agent was named by its node alone: that of a lane was a compute node's, the relay a service node's."""
+    return {
+        **lane,
+        "target": lane["target"] and ["cn", lane["target"]],
+        "via": lane["via"] and ["sn", lane["via"]],
+        "after": [],
+        "steps": [_step_1(plan, step) for step in lane["steps"]],
+    }
+
+
+def _step_1(plan: Body, step: Body) -> Body:
     """The one step that wrote the database took what it wrote from the plan."""
+    kept = {name: step[name] for name in ("id", "kind", "args")}
     if step["kind"] != "database.write@1":
-        return step
+        return kept
     draft = Draft()
     for table, key_column, key, column, before, after, effective in plan["cells"]:
         place = (table, ((key_column, key),))
@@ -57,7 +67,10 @@ def _written_1(plan: Body, step: Body) -> Body:
             draft.see(place, column, effective)
     for table, key_column, key, column, value in plan["guards"]:
         draft.guard((table, ((key_column, key),)), column, value)
-    return {**step, "kind": "database.write@2", "changes": draft.done().to_json()}
+    return {**kept, "kind": "database.write@2", "changes": draft.done().to_json()}
 
 
 _UPGRADES: Mapping[int, Callable[[Body], Body]] = {1: _from_1}
+
+#: Formats older than the present one that can be read.
+FORMER = frozenset(_UPGRADES)

@@ -10,11 +10,12 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
+from xcat_aix_proto.identity import Role
 from xcatd.changes import Changes
 
 from . import formats
@@ -25,6 +26,10 @@ FORMAT = 2
 
 # Part of job ids, where a dot separates: see xcat_aix.run.names.
 _STEP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+_LOCK = re.compile(r"[a-z][a-z0-9_-]{0,39}(:[A-Za-z0-9._-]{1,80})?\Z")
+_LISTS = ("about", "holds")
+_PLAIN_STEP = len(("id", "kind", "args"))
+_ROLES = frozenset(role.value for role in Role)
 
 
 class Target(NamedTuple):
@@ -42,7 +47,7 @@ class Step:
     are not just the node of its lane (:meth:`Lane.about`): what became of it is known for each.  ``limit`` is how
     many seconds it may take, None: what its lane has left.  ``holds`` names the locks it needs (``nim:sn1``), which
     no two steps hold at once, whatever plan they are of.  No secret in ``args``: the plan is stored and shown.
-    ``changes`` are what a step that writes the database writes there.
+    ``changes`` are what a step that writes the database writes there.  What a step is called, its kind makes of these.
     """
 
     id: str
@@ -51,26 +56,27 @@ class Step:
     about: tuple[str, ...] = ()
     limit: float | None = None
     holds: tuple[str, ...] = ()
-    title: str = ""
     changes: Changes | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; :meth:`from_json` is its inverse."""
-        plain = {
-            "id": self.id,
-            "kind": self.kind,
-            "args": _plain(self.args),
-            "about": list(self.about),
-            "limit": self.limit,
-            "holds": list(self.holds),
-            "title": self.title,
-        }
-        return plain if self.changes is None else plain | {"changes": self.changes.to_json()}
+        """Plain data; :meth:`from_json` is its inverse.  What most steps do not have is left out: there are many."""
+        found = {"id": self.id, "kind": self.kind, "args": _plain(self.args)}
+        if self.about:
+            found["about"] = list(self.about)
+        if self.limit is not None:
+            found["limit"] = self.limit
+        if self.holds:
+            found["holds"] = list(self.holds)
+        if self.changes is not None:
+            found["changes"] = self.changes.to_json()
+        return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Step:
         """Read a stored step."""
-        read: dict[str, Any] = {name: tuple(data[name]) for name in ("about", "holds")}
+        if len(data) == _PLAIN_STEP:
+            return cls(data["id"], data["kind"], data["args"])
+        read: dict[str, Any] = {name: tuple(data[name]) for name in _LISTS if name in data}
         if "changes" in data:
             read["changes"] = Changes.from_json(data["changes"])
         return cls(**{**data, **read})
@@ -141,8 +147,8 @@ class Plan:
     """Everything one command will do.
 
     ``nodes`` are the nodes it works on: no two open plans may share one.
-    ``summary`` is free JSON data of the command (for explanation, undo and listing).  ``undoes`` is the
-    id of the plan that this one takes back.
+    ``summary`` is JSON data of the command, which reads and writes it as a value of its own type.  ``undoes`` is the
+    id of the plan that this one takes back, and ``rest`` are the lanes that were not finished there, as they were.
     """
 
     command: str
@@ -151,13 +157,15 @@ class Plan:
     notes: tuple[Note, ...] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
+    rest: tuple[Lane, ...] = ()
 
     def problems(self) -> tuple[str, ...]:
         """What makes this plan impossible to execute; empty for a sound one."""
         return (
             *_duplicates("lane", (lane.id for lane in self.lanes)),
             *(text for lane in self.lanes for text in _lane_problems(lane)),
-            *_need_problems(self.lanes),
+            *_about_problems(self),
+            *_order_problems(self.lanes),
         )
 
     @property
@@ -176,6 +184,7 @@ class Plan:
             "notes": [_plain(note) for note in self.notes],
             "summary": _plain(self.summary),
             "undoes": self.undoes,
+            "rest": [lane.to_json() for lane in self.rest],
         }
 
     @classmethod
@@ -189,6 +198,7 @@ class Plan:
             notes=tuple(Note(**note) for note in body["notes"]),
             summary=body["summary"],
             undoes=body["undoes"],
+            rest=tuple(Lane.from_json(lane) for lane in body["rest"]),
         )
 
     def text(self) -> str:
@@ -223,26 +233,41 @@ def _duplicates(what: str, ids: Iterable[str]) -> list[str]:
     return [f"{what} {id_!r} is there {n} times" for id_, n in Counter(ids).items() if n > 1]
 
 
-def _lane_problems(lane: Lane) -> list[str]:
+def _lane_problems(lane: Lane) -> Iterator[str]:
+    where = f"lane {lane.id!r}:"
     ids = [step.id for step in lane.steps]
-    problems = _duplicates(f"lane {lane.id!r}: step", ids)
-    problems += [f"lane {lane.id!r}: bad step id {i!r}" for i in ids if not _STEP_ID.match(i)]
+    yield from _duplicates(f"{where} step", ids)
+    yield from (f"{where} bad step id {id_!r}" for id_ in ids if not _STEP_ID.match(id_))
     if lane.if_unreachable not in ("fail", "skip"):
-        problems.append(f"lane {lane.id!r}: bad if_unreachable {lane.if_unreachable!r}")
-    return problems
+        yield f"{where} bad if_unreachable {lane.if_unreachable!r}"
+    for agent in (lane.target, lane.via):
+        if agent is not None and agent.role not in _ROLES:
+            yield f"{where} {agent.node} cannot be of role {agent.role!r}"
+    for step in lane.steps:
+        if step.limit is not None and not step.limit > 0:
+            yield f"{where} step {step.id!r} cannot be done in {step.limit} seconds"
+        for name in step.holds:
+            if not _LOCK.match(name):
+                yield f"{where} step {step.id!r}: bad name of a lock {name!r}"
 
 
-def _need_problems(lanes: tuple[Lane, ...]) -> list[str]:
+def _about_problems(plan: Plan) -> Iterator[str]:
+    nodes = frozenset(plan.nodes)
+    for lane in plan.lanes:
+        for step in lane.steps:
+            if not nodes.issuperset(step.about):
+                node = next(node for node in step.about if node not in nodes)
+                yield f"lane {lane.id!r}: step {step.id!r} is about {node}, not a node of the plan"
+
+
+def _order_problems(lanes: tuple[Lane, ...]) -> Iterator[str]:
     known = {lane.id for lane in lanes}
-    graph = {lane.id: lane.needs for lane in lanes}
-    missing = [
-        f"lane {lane!r} needs {need!r}, which is not there"
-        for lane, needs in graph.items()
-        for need in needs
-        if need not in known
-    ]
+    for lane in lanes:
+        for verb, others in (("needs", lane.needs), ("comes after", lane.after)):
+            for other in others:
+                if other not in known:
+                    yield f"lane {lane.id!r} {verb} {other!r}, which is not there"
     try:
-        TopologicalSorter(graph).prepare()
+        TopologicalSorter({lane.id: (*lane.needs, *lane.after) for lane in lanes}).prepare()
     except CycleError as problem:
-        return [*missing, f"lanes need each other: {' -> '.join(problem.args[1])}"]
-    return missing
+        yield f"lanes wait for each other: {' -> '.join(problem.args[1])}"

@@ -1,7 +1,7 @@
 """The journal: every plan as it was made, and everything that happened to it, in order.
 
-Owns the tables ``aixplan`` and ``aixevent``, who may work on a plan, and when two plans exclude each
-other.  Must not: execute anything, or know what a step does.  Nothing here is a secret's place: the
+Owns the tables ``aixplan`` and ``aixevent``, and who may work on a plan; :mod:`.standing` judges when two plans
+exclude each other, :mod:`.locks` has what single steps exclude each other by.  Must not: execute anything, or know what a step does.  Nothing here is a secret's place: the
 journal is shown to users.
 
 A plan belongs to the claim (:class:`Hold`) of one owner.  The claim is renewed with every record; when it has
@@ -11,7 +11,7 @@ over.  Every record checks the claim in its own transaction, so that an owner wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,21 +19,22 @@ from typing import TYPE_CHECKING
 
 from xcat_aix.plan.model import FORMAT, Plan, digest
 
-from . import names, rows
+from . import locks, names, rows, standing
 from .errors import (
     LeaseLost,
     NotClosed,
     NothingToResume,
-    Overlap,
     Parked,
     StillRunning,
     UnknownPlan,
-    named,
 )
+from .locks import Taken, Wanted
 from .owner import Owner, is_running
 from .rows import Summary
-from .states import CorruptJournal, Event, Outcome, Phase, PlanState, Word, fold
-from .store import EVENTS, PLANS, Database, Row, Transaction
+from .standing import Standing
+from .states import CorruptJournal, Event, Outcome, Phase, Word
+from .store import EVENTS, LOCKS, PLANS, Database, Row, Transaction
+from .story import PlanState, fold
 
 if TYPE_CHECKING:
     from xcatd.api import Clock
@@ -97,7 +98,10 @@ class Journal:
     alive: Callable[[int], bool] = is_running
     lease: timedelta = LEASE
     kept: int = KEPT
-    _ready: bool = field(default=False, init=False)
+    _standing: Standing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._standing = Standing(self.clock, self.host, self.alive)
 
     # Opening and closing
 
@@ -115,7 +119,7 @@ class Journal:
             hold = self._new_hold(transaction, plan)
             if plan.undoes is not None:
                 self._begin_undo(transaction, plan.undoes, hold.plan_id)
-            self._refuse_overlap(transaction, plan.nodes)
+            self._standing.refuse_overlap(transaction, plan.nodes)
             transaction.insert(
                 PLANS,
                 [
@@ -157,10 +161,10 @@ class Journal:
         Raises :class:`UnknownPlan`, :class:`StillRunning`, :class:`NothingToResume`.
         """
         with self._transaction() as transaction:
-            row = self._row(transaction, plan_id)
+            row = standing.row_of(transaction, plan_id)
             if not rows.guards_nodes(row):
                 raise NothingToResume(f"cannot give up {plan_id}: it is closed already")
-            self._refuse_held(row)
+            self._standing.refuse_held(row)
             self._abandon(transaction, plan_id)
 
     def forget(self, plan_id: str) -> None:
@@ -169,8 +173,8 @@ class Journal:
         Raises :class:`UnknownPlan`, :class:`StillRunning`, :class:`NotClosed`.
         """
         with self._transaction() as transaction:
-            row = self._row(transaction, plan_id)
-            self._refuse_held(row)
+            row = standing.row_of(transaction, plan_id)
+            self._standing.refuse_held(row)
             if rows.guards_nodes(row) or row["state"] == Phase.UNDOING.value:
                 raise NotClosed(
                     f"cannot forget {plan_id}: it is not over; finish it, undo it, or give it up:"
@@ -187,16 +191,34 @@ class Journal:
         *,
         tables: Sequence[str] = (),
         write: Callable[[Transaction], Sequence[Event]] | None = None,
+        released: Collection[str] = (),
     ) -> Sequence[Event]:
         """Commit ``events``, and what ``write`` does to ``tables`` and returns as further events.
 
         One transaction: all of it or, if ``write`` raises, nothing.  Renews the claim; raises
-        :class:`LeaseLost` if it is no longer ours.  Returns the events as they were stored.
+        :class:`LeaseLost` if it is no longer ours.  Returns the events as they were stored.  ``released`` are the
+        locks that are given back with them.
         """
         with self._transaction(*tables) as transaction:
             self._check(transaction, hold)
+            if released:
+                locks.release(transaction, hold.plan_id, released)
             more = () if write is None else write(transaction)
             return self._append(transaction, hold.plan_id, [*events, *more])
+
+    def claim_locks(
+        self, transaction: Transaction, hold: Hold, wanted: Iterable[Wanted]
+    ) -> dict[str, Taken]:
+        """Within ``write`` of :meth:`record`: see :func:`.locks.claim`."""
+        return locks.claim(transaction, self._standing.is_held, hold.plan_id, wanted, self._now())
+
+    def release_locks(self, transaction: Transaction, hold: Hold, names: Collection[str]) -> None:
+        """Within ``write`` of :meth:`record`: give these locks back at once."""
+        locks.release(transaction, hold.plan_id, names)
+
+    def lock_holders(self, hold: Hold, names: Sequence[str]) -> dict[str, str]:
+        """Which of these locks other plans that are being worked on have: name -> plan."""
+        return locks.holders(self.db, self._standing.is_held, hold.plan_id, names)
 
     def renew_if_due(self, hold: Hold) -> None:
         """Renew the claim once a third of its time has passed; raises :class:`LeaseLost`."""
@@ -208,6 +230,7 @@ class Journal:
         with self._transaction() as transaction:
             self._check(transaction, hold)
             transaction.update(PLANS, {"id": hold.plan_id}, {"owner": "", "lease": ""})
+            locks.release(transaction, hold.plan_id)
             return self._append(transaction, hold.plan_id, [Event(Word.RELEASED)])
 
     def claim(self, plan_id: str) -> Claimed:
@@ -218,9 +241,9 @@ class Journal:
         """
         plan = self.load(plan_id).plan
         with self._transaction() as transaction:
-            row = self._row(transaction, plan_id)
-            self._refuse_held(row)
-            self._refuse_finished(transaction, row)
+            row = standing.row_of(transaction, plan_id)
+            self._standing.refuse_held(row)
+            standing.refuse_finished(transaction, row)
             hold = Hold(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
             self._take(transaction, hold, row)
             events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
@@ -236,37 +259,31 @@ class Journal:
             raise UnknownPlan(plan_id)
         plan = rows.read_plan(found[0])
         listed = (each for each in self.list() if each.id == plan_id)
-        summary = next(listed, rows.summary(found[0], is_running=self._is_held(found[0])))
+        summary = next(listed, rows.summary(found[0], is_running=self._standing.is_held(found[0])))
         events = self.db.select(EVENTS, {"plan": plan_id}, order=("seq",))
         return Stored(summary, plan, *_story(plan, events, plan_id))
 
     def list(self) -> tuple[Summary, ...]:
         """All plans, newest first, without reading their bodies."""
-        found = self._in_order(self.db)
+        found = standing.in_order(self.db)
         listed = []
         for place, row in enumerate(found):
-            later = next(_overtaking(row, found[:place]), None) if _is_partial(row) else None
+            later = (
+                next(standing.overtaking(row, found[:place]), None)
+                if standing.is_partial(row)
+                else None
+            )
             by = (later["id"] or "") if later else ""
-            listed.append(rows.summary(row, is_running=self._is_held(row), superseded_by=by))
+            listed.append(
+                rows.summary(row, is_running=self._standing.is_held(row), superseded_by=by)
+            )
         return tuple(listed)
-
-    @staticmethod
-    def _in_order(source: Database | Transaction) -> Sequence[Row]:
-        """All plans, newest first: by the journal's own numbers, for clocks are set back at times."""
-        opened = source.select(EVENTS, {"event": Word.OPENED.value}, columns=("plan", "seq"))
-        places = {row["plan"]: int(row["seq"] or 0) for row in opened}
-        found = source.select(PLANS, columns=rows.SUMMARY_COLUMNS)
-        newest = max(places.values(), default=0) + 1  # of a plan without events nothing is known
-        return sorted(found, key=lambda row: places.get(row["id"], newest), reverse=True)
 
     # Inside a transaction
 
     @contextmanager
     def _transaction(self, *tables: str) -> Iterator[Transaction]:
-        if not self._ready:
-            self.db.create_missing_tables((PLANS, EVENTS))
-            self._ready = True
-        with self.db.transaction(PLANS, EVENTS, *tables) as transaction:
+        with self.db.transaction(PLANS, EVENTS, LOCKS, *tables) as transaction:
             yield transaction
 
     def _now(self) -> str:
@@ -282,11 +299,6 @@ class Journal:
         while transaction.select(PLANS, {"id": plan_id}, columns=("id",)):
             plan_id = names.plan_id(plan.command, now, self.token())
         return Hold(plan_id, self._owner(), plan.undoes, now + self.lease)
-
-    def _row(self, transaction: Transaction, plan_id: str) -> Row:
-        for row in transaction.select(PLANS, {"id": plan_id}, columns=rows.SUMMARY_COLUMNS):
-            return row
-        raise UnknownPlan(plan_id)
 
     def _append(
         self, transaction: Transaction, plan_id: str, events: Sequence[Event]
@@ -315,6 +327,7 @@ class Journal:
         }
         if transaction.update(PLANS, before, values) != 1:
             raise StillRunning(hold.plan_id, "somebody else", "now")
+        locks.release(transaction, hold.plan_id)
         claimed = Event(Word.CLAIMED, detail={"by": str(hold.owner)})
         self._append(transaction, hold.plan_id, [claimed])
 
@@ -327,6 +340,7 @@ class Journal:
             "lease": "",
         }
         transaction.update(PLANS, {"id": plan_id}, values)
+        locks.release(transaction, plan_id)
         return self._append(transaction, plan_id, [event])
 
     def _abandon(self, transaction: Transaction, plan_id: str) -> None:
@@ -334,91 +348,26 @@ class Journal:
         self._close(transaction, plan_id, event)
 
     def _begin_undo(self, transaction: Transaction, plan_id: str, by: str) -> None:
-        row = self._row(transaction, plan_id)
+        row = standing.row_of(transaction, plan_id)
         if row["state"] == Phase.UNDONE.value:
             raise NothingToResume(f"cannot undo {plan_id}: it was taken back already")
         if row["state"] == Phase.UNDOING.value:
-            self._refuse_second_undo(transaction, plan_id)
+            standing.refuse_second_undo(transaction, plan_id)
         if row["state"] == Phase.OPEN.value:
-            self._refuse_held(row)
+            self._standing.refuse_held(row)
             self._abandon(transaction, plan_id)
         transaction.update(PLANS, {"id": plan_id}, {"state": Phase.UNDOING.value})
         self._append(transaction, plan_id, [Event(Word.UNDO_INTENT, detail={"by": by})])
 
-    def _refuse_second_undo(self, transaction: Transaction, plan_id: str) -> None:
-        intents = {"plan": plan_id, "event": Word.UNDO_INTENT.value}
-        last = rows.read_event(transaction.select(EVENTS, intents, order=("seq",))[-1])
-        first = self._row(transaction, str(last.detail["by"]))
-        if first["outcome"] != Outcome.ABANDONED.value:
-            raise NothingToResume(
-                f"cannot undo {plan_id}: {first['id']} is taking it back already; resume that one"
-            )
-
-    def _refuse_overlap(self, transaction: Transaction, nodes: Sequence[str]) -> None:
-        wanted = frozenset(nodes)
-        columns = ("id", "nodes", "owner", "lease", "state")
-        for row in filter(rows.guards_nodes, transaction.select(PLANS, columns=columns)):
-            shared = wanted.intersection(rows.nodes_from_text(row["nodes"]))
-            if shared:
-                raise Overlap(row["id"] or "", sorted(shared), is_running=self._is_held(row))
-
-    def _is_held(self, row: Row) -> bool:
-        if not row["owner"] or (row["lease"] or "") <= self._now():
-            return False
-        owner = Owner.parse(row["owner"])
-        return owner.host != self.host or self.alive(owner.pid)
-
-    def _refuse_held(self, row: Row) -> None:
-        if self._is_held(row):
-            raise StillRunning(row["id"] or "", row["owner"] or "", row["lease"] or "")
-
-    def _refuse_finished(self, transaction: Transaction, row: Row) -> None:
-        phase, plan_id = Phase(row["state"]), row["id"]
-        if phase is Phase.OPEN:
-            return
-        if phase is not Phase.CLOSED:
-            raise NothingToResume(f"cannot resume {plan_id}: it is {phase.sentence}")
-        outcome = Outcome(row["outcome"])
-        if not outcome.can_be_resumed:
-            raise NothingToResume(f"cannot resume {plan_id}: {outcome.sentence}")
-        self._refuse_superseded(transaction, row)
-
-    def _refuse_superseded(self, transaction: Transaction, row: Row) -> None:
-        found = self._in_order(transaction)
-        place = next(place for place, other in enumerate(found) if other["id"] == row["id"])
-        later = next(_overtaking(row, found[:place]), None)
-        if later is not None:
-            shared = sorted(
-                {*rows.nodes_from_text(row["nodes"])} & {*rows.nodes_from_text(later["nodes"])}
-            )
-            raise NothingToResume(
-                f"cannot resume {row['id']}: it is superseded by {later['id']}, which has worked on"
-                f" {named(shared)} since; what it left unfinished elsewhere needs a new command, see"
-                f" plans --show {row['id']}"
-            )
-
     def _forget_old(self, transaction: Transaction) -> None:
-        closed = [row for row in self._in_order(transaction) if row["state"] in _CLOSED_PHASES]
+        closed = [row for row in standing.in_order(transaction) if row["state"] in _CLOSED_PHASES]
         for row in closed[self.kept :]:
             self._delete(transaction, row["id"] or "")
 
     def _delete(self, transaction: Transaction, plan_id: str) -> None:
+        locks.release(transaction, plan_id)
         transaction.delete(EVENTS, {"plan": plan_id})
         transaction.delete(PLANS, {"id": plan_id})
-
-
-def _is_partial(row: Row) -> bool:
-    return row["state"] == Phase.CLOSED.value and row["outcome"] == Outcome.PARTIAL.value
-
-
-def _overtaking(row: Row, later: Sequence[Row]) -> Iterator[Row]:
-    """Those of the later plans that did something on nodes of this one."""
-    mine = frozenset(rows.nodes_from_text(row["nodes"]))
-    for other in later:
-        if other["outcome"] == Outcome.FAILED.value:
-            continue
-        if not mine.isdisjoint(rows.nodes_from_text(other["nodes"])):
-            yield other
 
 
 def _story(plan: Plan, found: Sequence[Row], plan_id: str) -> tuple[Sequence[Event], PlanState]:

@@ -15,6 +15,7 @@ from xcat_aix.plan.model import Lane
 
 from .states import Event
 from .store import Transaction
+from .story import LaneState
 from .task import LaneLink
 
 #: Seconds between two looks at whether the execution still exists.
@@ -28,19 +29,33 @@ class Stopped(Exception):  # noqa: N818 - not an error: the thread has nothing t
     """The execution is over for this worker."""
 
 
+class Parked(Exception):  # noqa: N818 - not an error: the lane goes on later, perhaps in another thread
+    """What was to be begun needs a lock that somebody has; everything before it is committed."""
+
+
 @dataclass(slots=True, eq=False)
 class Wish:
-    """Events to be committed; ``settled`` is set when they are, or never will be."""
+    """Something to be committed; ``settled`` is set when it is, or never will be.
+
+    ``events`` are stored in any case; ``intents`` only if the lane gets all of ``locks``, or instead of them what
+    ``write`` does and returns.
+    With ``events`` the locks that the lane has are given back if it ``releases`` them; ``is_last``: the lane is over
+    with this.
+    """
 
     line: Line
-    events: Sequence[Event]
+    events: Sequence[Event] = ()
+    intents: Sequence[Event] = ()
+    locks: tuple[str, ...] = ()
     tables: Sequence[str] = ()
     write: Write | None = None
+    releases: bool = False
+    is_last: bool = False
     settled: threading.Event = field(default_factory=threading.Event)
     refusal: Exception | None = None
 
     def refuse(self, reason: Exception) -> None:
-        """Tell the worker that nothing was committed."""
+        """Tell the worker that nothing was committed, or with :class:`Parked` that nothing is to be begun."""
         self.refusal = reason
         self.settled.set()
 
@@ -55,7 +70,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A lane's worker is done with it.
+    """A lane's worker is done with it, and has nothing to commit.
 
     ``problem`` is what nobody foresaw; then ``outcomes`` of steps before it may still have to be committed.
     """
@@ -72,6 +87,7 @@ Message: TypeAlias = Wish | Said | Finished
 class Line:
     """One lane's way to the settling thread.
 
+    ``state`` is the worker's own copy, ``undone`` the nodes that the lanes before this one did not get done.
     ``deadline`` (monotonic) is set by the worker when it starts.  ``is_revoked`` is set by the settling
     thread when it stops waiting for this worker.
     """
@@ -80,15 +96,14 @@ class Line:
     link: LaneLink
     inbox: queue.Queue[Message]
     closed: threading.Event
+    state: LaneState
+    undone: frozenset[str] = frozenset()
     deadline: float | None = None
     thread: threading.Thread | None = None
     is_revoked: bool = False
 
-    def commit(
-        self, events: Sequence[Event], tables: Sequence[str] = (), write: Write | None = None
-    ) -> None:
-        """Return once ``events`` are committed; raises what ``write`` raised, or :class:`Stopped`."""
-        wish = Wish(self, events, tables, write)
+    def commit(self, wish: Wish) -> None:
+        """Return once it is committed; raises what ``write`` raised, :class:`Parked` or :class:`Stopped`."""
         self.put(wish)
         while not wish.settled.wait(_PATIENCE):
             self._check()

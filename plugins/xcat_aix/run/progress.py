@@ -12,6 +12,17 @@ from typing import Any, TypeAlias
 from xcat_aix.plan.model import Lane, Step
 
 from .states import LaneResult, Outcome, StepState
+from .story import NodeState
+
+
+@dataclass(frozen=True, slots=True)
+class StepWaits:
+    """The step cannot begin yet: ``holder``, another plan, has these locks."""
+
+    lane: Lane
+    step: Step
+    locks: tuple[str, ...]
+    holder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +47,10 @@ class StepSaid:
 class StepEnded:
     """The step's outcome is recorded.
 
-    ``state`` is DONE, FAILED, UNKNOWN or SKIPPED; ``was_so`` means that a probe found it done and
-    nothing was changed.  ``text`` is the reason in one line, ``detail`` such as a command's output, ``code`` the
-    agent's error number, ``result`` what the effect returned.
+    ``state`` is DONE, FAILED, UNKNOWN or SKIPPED, and PARTIAL where it is not the same for all of ``nodes``: then
+    these have what became of each.  ``was_so`` means that a probe found it done and nothing was changed.  ``text`` is
+    the reason in one line, ``detail`` such as a command's output, ``code`` the agent's error number, ``result`` what
+    the effect returned.
     """
 
     lane: Lane
@@ -49,6 +61,7 @@ class StepEnded:
     code: int | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
     was_so: bool = False
+    nodes: Mapping[str, NodeState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +82,4 @@ class PlanEnded:
     lanes: Mapping[str, LaneResult]
 
 
-Progress: TypeAlias = StepStarted | StepSaid | StepEnded | LaneEnded | PlanEnded
+Progress: TypeAlias = StepWaits | StepStarted | StepSaid | StepEnded | LaneEnded | PlanEnded

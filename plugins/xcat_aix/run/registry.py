@@ -1,65 +1,82 @@
-"""The step kinds a program knows.  A kind that cannot be asked whether it is done is not let in."""
+"""The step kinds a program knows.
+
+A kind is not let in that cannot be asked whether it is done, has no name for people, or does not say how it is taken back
+or why it is not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
-from xcat_aix.plan.model import Plan
+from xcat_aix.plan.kinds import Begun, NoReverse, Reverse
+from xcat_aix.plan.model import Plan, Step
 from xcat_aix_proto.jobs import Probe
 
 from .errors import Parked
+from .outcomes import NodeOutcomes, NodeProbes
 from .task import Task
 
 if TYPE_CHECKING:
     from .store import Transaction
 
 
-class StepKind(Protocol):
-    """How steps of one kind are looked at and done.  Called from worker threads, many at once."""
+class Worded(Protocol):
+    """What every kind says of its steps; pure."""
 
     @property
     def kind(self) -> str:
         """The versioned name, such as ``client.repoint@1``."""
 
-    def probe(self, task: Task) -> Probe:
+    def title(self, step: Step) -> str:
+        """What people call the step."""
+
+    @property
+    def reverse(self) -> Reverse:
+        """What takes a step back; a :class:`~xcat_aix.plan.kinds.NoReverse` says why there is nothing."""
+
+
+class StepKind(Worded, Protocol):
+    """How steps of one kind are looked at and done.  Called from worker threads, many at once."""
+
+    def probe(self, task: Task) -> Probe | NodeProbes:
         """Ask the world whether the effect is there; changes nothing.
 
         Raises :class:`~.errors.Unreachable` or :class:`~.errors.StepFailed` when there is no answer.
         If ``task.earlier_job`` may still be running, waits for its end first.
         """
 
-    def effect(self, task: Task) -> Mapping[str, Any]:
-        """Do it; what is returned is kept in the journal and must be small and hold no secret.
+    def effect(self, task: Task) -> Mapping[str, Any] | NodeOutcomes:
+        """Do it for ``task.nodes``; what is returned is kept in the journal and must be small and hold no secret.
 
         Raises :class:`~.errors.StepFailed` when it is known not to be done and
         :class:`~.errors.StepLost` when nobody knows.
         """
 
 
-@runtime_checkable
-class DatabaseKind(Protocol):
+class DatabaseKind(Worded, Protocol):
     """A kind whose effect lies in the journal's own database.
 
     Effect, intent and outcome are committed in one transaction, so that the journal says done if and
     only if it was written.
     """
 
-    @property
-    def kind(self) -> str:
-        """The versioned name."""
-
-    def probe(self, task: Task) -> Probe:
+    def probe(self, task: Task) -> Probe | NodeProbes:
         """As :meth:`StepKind.probe`."""
 
     def tables(self, task: Task) -> Sequence[str]:
         """The tables :meth:`write` uses, without the journal's."""
 
-    def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any]:
+    def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any] | NodeOutcomes:
         """Do it in ``transaction``; raises :class:`~.errors.StepFailed`, and nothing is written."""
 
 
 AnyKind: TypeAlias = StepKind | DatabaseKind
+
+
+def is_database(kind: AnyKind) -> TypeGuard[DatabaseKind]:
+    """Which of the two; asked for every step, so by the one thing that tells them apart."""
+    return hasattr(kind, "write")
 
 
 class Registry:
@@ -71,7 +88,7 @@ class Registry:
             self.register(kind)
 
     def register(self, kind: AnyKind) -> None:
-        """Add a kind; raises ValueError for one without probe, without effect or with a known name."""
+        """Add a kind; raises ValueError for one that lacks something, or with a known name."""
         problem = _problem(kind)
         if kind.kind in self._kinds:
             problem = "is registered twice"
@@ -85,6 +102,15 @@ class Registry:
 
     def __contains__(self, name: object) -> bool:
         return name in self._kinds
+
+    def title(self, step: Step) -> str:
+        """What people call the step; of an unknown kind its name."""
+        kind = self._kinds.get(step.kind)
+        return step.kind if kind is None else kind.title(step)
+
+    def reverse(self, begun: Begun) -> Step | NoReverse | None:
+        """What takes the step back; raises KeyError for an unknown kind."""
+        return self._kinds[begun.step.kind].reverse(begun)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -101,11 +127,14 @@ class Registry:
 
 
 def _problem(kind: AnyKind) -> str:
-    can_probe, has_effect, has_tables, has_write = (
-        callable(getattr(kind, name, None)) for name in ("probe", "effect", "tables", "write")
+    for name in ("probe", "title", "reverse"):
+        if not callable(getattr(kind, name, None)):
+            return f"has no {name}"
+    if isinstance(kind.reverse, NoReverse) and not kind.reverse.because.strip():
+        return "does not say why it has no reverse"
+    has_effect, has_tables, has_write = (
+        callable(getattr(kind, name, None)) for name in ("effect", "tables", "write")
     )
-    if not can_probe:
-        return "has no probe"
     if has_tables != has_write or has_effect == has_write:
         return "must have either effect, or tables and write"
     return "" if "@" in kind.kind else "has no version"

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from xcat_aix.plan.formats import FORMER
 from xcat_aix.plan.model import FORMAT, Plan, digest
 
+from . import outcomes
 from .errors import Parked
 from .states import CorruptJournal, Event, Outcome, Phase, Word
 from .store import Row
+from .story import Shape
+
+_READABLE = frozenset(map(str, (*FORMER, FORMAT)))
 
 #: Columns of ``aixplan`` that tell about a plan without its body.
 SUMMARY_COLUMNS = (
@@ -30,8 +35,9 @@ SUMMARY_COLUMNS = (
     "lease",
 )
 
-#: Longest text, detail and (as JSON) result that an event keeps, in characters; the agent keeps all of it.
-TEXT_LIMIT = 1000
+#: Longest text (:data:`.outcomes.TEXT_LIMIT`, too), detail and (as JSON) result that an event keeps, in characters; the
+#: agent keeps all of it.
+TEXT_LIMIT = outcomes.TEXT_LIMIT
 DETAIL_LIMIT = 4000
 RESULT_LIMIT = 16000
 
@@ -95,9 +101,9 @@ def nodes_from_text(text: str | None) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
-def shape(plan: Plan) -> dict[str, list[str]]:
-    """The lanes and steps of a plan, as :class:`.states.PlanState` wants them."""
-    return {lane.id: [step.id for step in lane.steps] for lane in plan.lanes}
+def shape(plan: Plan) -> Shape:
+    """The lanes and steps of a plan and the nodes they are about, as :class:`.story.PlanState` wants them."""
+    return {lane.id: {step.id: lane.about(step) for step in lane.steps} for lane in plan.lanes}
 
 
 def summary(row: Row, *, is_running: bool, superseded_by: str = "") -> Summary:
@@ -149,7 +155,7 @@ def read_plan(row: Row) -> Plan:
 
 
 def _foreign_format(text: str) -> str:
-    if text == str(FORMAT):
+    if text in _READABLE:
         return ""
     return f"its format {text} is not known to this version; use the version that made it"
 
@@ -196,22 +202,22 @@ def _mapping(text: str | None) -> Mapping[str, Any]:
 
 def capped(event: Event, at: str) -> Event:
     """``event`` as it may be stored: dated, and without more text than a journal should hold."""
-    detail = {name: _capped(name, value) for name, value in event.detail.items()}
-    return replace(event, at=at, detail=detail)
+    detail = event.detail
+    if detail:
+        detail = {name: _capped(name, value) for name, value in detail.items()}
+        if event.word is Word.BY_NODE:
+            detail["nodes"] = outcomes.fitted(detail["nodes"])
+    return Event(event.word, event.lane, event.step, event.attempt, event.job, detail, at)
 
 
 def _capped(name: str, value: Any) -> Any:
     if name == "text":
-        return _shortened(str(value), TEXT_LIMIT)
+        return outcomes.shortened(str(value), TEXT_LIMIT)
     if name == "detail":
-        return _shortened(str(value), DETAIL_LIMIT)
+        return outcomes.shortened(str(value), DETAIL_LIMIT)
     if name == "result" and len(_json(value)) > RESULT_LIMIT:
         return {"omitted": "the result was too large for the journal"}
     return value
-
-
-def _shortened(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 4] + " ..."
 
 
 def _json(value: Mapping[str, Any] | Sequence[Any]) -> str:

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from xcatd.changes import Changes
 
-#: The journal's two tables.
+#: The journal's tables.
 PLANS = "aixplan"
 EVENTS = "aixevent"
+LOCKS = "aixlock"
 
 Row = Mapping[str, str | None]
 
@@ -47,11 +48,8 @@ class Transaction(Protocol):
 class Database(Protocol):
     """Where the journal lives, beside the tables its plans change."""
 
-    def create_missing_tables(self, names: Iterable[str]) -> None:
-        """Make these tables if they are not there."""
-
     def transaction(self, *tables: str) -> AbstractContextManager[Transaction]:
-        """A transaction on these tables that excludes every other writer of them."""
+        """A transaction on these tables that excludes every other writer of them; makes those that are not there."""
 
     def select(
         self,

@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from xcat_aix.plan.model import Lane, Plan, Step
+from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobStatus, JobUpdate, Probe
+from xcat_aix_proto.jobs import JobUpdate, Probe
 from xcat_aix_proto.operations import Operation
 
 from .errors import StepFailed, Unreachable
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 class Connection(Protocol):
     """The part of ``xcatd.agents.AgentConnection`` that steps use; every call may raise AgentError."""
 
+    def knows(self, kind: str) -> bool: ...
+    def require(self, op: Operation) -> None: ...
     def probe(self, op: Operation, job_id: str = "") -> Probe: ...
-    def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus: ...
+    def begin(self, job_id: str, op: Operation, limit: float, wait: float) -> JobUpdate: ...
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate: ...
-    def acknowledge(self, job_id: str) -> None: ...
+    def forget(self, job_id: str) -> None: ...
     def close(self) -> None: ...
 
 
 #: Connects to the agent ``target``, perhaps relayed through ``via``; raises AgentError.
-Connect = Callable[[str, str | None], Connection]
+Connect = Callable[[Target, Target | None], Connection]
 
 
 #: Seconds between attempts to connect to an agent that has too many connections.
@@ -63,7 +65,7 @@ class LaneLink:
                 raise kind(problem.message, problem.detail, int(problem.code)) from problem
         return self._connection
 
-    def _dial(self, target: str) -> Connection:
+    def _dial(self, target: Target) -> Connection:
         for pause in BUSY_PAUSES:
             try:
                 return self._connect(target, self._lane.via)
@@ -71,6 +73,11 @@ class LaneLink:
                 if problem.code is not ErrorCode.BUSY or self._stop.wait(pause):
                     raise
         return self._connect(target, self._lane.via)
+
+    def forget(self, job_id: str) -> None:
+        """Let the agent forget a job when the connection ends; none is opened for that."""
+        if self._connection is not None:
+            self._connection.forget(job_id)
 
     def drop(self) -> None:
         """Close the connection, if there is one."""
@@ -83,6 +90,9 @@ class LaneLink:
 class Task:
     """One attempt at one step.
 
+    ``nodes`` are those it is to be done for, or asked about: not those for which it is done, nor those for which
+    something before it failed; empty for a step that is about none.  ``undone`` are the nodes for which not every step
+    about them in the lanes that this one comes ``after`` is done.
     ``job_id`` names this attempt; ``earlier_job`` is set only when an interrupted attempt is being asked about, and
     may still be running.  ``deadline`` is a reading of ``clock.monotonic()``.  ``report`` hands a line to the
     user.  ``stop`` is set when the user aborts or the daemon ends: go on for as short as is safe, then raise
@@ -102,6 +112,10 @@ class Task:
     report: Callable[[str], None]
     #: Called once the outcome is committed, such as to let the agent forget the job.
     afterwards: list[Callable[[], None]] = field(default_factory=list)
+    #: What kinds keep for the steps of one lane while it runs, such as what they read from a step; by step.
+    memory: dict[str, Any] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
+    undone: frozenset[str] = frozenset()
 
     def remaining(self) -> float:
         """Seconds until the lane's time is up, not below 0."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from xcat_aix.plan.model import Target
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import (
@@ -24,9 +25,13 @@ from xcat_aix_proto.jobs import (
     JobUpdate,
     Outcome,
     Probe,
+    Record,
+    RecordState,
     Verdict,
+    with_records,
 )
-from xcat_aix_proto.operations import Operation
+from xcat_aix_proto.messages import BEGIN
+from xcat_aix_proto.operations import Chain, Operation
 from xcatd.api import ChangedMeanwhile
 from xcatd.changes import ChangedRow, Changes, Way, named
 
@@ -70,17 +75,12 @@ class MemoryDatabase:
         self._seq = itertools.count(1)
         self.commits = 0
 
-    def create_missing_tables(self, names: Iterable[str]) -> None:
-        """Make empty tables of those that are not there."""
-        with self._lock:
-            for name in names:
-                self._tables.setdefault(name, [])
-
     @contextmanager
     def transaction(self, *tables: str) -> Iterator[MemoryTransaction]:
-        """All of it or nothing."""
+        """All of it or nothing; makes empty tables of those that are not there."""
         with self._lock:
-            self.create_missing_tables(tables)
+            for name in tables:
+                self._tables.setdefault(name, [])
             work = MemoryTransaction({name: list(self._tables[name]) for name in tables}, self._seq)
             yield work
             self._tables.update(work.tables)
@@ -210,12 +210,14 @@ def memory_journal(clock: ManualClock | None = None, host: str = "mn1") -> Journ
 
 @dataclass(slots=True)
 class FakeJob:
-    """A job that was accepted."""
+    """A job that was accepted: its operations, what became of each, and what it said."""
 
     operation: Operation
-    state: JobState
-    outcome: Outcome | None = None
+    records: list[Record] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
+    state: JobState = JobState.RUNNING
+    #: As a test says; else by its records.
+    outcome: Outcome | None = None
 
 
 @dataclass(slots=True)
@@ -225,10 +227,14 @@ class FakeNode:
     is_down: bool = False
     #: Reached through a relay only.
     is_cut_off: bool = False
+    #: Its agent is as old as this says: it lacks these.
+    lacking: set[str] = field(default_factory=set)
     #: The job ends with an error, nothing was done.
     failing: set[str] = field(default_factory=set)
-    #: Jobs are over when they are submitted, and say so.
+    #: Jobs are over when they are submitted, and an agent without ``BEGIN`` says so, too.
     is_fast: bool = False
+    #: Jobs do one operation each time they are asked about.
+    is_slow: bool = False
     #: The job never ends.
     hanging: set[str] = field(default_factory=set)
     #: The job's process dies: before the effect, after it, or half way.
@@ -265,16 +271,16 @@ class FakeWorld:
         with self.lock:
             return self.nodes.setdefault(name, FakeNode())
 
-    def connect(self, target: str, via: str | None) -> FakeConnection:
+    def connect(self, target: Target, via: Target | None) -> FakeConnection:
         """A connection, through ``via`` if there is no direct way; raises ``UNREACHABLE``."""
-        node = self.node(target)
-        is_relayed = via is not None and not self.node(via).is_down
+        node = self.node(target.node)
+        is_relayed = via is not None and not self.node(via.node).is_down
         if node.is_down or (node.is_cut_off and not is_relayed):
             raise AgentError(ErrorCode.UNREACHABLE, "its agent cannot be connected")
         with self.lock:
             self.open_connections += 1
             self.most_connections = max(self.most_connections, self.open_connections)
-        return FakeConnection(self, target, node)
+        return FakeConnection(self, target.node, node)
 
     def state(self) -> dict[str, dict[str, Any]]:
         """What is done where: to compare the ends of two stories."""
@@ -289,29 +295,41 @@ class FakeConnection:
         self._name = name
         self._node = node
         self._is_open = True
+        self._known: list[str] = []
+
+    def knows(self, kind: str) -> bool:
+        """All but what the node lacks."""
+        return kind not in self._node.lacking
+
+    def require(self, op: Operation) -> None:
+        """Refuse what the agent does not know."""
+        for part in (op, *op.parts):
+            if not self.knows(part.kind):
+                text = f"its agent (version 0.9) does not know {part.kind}: update the agent"
+                raise AgentError(ErrorCode.BAD_OPERATION, text)
 
     def probe(self, op: Operation, job_id: str = "") -> Probe:
         """Whether the effect is there; no job's record is needed here to see it."""
         del job_id
+        self.require(op)
         with self._call("probe"):
-            if op.kind not in self._node.effects:
-                return Probe(Verdict.NOT_DONE, "nothing of it is there")
-            effect = self._node.effects[op.kind]
-            if effect is None:
-                return Probe(Verdict.BROKEN, "half of it is there")
-            is_done = effect == codec.to_wire(op)
-            return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE, "it was looked at")
+            return _looked_at(self._node, op)
 
-    def submit(self, job_id: str, op: Operation, limit: float) -> JobStatus:
-        """Accept a job and do it; a known id is the same job."""
-        del limit
-        with self._call("submit"):
+    def begin(self, job_id: str, op: Operation, limit: float, wait: float) -> JobUpdate:
+        """Accept a job and do it; a known id is the same job.  An agent that lacks ``BEGIN`` does not say more."""
+        del limit, wait
+        self.require(op)
+        has_begin = self.knows(BEGIN)
+        with self._call("begin" if has_begin else "submit"):
             if job_id not in self._node.jobs:
-                self._node.jobs[job_id] = _job(self._node, op)
-            job = self._node.jobs[job_id]
+                self._node.jobs[job_id] = FakeJob(op)
+                if not self._node.is_slow:
+                    _perform_all(self._node, self._node.jobs[job_id])
+            if has_begin:
+                return self._update(job_id, 0)
             if self._node.is_fast:
-                return JobStatus(job_id, op.kind, job.state, len(job.events), job.outcome)
-            return JobStatus(job_id, op.kind, JobState.RUNNING)
+                return JobUpdate(self._update(job_id, 0).status)
+            return JobUpdate(JobStatus(job_id, op.kind, JobState.RUNNING))
 
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
         """The job's state and news."""
@@ -319,20 +337,29 @@ class FakeConnection:
             job = self._node.jobs.get(job_id)
             if job is None or job_id in self._node.acknowledged:
                 raise AgentError(ErrorCode.JOB_UNKNOWN, f"there is no job {job_id}")
-            kind = job.operation.kind
-            status = JobStatus(job_id, kind, job.state, len(job.events), job.outcome)
-            update = JobUpdate(status, tuple(job.events[after_seq:]))
-        if not job.state.is_over:
+            if self._node.is_slow:
+                _perform(self._node, job)
+            update = self._update(job_id, after_seq)
+            is_hanging = not (job.state.is_over or self._node.is_slow)
+        if is_hanging:
             self._world.hold.wait(wait)
         return update
 
-    def acknowledge(self, job_id: str) -> None:
-        """Forget a job."""
-        with self._call("acknowledge"):
-            self._node.acknowledged.add(job_id)
+    def _update(self, job_id: str, after_seq: int) -> JobUpdate:
+        job = self._node.jobs[job_id]
+        status = JobStatus(job_id, job.operation.kind, job.state, len(job.events), job.outcome)
+        return JobUpdate(status, tuple(job.events[after_seq:]))
+
+    def forget(self, job_id: str) -> None:
+        """Let the agent forget a job when this is closed."""
+        self._known.append(job_id)
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; what is to be forgotten is told before, and gets lost if the line is broken."""
+        with self._world.lock, suppress(AgentError):
+            for job_id in self._known if self._is_open else ():
+                with self._call("acknowledge"):
+                    self._node.acknowledged.add(job_id)
         with self._world.lock:
             self._world.open_connections -= self._is_open
             self._is_open = False
@@ -351,19 +378,66 @@ class FakeConnection:
                 raise AgentError(ErrorCode.UNREACHABLE, "the answer was lost")
 
 
-def _job(node: FakeNode, op: Operation) -> FakeJob:
-    """What becomes of a new job on this host."""
+def _looked_at(node: FakeNode, op: Operation) -> Probe:
+    if op.kind not in node.effects:
+        return Probe(Verdict.NOT_DONE, "nothing of it is there")
+    effect = node.effects[op.kind]
+    if effect is None:
+        return Probe(Verdict.BROKEN, "half of it is there")
+    is_done = effect == codec.to_wire(op)
+    return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE, "it was looked at")
+
+
+def _perform_all(node: FakeNode, job: FakeJob) -> None:
+    """Work on a job until it is over or hangs."""
+    before = -1
+    while before < len(job.records) and job.state is JobState.RUNNING:
+        before = len(job.records)
+        _perform(node, job)
+
+
+def _perform(node: FakeNode, job: FakeJob) -> None:
+    """Do the next operation of a job that is running."""
+    parts = job.operation.parts
+    if job.state is not JobState.RUNNING or parts[len(job.records)].kind in node.hanging:
+        return
+    op, is_chain = parts[len(job.records)], isinstance(job.operation, Chain)
+    if is_chain and _looked_at(node, op).verdict is Verdict.DONE:
+        job.records.append(Record(RecordState.WAS_SO, "it was looked at"))
+    else:
+        mark = f"[{len(job.records) + 1}/{len(parts)}] " if is_chain else ""
+        text = f"{mark}working on {op.kind}"
+        job.events.append(JobEvent(len(job.events) + 1, "2026-11-23T12:00:00+00:00", text))
+        job.records.append(_done(node, op))
+    if len(job.records) == len(parts) or not job.records[-1].is_done:
+        _finish(job)
+
+
+def _done(node: FakeNode, op: Operation) -> Record:
+    """What becomes of one operation on this host."""
     kind = op.kind
-    if kind in node.hanging:
-        return FakeJob(op, JobState.RUNNING)
-    events = [JobEvent(1, "2026-11-23T12:00:00+00:00", f"working on {kind}")]
     if kind in node.failing:
         error = AgentError(ErrorCode.COMMAND_FAILED, "the command failed", "0042-000 output")
-        return FakeJob(op, JobState.EXITED, Outcome(ok=False, error=error.to_wire()), events)
+        return Record(RecordState.FAILED, error=error.to_wire())
     if kind in node.dying_before:
-        return FakeJob(op, JobState.LOST, events=events)
+        return Record(RecordState.LOST)
     node.performed[kind] += 1
     node.effects[kind] = None if kind in node.dying_half_way else codec.to_wire(op)
     if kind in node.dying_half_way | node.dying_after:
-        return FakeJob(op, JobState.LOST, events=events)
-    return FakeJob(op, JobState.EXITED, Outcome(ok=True, result={"was": "done"}), events)
+        return Record(RecordState.LOST)
+    return Record(RecordState.DONE, result={"was": "done"})
+
+
+def _finish(job: FakeJob) -> None:
+    last, count = job.records[-1], len(job.operation.parts)
+    job.state = JobState.LOST if last.state is RecordState.LOST else JobState.EXITED
+    error = last.failure()
+    if isinstance(job.operation, Chain):
+        left = RecordState.LOST if job.state is JobState.LOST else RecordState.NOT_BEGUN
+        records = job.records + [Record(left)] * (count - len(job.records))
+        if job.state is JobState.LOST:
+            error = AgentError(ErrorCode.JOB_LOST, "its process died")
+        job.outcome = with_records(records, error)
+    elif job.state is JobState.EXITED:
+        result = dict(last.result)
+        job.outcome = Outcome(last.is_done, result, None if error is None else error.to_wire())

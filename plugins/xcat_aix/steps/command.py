@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from xcat_aix.plan.fold import fold
+from xcat_aix.plan.kinds import Begun
+from xcat_aix.plan.model import Step
 from xcat_aix.run.errors import StepFailed
 from xcat_aix.run.task import Task
 from xcat_aix_proto.jobs import Probe, Verdict
@@ -27,6 +30,16 @@ class CommandRun:
     def __init__(self, run: Run, repeatable: Collection[str]) -> None:
         self._run = run
         self._repeatable = frozenset(repeatable)
+
+    def title(self, step: Step) -> str:
+        """Its command line."""
+        args = step.args
+        words = (args.get("command", ""), *args.get("args", ()), fold(args.get("nodes", ())))
+        return " ".join(word for word in words if word)
+
+    def reverse(self, begun: Begun) -> Step:
+        """Itself: it brings about a state of what is there, which is then what was there before."""
+        return begun.step
 
     def probe(self, task: Task) -> Probe:
         """Never DONE: the journal alone knows, and it asks because it does not."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Step
 from xcat_aix.run.errors import StepFailed
 from xcat_aix.run.store import Database, Row, Transaction
@@ -21,14 +22,6 @@ _SHOWN = 5
 ONLY_DONE = "only_done"
 
 
-def title(step: Step) -> str:
-    """What it does, for people."""
-    cells, deleted = _size(step.changes or Changes())
-    parts = [f"write {_count(cells, 'cell')}"] if cells or not deleted else []
-    parts += [f"delete {_count(deleted, 'row')}"] if deleted else []
-    return f"{' and '.join(parts)} in one transaction"
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -39,11 +32,6 @@ def _size(changes: Changes) -> tuple[int, int]:
     return sum(len(row.change.after) for row in changes.rows), deleted
 
 
-def reverse(step: Step) -> Step:
-    """The step that takes it back; raises ValueError where what was there before is not known."""
-    return replace(step, changes=(step.changes or Changes()).reversed())
-
-
 class DatabaseWrite:
     """``database.write@2``: the step's ``changes``, if everything they were made from is as it was read."""
 
@@ -51,6 +39,20 @@ class DatabaseWrite:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+
+    def title(self, step: Step) -> str:
+        """How much it writes."""
+        cells, deleted = _size(step.changes or Changes())
+        parts = [f"write {_count(cells, 'cell')}"] if cells or not deleted else []
+        parts += [f"delete {_count(deleted, 'row')}"] if deleted else []
+        return f"{' and '.join(parts)} in one transaction"
+
+    def reverse(self, begun: Begun) -> Step | NoReverse:
+        """What was there before is written again, where that is known."""
+        try:
+            return replace(begun.step, changes=(begun.step.changes or Changes()).reversed())
+        except ValueError as problem:
+            return NoReverse(str(problem))
 
     def probe(self, task: Task) -> Probe:
         """Compare everything that is written with what is stored, each table read once."""

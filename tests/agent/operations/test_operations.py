@@ -412,4 +412,4 @@ def test_queries_and_jobs_are_not_mixed_up(host):
 
 
 def test_every_operation_of_the_protocol_is_implemented():
-    assert operations.kinds() == tuple(sorted(proto.BY_KIND))
+    assert operations.kinds() == tuple(sorted([*proto.BY_KIND, proto.Chain.kind]))

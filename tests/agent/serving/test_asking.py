@@ -13,7 +13,14 @@ from xcat_aix_proto import ALPN_RELAY, ALPN_RPC, ALPN_TAKE, messages
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
 from xcat_aix_proto.messages import Grant, RelayRequest, TakeRequest, What
-from xcat_aix_proto.operations import HostFacts, Operation, SetXcatServer
+from xcat_aix_proto.operations import (
+    Chain,
+    HostFacts,
+    Operation,
+    Right,
+    SetBootlist,
+    SetXcatServer,
+)
 
 READER, OPERATOR, NOBODY = (Identity(Role.MN, name) for name in ("reader", "operator", "nobody"))
 SN, OTHER_SN, CN = Identity(Role.SN, "sn2"), Identity(Role.SN, "sn3"), Identity(Role.CN, "n1")
@@ -29,6 +36,7 @@ READING = [
 ]
 CHANGING = [
     RemoteCall("submit", JOB),
+    RemoteCall("begin", JOB),
     *map(RemoteCall, ("acknowledge", "cancel", "lodge", "withdraw")),
 ]
 EVERYBODY = [READER, OPERATOR, NOBODY, SN, OTHER_SN, CN]
@@ -91,6 +99,17 @@ def test_every_call_has_its_right():
 
 def test_call_for_an_operation_without_one_needs_the_most(policy):
     assert not is_allowed(policy, OPERATOR, ALPN_RPC, RemoteCall("submit"))
+
+
+def test_of_a_chain_each_operation_is_judged(policy, monkeypatch):
+    chain = Chain.of([JOB, SetBootlist("10.0.0.9", "10.0.0.1")])
+    for method in ("submit", "begin"):
+        assert is_allowed(policy, OPERATOR, ALPN_RPC, RemoteCall(method, chain))
+        assert not is_allowed(policy, READER, ALPN_RPC, RemoteCall(method, chain))
+    assert is_allowed(policy, READER, ALPN_RPC, RemoteCall("probe", chain))
+    monkeypatch.setattr(SetBootlist, "right", Right.ADMIN)
+    for method in ("submit", "begin"):
+        assert not is_allowed(policy, OPERATOR, ALPN_RPC, RemoteCall(method, chain))
 
 
 def test_operation_without_a_right_of_its_own_needs_the_most(policy):

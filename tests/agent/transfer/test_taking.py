@@ -318,7 +318,7 @@ def test_an_operation_of_a_job_gets_it_so(commands, monkeypatch):
     seen = []
     monkeypatch.setattr(operations, "run", lambda _op, host, _report: seen.append(host) or {})
     spec = Spec("j", to_wire(SetXcatServer("10.0.0.1")), 60.0, "mn", stamp(SystemClock().now()))
-    assert perform(spec, Host("sn2", commands), lambda _text: None).ok
+    assert perform(spec, Host("sn2", commands), lambda _text: None, lambda _kind, _record: None).ok
     assert isinstance(seen[0].peers, LimitedAgents)
 
 

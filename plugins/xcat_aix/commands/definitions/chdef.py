@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from xcat_aix.commands import storing
 from xcat_aix.plan.definitions import chdef, mkdef, renaming, rmdef
 from xcat_aix.plan.definitions.orders import Order
-from xcatd import secrets
-from xcatd.api import Context, Reply, Request, Targets, error
+from xcatd.api import Context, Reply, Request, Targets, error, secrets
 
 from . import definition_command, object_arguments, osimage_world
 from .object_arguments import Refused

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from xcatd import secrets
 from xcatd.api import (
     EVERYTHING,
     NOTHING,
@@ -25,6 +24,7 @@ from xcatd.api import (
     Targets,
     error,
     info,
+    secrets,
     warning,
 )
 from xcatd.noderange import selection

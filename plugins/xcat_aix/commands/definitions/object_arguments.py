@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xcat_aix.commands import options
 from xcat_aix.commands.options import Arguments, flag, value
-from xcatd import secrets
+from xcatd.api import secrets
 from xcatd.noderange import selection
 from xcatd.noderange.selection import Condition
 from xcatd.objects import conditions, mapping

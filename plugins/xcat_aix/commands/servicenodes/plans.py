@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from xcat_aix.commands.options import Arguments, Option, OptionError, flag, parse, value
+from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.servicenodes import explain
 from xcat_aix.run.journal import Stored
 from xcat_aix.run.rows import Summary
@@ -20,7 +21,7 @@ from xcatd.api import EVERYTHING, NOTHING, Context, Reply, Request, Targets, dat
 from . import snmove_replies as replies
 from . import snmove_unfinished
 from .snmove_options import How, UsageError, how
-from .snmove_run import guarded, journal_of
+from .snmove_run import guarded, journal_of, registry_of
 from .stored_plans import listed, resume, take_back
 
 USAGE = (
@@ -148,13 +149,14 @@ def _act(request: Request, context: Context) -> Iterator[Reply]:
 
 def _show(given: Given, context: Context) -> Iterator[Reply]:
     stored = journal_of(context).load(given.plan_id)
+    title = registry_of(context).title
     if given.how.is_json:
-        yield data(json.dumps(_as_json(stored)))
+        yield data(json.dumps(_as_json(stored, title)))
     else:
-        yield data(*_lines(stored))
+        yield data(*_lines(stored, title))
 
 
-def _as_json(stored: Stored) -> dict[str, object]:
+def _as_json(stored: Stored, title: Title) -> dict[str, object]:
     left = replies.unfinished(stored.plan, stored.state)
     return {
         **snmove_unfinished.as_json(stored.summary, left),
@@ -169,18 +171,19 @@ def _as_json(stored: Stored) -> dict[str, object]:
             }
             for lane in stored.plan.lanes
         },
-        "plan": stored.plan.to_json(),
+        "plan": explain.shown(stored.plan, title),
     }
 
 
-def _lines(stored: Stored) -> Iterator[str]:
+def _lines(stored: Stored, title: Title) -> Iterator[str]:
     summary = stored.summary
     yield f"{summary.id}: {summary.sentence}"
     yield f"  {summary.command}"
     yield f"  by {summary.user or 'nobody known'} on {summary.host}, opened {_time(summary.opened)} UTC"
     if summary.closed:
         yield f"  closed {_time(summary.closed)} UTC"
-    yield from (line for line in explain.to_text(stored.plan) if line != explain.PLAN_ONLY)
+    told = explain.to_text(stored.plan, title)
+    yield from (line for line in told if line != explain.PLAN_ONLY)
     yield from _left(stored, summary)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xcat_aix.plan.model import Plan
+from xcat_aix.plan.servicenodes.summary import MoveSummary
 from xcatd.api import NOTHING, Context, Reply, Request, Targets, data, error, info
 
 from . import snmove_replies as replies
@@ -54,7 +55,8 @@ def _act(request: Request, context: Context) -> Iterator[Reply]:
 
 def _balance(plan: Plan, how: How, request: Request, context: Context) -> Iterator[Reply]:
     # A later plan for a node ends the resuming of the one before, which is the only one that can finish it.
-    unfinished = [] if how.is_json else list(about_nodes(plan.summary["kept"], journal_of(context)))
+    kept = MoveSummary.of(plan).kept
+    unfinished = [] if how.is_json else list(about_nodes(kept, journal_of(context)))
     if unfinished and not how.is_dry_run:
         yield from unfinished
         yield error(replies.FINISH_FIRST)

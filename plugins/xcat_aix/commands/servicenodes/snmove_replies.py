@@ -9,13 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from xcat_aix.plan.fold import fold
+from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane, Note, Plan, Step
 from xcat_aix.plan.servicenodes.explain import boot_line, count, note_line
 from xcat_aix.plan.servicenodes.nodesteps import DATABASE_LANE
 from xcat_aix.plan.servicenodes.snmove import CONSERVER_LANE
-from xcat_aix.run.progress import LaneEnded, PlanEnded, Progress, StepEnded, StepSaid, StepStarted
+from xcat_aix.plan.servicenodes.summary import MoveSummary
+from xcat_aix.run.progress import (
+    LaneEnded,
+    PlanEnded,
+    Progress,
+    StepEnded,
+    StepSaid,
+    StepStarted,
+    StepWaits,
+)
 from xcat_aix.run.rows import Summary
-from xcat_aix.run.states import LaneResult, PlanState, StepState
+from xcat_aix.run.states import LaneResult, StepState
+from xcat_aix.run.story import PlanState
 from xcat_aix_proto.operations import RepointClient
 from xcatd.api import NodeReply, Reply, data, error, info, warning
 
@@ -56,11 +67,15 @@ def has_errors(found: Iterable[Note]) -> bool:
 class Narrator:
     """Tells one execution.
 
-    ``shows_progress``: the client draws a counter from ``sinfo`` lines.
+    ``title`` gives the name of a step; ``shows_progress``: the client draws a counter from ``sinfo`` lines.
     """
 
-    def __init__(self, plan: Plan, plan_id: str, *, is_verbose: bool, shows_progress: bool) -> None:
+    def __init__(
+        self, plan: Plan, plan_id: str, title: Title, *, is_verbose: bool, shows_progress: bool
+    ) -> None:
         self._plan = plan
+        self._summary = MoveSummary.of(plan)
+        self._title = title
         self._id = plan_id
         self._is_verbose = is_verbose
         self._shows_progress = shows_progress
@@ -73,6 +88,9 @@ class Narrator:
     def tell(self, progress: Progress) -> Iterator[Reply]:
         """The replies to one thing that happened."""
         match progress:
+            case StepWaits():
+                locks, subject = ", ".join(progress.locks), progress.lane.subject
+                yield info(f"{subject}: waits for {locks}, which {progress.holder} holds")
             case StepStarted():
                 yield from self._started(progress.lane, progress.step)
             case StepSaid():
@@ -98,10 +116,10 @@ class Narrator:
     def _headings(self, done: frozenset[str] = frozenset()) -> Iterator[Reply]:
         """What begins once the database is written; the lanes run side by side."""
         if CONSERVER_LANE in self._lanes and CONSERVER_LANE not in done:
-            yield data(f"Running makeconservercf {','.join(self._plan.summary['conserver'])}")
+            yield data(f"Running makeconservercf {','.join(self._summary.conserver)}")
         if not self._total:
             return
-        if self._plan.summary.get("default_routes"):
+        if self._summary.default_routes:
             yield info(ROUTES)
         yield info(BOOTLIST)
         yield info(POSTSCRIPTS)
@@ -112,7 +130,7 @@ class Narrator:
         if step.kind == RepointClient.kind:
             yield info(f"Running niminit on {lane.subject}.")
         else:
-            yield info(f"{lane.subject}: {step.title}")
+            yield info(f"{lane.subject}: {self._title(step)}")
 
     def _said(self, said: StepSaid) -> Iterator[Reply]:
         if said.lane.target:
@@ -145,8 +163,8 @@ class Narrator:
         failed = [lane for lane in self._plan.lanes if self._is_failed(lane, ended.lanes)]
         for lane in failed:
             yield self._failure(lane)
-        if boot := self._plan.summary.get("boot"):
-            yield info(boot_line(boot))
+        if self._summary.boot:
+            yield info(boot_line(self._summary.boot))
         yield self._last_line(ended, failed)
 
     def _unmoved(self, ended: PlanEnded) -> Reply:
@@ -172,14 +190,14 @@ class Narrator:
             if lane.target and not results[lane.id].lets_others_go_on
         }
         moved: dict[str, list[str]] = {}
-        for route in self._plan.summary["routes"]:
-            nodes = [node for node in route["nodes"] if node not in undone]
+        for route in self._summary.routes:
+            nodes = [node for node in route.nodes if node not in undone]
             if nodes:
-                moved.setdefault(route["new"] or "no service node", []).extend(nodes)
+                moved.setdefault(route.new or "no service node", []).extend(nodes)
         for new, nodes in moved.items():
             yield info(f"Moved to {new}: {fold(nodes)}")
-        if kept := self._plan.summary.get("kept"):
-            yield info(f"Changed without a move: {fold(kept)}")
+        if self._summary.kept:
+            yield info(f"Changed without a move: {fold(self._summary.kept)}")
 
     def _skipped(self, results: Mapping[str, LaneResult]) -> Iterator[Reply]:
         skipped: dict[str, list[str]] = {}
@@ -191,10 +209,21 @@ class Narrator:
 
     def _failure(self, lane: Lane) -> Reply:
         trouble = self._troubles.get(lane.id)
-        text = _trouble_text(trouble) if trouble else self._reasons.get(lane.id) or "not finished"
+        text = (
+            self._trouble_text(trouble) if trouble else self._reasons.get(lane.id) or "not finished"
+        )
         if not lane.target:
             return error(f"{lane.subject}: {text}")
         return Reply(nodes=(NodeReply(lane.subject, error=text, errorcode=1),))
+
+    def _trouble_text(self, trouble: StepEnded) -> str:
+        """Where it went wrong and what was said there, NIM's own words last."""
+        text = f"{self._title(trouble.step)}: {trouble.text or trouble.state.sentence}"
+        lines = [line.strip() for line in trouble.detail.splitlines() if line.strip()]
+        shown = lines[:DETAIL_LINES]
+        if len(lines) > DETAIL_LINES:
+            shown.append(f"... and {len(lines) - DETAIL_LINES} more lines")
+        return "\n    ".join([text, *shown])
 
     def _last_line(self, ended: PlanEnded, failed: list[Lane]) -> Reply:
         if ended.outcome is None:
@@ -210,16 +239,6 @@ class Narrator:
                 f" snmove --resume {ended.plan_id}"
             )
         return info(f"This move can be taken back: snmove --undo {ended.plan_id}")
-
-
-def _trouble_text(trouble: StepEnded) -> str:
-    """Where it went wrong and what was said there, NIM's own words last."""
-    text = f"{trouble.step.title or trouble.step.id}: {trouble.text or trouble.state.sentence}"
-    lines = [line.strip() for line in trouble.detail.splitlines() if line.strip()]
-    shown = lines[:DETAIL_LINES]
-    if len(lines) > DETAIL_LINES:
-        shown.append(f"... and {len(lines) - DETAIL_LINES} more lines")
-    return "\n    ".join([text, *shown])
 
 
 def unfinished(plan: Plan, state: PlanState) -> tuple[str, ...]:

@@ -11,19 +11,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.fold import fold
-from xcat_aix.plan.model import Plan
+from xcat_aix.plan.model import Plan, Target
 from xcat_aix.plan.servicenodes import explain
-from xcat_aix.plan.servicenodes.moves import MoveError
+from xcat_aix.plan.servicenodes.summary import MoveSummary
+from xcat_aix.plan.undo import Done
 from xcat_aix.run.errors import RunError
 from xcat_aix.run.executor import FANOUT, TIMEOUT, Executor
 from xcat_aix.run.journal import Claimed, Journal
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult, StepState
 from xcat_aix.run.task import Connection
-from xcat_aix.steps.agent import agent_steps
-from xcat_aix.steps.command import CommandRun, Run
-from xcat_aix.steps.database import DatabaseWrite
+from xcat_aix.steps import kinds
+from xcat_aix.steps.command import Run
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
 from xcatd.api import Context, DatabaseError, Relay, Reply, Request, data, error, warning
@@ -36,22 +37,20 @@ from .snmove_world import agent_port
 if TYPE_CHECKING:
     from xcat_aix.run.journal import Stored
 
-#: Commands that plans run as a step; each brings about a state, whatever was there before.
-REPEATABLE = frozenset({"makeconservercf"})
 _UNSUPPORTED = "Unsupported request"
 
 
 @dataclass(frozen=True, slots=True)
 class AgentLinks:
-    """Connects lanes to their agents: straight, or relayed by the new service node's agent."""
+    """Connects lanes to their agents, by the role of each: straight, or relayed by another agent."""
 
     context: Context
     addresses: Mapping[str, str]
     port: int
 
-    def __call__(self, target: str, via: str | None) -> Connection:
+    def __call__(self, target: Target, via: Target | None) -> Connection:
         """A connection to the agent of ``target``; raises :class:`AgentError`."""
-        address = self._address(target)
+        address = self._address(target.node)
         try:
             return self._connect(target, address, None)
         except AgentError as problem:
@@ -59,18 +58,20 @@ class AgentLinks:
                 raise
             return self._relayed(target, address, via, problem)
 
-    def _relayed(self, target: str, address: str, via: str, direct: AgentError) -> Connection:
+    def _relayed(self, target: Target, address: str, via: Target, direct: AgentError) -> Connection:
         """The other way; if it fails too, both reasons are told."""
         try:
-            return self._connect(target, address, Relay(via, self._address(via), self.port))
+            relay = Relay(via.node, self._address(via.node), self.port)
+            return self._connect(target, address, relay)
         except AgentError as problem:
             text = f"{direct.message}; {problem.message}"
             # A relay that is busy says nothing about the node: that is tried again.
             code = ErrorCode.BUSY if problem.code is ErrorCode.BUSY else ErrorCode.UNREACHABLE
             raise AgentError(code, text, problem.detail) from None
 
-    def _connect(self, target: str, address: str, via: Relay | None) -> Connection:
-        return self.context.agents.connect(target, Role.CN, address, self.port, via=via)
+    def _connect(self, target: Target, address: str, via: Relay | None) -> Connection:
+        role = Role(target.role)
+        return self.context.agents.connect(target.node, role, address, self.port, via=via)
 
     def _address(self, node: str) -> str:
         address = self.addresses.get(node)
@@ -85,20 +86,14 @@ def journal_of(context: Context) -> Journal:
 
 
 def registry_of(context: Context) -> Registry:
-    """Every step kind that moves use."""
-    return Registry(
-        [
-            DatabaseWrite(context.db),
-            CommandRun(_runner(context), REPEATABLE),
-            *agent_steps(),
-        ]
-    )
+    """Every step kind, over this request's database and commands."""
+    return kinds.registry(context.db, _runner(context))
 
 
 def executor_of(plan: Plan, how: How, context: Context) -> Executor:
     """The executor of one plan, with the addresses of its agents looked up together."""
     tables = context.db.read(("hosts", "nics", "nodelist", "site"))
-    names = {name for lane in plan.lanes for name in (lane.target, lane.via) if name}
+    names = {agent.node for lane in plan.lanes for agent in (lane.target, lane.via) if agent}
     addresses = context.resolver(tables).addresses(names) if names else {}
     return Executor(
         journal=journal_of(context),
@@ -118,7 +113,7 @@ def guarded(told: Iterator[Reply], usage: tuple[str, ...]) -> Iterator[Reply]:
     except UsageError as problem:
         shown = usage if problem.shows_usage else ()
         yield Reply(errors=(problem.message,), data=shown, errorcode=1)
-    except MoveError as problem:
+    except PlanError as problem:
         yield error(*problem.messages)
     except (RunError, DatabaseError) as problem:
         yield error(str(problem))
@@ -126,16 +121,18 @@ def guarded(told: Iterator[Reply], usage: tuple[str, ...]) -> Iterator[Reply]:
 
 def show_or_do(plan: Plan, how: How, request: Request, context: Context) -> Iterator[Reply]:
     """Carry a plan out, or only show it."""
+    title = registry_of(context).title
     if how.is_json:
-        yield data(explain.to_json(plan))
+        yield data(explain.to_json(plan, title))
     elif how.is_dry_run:
-        yield data(*explain.to_text(plan))
+        yield data(*explain.to_text(plan, title))
     else:
         yield from _do(plan, how, request, context)
     if (how.is_dry_run or not plan.nodes) and has_errors(plan.notes):
         yield Reply(errorcode=1)
-    if not (how.is_json or plan.summary["ignore_nodes"]):
-        yield from about_nodes(plan.summary.get("left", ()), journal_of(context))
+    summary = MoveSummary.of(plan)
+    if not (how.is_json or summary.ignore_nodes):
+        yield from about_nodes(summary.left, journal_of(context))
 
 
 def _do(plan: Plan, how: How, request: Request, context: Context) -> Iterator[Reply]:
@@ -154,6 +151,7 @@ def execute(executor: Executor, claimed: Claimed, how: How, request: Request) ->
     narrator = Narrator(
         claimed.plan,
         claimed.hold.plan_id,
+        executor.registry.title,
         is_verbose=how.is_verbose,
         shows_progress="XCAT_PROGRESS" in request.environment,
     )
@@ -163,13 +161,15 @@ def execute(executor: Executor, claimed: Claimed, how: How, request: Request) ->
         yield from narrator.tell(progress)
 
 
-def begun_steps(stored: Stored) -> dict[str, tuple[str, ...]]:
-    """The steps of a stored plan that were done, or may have been."""
+def begun_steps(stored: Stored) -> Done:
+    """The steps of a stored plan that were done, or may have been, with what their effects returned."""
     begun = {StepState.DONE, StepState.DOING, StepState.UNKNOWN}
     return {
-        lane: tuple(
-            step for step, record in steps.items() if record.state in begun or record.is_broken
-        )
+        lane: {
+            step: record.result
+            for step, record in steps.items()
+            if record.state in begun or record.is_broken
+        }
         for lane, steps in stored.state.lanes.items()
     }
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.servicenodes import snbalance
 from xcat_aix.plan.servicenodes.snmove import COMMAND
+from xcat_aix.plan.servicenodes.summary import MoveSummary
 from xcat_aix.run.errors import Parked
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
@@ -18,13 +19,14 @@ from xcatd.api import Reply, error
 
 from . import snmove_replies as replies
 
-#: How the ids of plans begin that move nodes.
-_MOVING = (f"{COMMAND}-", f"{snbalance.COMMAND}-")
+#: Commands whose plans move nodes; so begin the ids of these.
+MOVING = (COMMAND, snbalance.COMMAND)
+_IDS = tuple(f"{command}-" for command in MOVING)
 
 
 def moves(journal: Journal) -> Iterator[Summary]:
     """The moves in the journal, newest first."""
-    return (found for found in journal.list() if found.id.startswith(_MOVING))
+    return (found for found in journal.list() if found.id.startswith(_IDS))
 
 
 def unfinished(summary: Summary, journal: Journal) -> tuple[str, ...]:
@@ -97,7 +99,7 @@ def _wrote(summary: Summary) -> bool:
 
 
 def _is_from(source: str, stored: Stored) -> bool:
-    return any(route["old"] == source for route in stored.plan.summary["routes"])
+    return any(route.old == source for route in MoveSummary.of(stored.plan).routes)
 
 
 def _error(summary: Summary, nodes: Collection[str]) -> Iterator[Reply]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes import snbalance
-from xcat_aix.plan.servicenodes.moves import Asked, Kind, MoveError, ServiceNode, World
+from xcat_aix.plan.servicenodes.moves import Asked, MoveError, ServiceNode, World
 from xcat_aix.plan.servicenodes.selection import (
     Behind,
     choose,
@@ -25,6 +25,7 @@ from xcat_aix.plan.servicenodes.selection import (
 )
 from xcat_aix.plan.servicenodes.snbalance_servers import Balance, listed_servers
 from xcat_aix.plan.servicenodes.snmove import TABLES, plan, servers_to_ask
+from xcat_aix.plan.servicenodes.summary import MoveSummary
 from xcat_aix_proto import facts
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
@@ -96,7 +97,7 @@ def _nim_limit(asked: Asked) -> float:
 
 def nodes_behind(plan: Plan, context: Context) -> dict[str, str]:
     """The node behind the name of each service node that a plan moved nodes away from."""
-    written = {route["old"] for route in plan.summary["routes"] if route["old"]}
+    written = {route.old for route in MoveSummary.of(plan).routes if route.old}
     tables = context.db.read(TABLES)
     if written <= set(tables.nodes):
         return {}
@@ -107,12 +108,9 @@ def nodes_behind(plan: Plan, context: Context) -> dict[str, str]:
 
 def require_running(back: Plan, context: Context) -> None:
     """Raise :class:`MoveError` unless the service nodes that get AIX nodes back answer (docs/facts/snmove.md, Undo)."""
-    servers = {
-        route["server"]
-        for route in back.summary["routes"]
-        if Kind(route["kind"]).is_aix and route["server"]
-    }
-    if back.summary["ignore_nodes"] or not servers:
+    summary = MoveSummary.of(back)
+    servers = {route.server for route in summary.routes if route.kind.is_aix and route.server}
+    if summary.ignore_nodes or not servers:
         return
     tables = context.db.read(TABLES)
     names: Names = context.resolver(tables)

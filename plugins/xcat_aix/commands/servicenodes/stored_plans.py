@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from xcat_aix.plan.servicenodes.undo import undo
+from xcat_aix.plan.servicenodes.summary import MoveSummary
+from xcat_aix.plan.servicenodes.undo import undo_move
+from xcat_aix.plan.undo import undo
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.rows import Summary
 from xcatd.api import Context, Reply, Request, data, info
@@ -21,6 +23,7 @@ from .snmove_run import (
     execute,
     executor_of,
     journal_of,
+    registry_of,
     show_or_do,
     unfinished_lanes,
 )
@@ -30,6 +33,7 @@ from .snmove_world import nodes_behind, require_running
 def resume(plan_id: str, how: How, request: Request, context: Context) -> Iterator[Reply]:
     """Do what is left of a plan."""
     plan = journal_of(context).load(plan_id).plan
+    MoveSummary.of(plan)  # what cannot be told of is not claimed
     executor = executor_of(plan, how, context)
     claimed = executor.claim(plan_id)
     yield info(f"Going on with {plan_id}.")
@@ -41,15 +45,16 @@ def take_back(
 ) -> Iterator[Reply]:
     """Undo what was done of a plan; ``is_forced``: though a service node that gets nodes back is silent."""
     stored = journal_of(context).load(plan_id)
-    plan = undo(
-        stored.plan,
-        begun_steps(stored),
-        plan_id,
-        unfinished=unfinished_lanes(stored),
-        behind=nodes_behind(stored.plan, context),
-    )
-    if not is_forced:
-        require_running(plan, context)
+    kinds = registry_of(context)
+    kinds.check(stored.plan, plan_id)
+    begun, unfinished = begun_steps(stored), unfinished_lanes(stored)
+    if stored.plan.command in snmove_unfinished.MOVING:
+        behind = nodes_behind(stored.plan, context)
+        plan = undo_move(stored.plan, begun, plan_id, kinds, unfinished=unfinished, behind=behind)
+        if not is_forced:
+            require_running(plan, context)
+    else:
+        plan = undo(stored.plan, begun, plan_id, kinds, unfinished=unfinished)
     if not how.is_json:
         yield info(f"Taking back {plan_id}.")
     yield from show_or_do(plan, how, request, context)

@@ -9,8 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xcat_aix.commands import asking
 from xcat_aix.commands.options import Arguments, flag
-from xcatd import secrets, tables
-from xcatd.api import EVERYTHING, SECRET_TABLES, Context, Reply, Request, Targets, data, error
+from xcatd import tables
+from xcatd.api import (
+    EVERYTHING,
+    SECRET_TABLES,
+    Context,
+    Reply,
+    Request,
+    Targets,
+    data,
+    error,
+    secrets,
+)
 
 OPTIONS = (flag("h", "?", "help"), flag("H", "with-fieldname"))
 

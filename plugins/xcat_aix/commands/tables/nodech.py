@@ -14,8 +14,8 @@ from xcat_aix.plan.definitions.mkdef import invalid_name
 from xcat_aix.plan.noderows import nodeedits, nodewords
 from xcat_aix.plan.noderows.nodewords import Words, WrongWordError
 from xcat_aix.plan.writing import Planned
-from xcatd import secrets, tables
-from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, error, warning
+from xcatd import tables
+from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, error, secrets, warning
 from xcatd.tables import Snapshot, Table
 from xcatd.text import perlre
 

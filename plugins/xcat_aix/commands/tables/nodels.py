@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from xcat_aix.commands import asking
 from xcat_aix.commands.batches import batches
 from xcat_aix.commands.options import Arguments, flag
-from xcatd import secrets, tables
+from xcatd import tables
 from xcatd.api import (
     EVERYTHING,
     Contents,
@@ -21,6 +21,7 @@ from xcatd.api import (
     Request,
     Targets,
     error,
+    secrets,
 )
 from xcatd.noderange import selection
 from xcatd.noderange.selection import Condition

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xcat_aix.commands import asking
 from xcat_aix.commands.options import flag
-from xcatd import secrets, tables
-from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, error
+from xcatd import tables
+from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, error, secrets
 from xcatd.rows import rowedits
 from xcatd.rows.rowedits import Edit
 from xcatd.tables import Table

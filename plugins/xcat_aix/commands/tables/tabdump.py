@@ -12,8 +12,18 @@ from pathlib import Path
 from xcat_aix.commands import asking, options
 from xcat_aix.commands.batches import batches
 from xcat_aix.commands.options import Arguments, Option, flag, value
-from xcatd import secrets, tables
-from xcatd.api import EVERYTHING, SECRET_TABLES, Context, Reply, Request, Targets, data, error
+from xcatd import tables
+from xcatd.api import (
+    EVERYTHING,
+    SECRET_TABLES,
+    Context,
+    Reply,
+    Request,
+    Targets,
+    data,
+    error,
+    secrets,
+)
 from xcatd.objects import descriptions
 from xcatd.rows import dumpfile, keeping
 from xcatd.tables import Table

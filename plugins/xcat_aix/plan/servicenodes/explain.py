@@ -7,12 +7,15 @@ cell before and after, every step of every node, every note is there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from xcat_aix.plan.fold import fold
+from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane, Note, Plan
 from xcatd.changes import Cell, Changes, Guard
+
+from .summary import BalanceLine, MoveSummary, Route
 
 #: The last line of what is only shown.
 PLAN_ONLY = "This is the plan only: nothing was changed."
@@ -20,28 +23,38 @@ PLAN_ONLY = "This is the plan only: nothing was changed."
 _LEVELS = {"error": "ERROR", "warning": "warning", "info": "note"}
 
 
-def to_text(plan: Plan) -> list[str]:
-    """The lines of the explanation; none of them is empty."""
+def to_text(plan: Plan, title: Title) -> list[str]:
+    """The lines of the explanation; none of them is empty.  ``title`` gives the name of a step."""
+    summary = MoveSummary.of(plan)
     if not plan.nodes:
-        return [*_balance(plan.summary), *_notes(plan.notes), "Nothing to change."]
+        return [*_balance(summary.balance), *_notes(plan.notes), "Nothing to change."]
     return [
-        *_heading(plan),
-        *_balance(plan.summary),
+        *_heading(plan, summary),
+        *_balance(summary.balance),
         *_database(plan.changes),
-        *_conserver(plan.summary),
-        *_nodes(plan),
-        *_boot(plan.summary),
+        *_conserver(summary),
+        *_nodes(plan, summary, title),
+        *_boot(summary),
         *_notes(plan.notes),
         PLAN_ONLY,
     ]
 
 
-def to_json(plan: Plan) -> str:
-    """The stored form of the plan with named cells and guards, as one line of JSON."""
+def to_json(plan: Plan, title: Title) -> str:
+    """:func:`shown` as one line of JSON."""
+    return json.dumps(shown(plan, title), ensure_ascii=False)
+
+
+def shown(plan: Plan, title: Title) -> dict[str, Any]:
+    """The stored form of the plan for programs: with named cells and guards, and with the titles of its steps."""
     body = plan.to_json()
     body["cells"] = [_named(cell) for cell in plan.changes.cells()]
     body["guards"] = [_named(guard) for guard in plan.changes.guards()]
-    return json.dumps(body, ensure_ascii=False)
+    for name, lanes in (("lanes", plan.lanes), ("rest", plan.rest)):
+        for lane, found in zip(lanes, body[name], strict=True):
+            for step, entry in zip(lane.steps, found["steps"], strict=True):
+                entry["title"] = title(step)
+    return body
 
 
 def _named(cell: Cell | Guard) -> dict[str, Any]:
@@ -70,24 +83,23 @@ def note_line(note: Note) -> str:
     return f"{note.subject}: {note.text}" if note.subject else note.text
 
 
-def _heading(plan: Plan) -> Iterator[str]:
-    kept = plan.summary.get("kept") or ()
+def _heading(plan: Plan, summary: MoveSummary) -> Iterator[str]:
+    kept = summary.kept
     only = f", change {len(kept)} without a move" if kept else ""
     yield f"Plan: move {count(len(plan.nodes) - len(kept), 'node')}{only}"
-    for route in plan.summary["routes"]:
-        yield f"  {fold(route['nodes'])}"
+    for route in summary.routes:
+        yield f"  {fold(route.nodes)}"
         yield f"      {_route_text(route)}"
 
 
-def _balance(summary: Mapping[str, Any]) -> Iterator[str]:
+def _balance(lines: Sequence[BalanceLine]) -> Iterator[str]:
     """How many nodes each service node has, of those that were given, before and after."""
-    if not summary.get("balance"):
+    if not lines:
         return
     rows = [("service node", "weight", "primary of", "backup of")]
-    for line in summary["balance"]:
-        is_given = bool(line["server"])
-        name, weight = (line["server"], str(line["weight"])) if is_given else ("others, none", "-")
-        primary, backup = (f"{now} -> {then}" for now, then in (line["primary"], line["backup"]))
+    for line in lines:
+        name, weight = (line.server, str(line.weight)) if line.server else ("others, none", "-")
+        primary, backup = (f"{now} -> {then}" for now, then in (line.primary, line.backup))
         rows.append((name, weight, primary, backup))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     yield "Nodes per service node, now -> then:"
@@ -96,10 +108,10 @@ def _balance(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {'  '.join(cells)}".rstrip()
 
 
-def _route_text(route: Mapping[str, Any]) -> str:
+def _route_text(route: Route) -> str:
     return (
-        f"{route['kind']}: servicenode {_value(route['old'])} -> {_value(route['new'])},"
-        f" xcatmaster {_value(route['old_master'])} -> {_value(route['new_master'])}"
+        f"{route.kind.value}: servicenode {_value(route.old)} -> {_value(route.new)},"
+        f" xcatmaster {_value(route.old_master)} -> {_value(route.new_master)}"
     )
 
 
@@ -140,40 +152,37 @@ def _before(cell: Cell) -> str:
     return f"{cell.effective} (from a group)" if cell.effective else "(none)"
 
 
-def _conserver(summary: Mapping[str, Any]) -> Iterator[str]:
-    if summary.get("conserver"):
+def _conserver(summary: MoveSummary) -> Iterator[str]:
+    if summary.conserver:
         yield "Then, once:"
-        yield f"  makeconservercf {fold(summary['conserver'])}"
+        yield f"  makeconservercf {fold(summary.conserver)}"
 
 
-def _nodes(plan: Plan) -> Iterator[str]:
+def _nodes(plan: Plan, summary: MoveSummary, title: Title) -> Iterator[str]:
     lanes = [lane for lane in plan.lanes if lane.target]
     if not lanes:
-        if plan.summary.get("ignore_nodes"):
+        if summary.ignore_nodes:
             yield "On the nodes: nothing (-i)"
         return
     yield "On the nodes, all in parallel, each in this order:"
-    for same in _alike(lanes):
-        lane = same[0]
-        optional = " (if the node is up)" if lane.if_unreachable == "skip" else ""
-        yield f"  {fold([one.subject for one in same])}{optional}"
-        yield from (f"      {number}. {title}" for number, title in enumerate(_titles(lane), 1))
+    for (if_unreachable, titles), subjects in _alike(lanes, title).items():
+        optional = " (if the node is up)" if if_unreachable == "skip" else ""
+        yield f"  {fold(subjects)}{optional}"
+        yield from (f"      {number}. {name}" for number, name in enumerate(titles, 1))
 
 
-def _titles(lane: Lane) -> tuple[str, ...]:
-    return tuple(step.title or step.kind for step in lane.steps)
-
-
-def _alike(lanes: Iterable[Lane]) -> list[list[Lane]]:
-    groups: dict[tuple[Any, ...], list[Lane]] = {}
+def _alike(lanes: Iterable[Lane], title: Title) -> dict[tuple[str, tuple[str, ...]], list[str]]:
+    """Lanes in which the same is done, together: what that is, and whom they are about."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for lane in lanes:
-        groups.setdefault((lane.if_unreachable, _titles(lane)), []).append(lane)
-    return list(groups.values())
+        titles = tuple([title(step) for step in lane.steps])
+        groups.setdefault((lane.if_unreachable, titles), []).append(lane.subject)
+    return groups
 
 
-def _boot(summary: Mapping[str, Any]) -> Iterator[str]:
-    if summary.get("boot"):
-        yield f"Afterwards, {boot_line(summary['boot'])}"
+def _boot(summary: MoveSummary) -> Iterator[str]:
+    if summary.boot:
+        yield f"Afterwards, {boot_line(summary.boot)}"
 
 
 def _notes(notes: Iterable[Note]) -> Iterator[str]:

@@ -10,16 +10,13 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.model import Note
 from xcat_aix_proto.facts import NimDatabase
 
 
-class MoveError(Exception):
-    """The move cannot be planned; ``messages`` say why, one line each.  Nothing was changed."""
-
-    def __init__(self, *messages: str) -> None:
-        super().__init__("\n".join(messages))
-        self.messages = messages
+class MoveError(PlanError):
+    """The move cannot be planned."""
 
 
 class NothingToMove(MoveError):  # noqa: N818 - reads as what it is

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xcat_aix.plan.fold import fold
-from xcat_aix.plan.model import Lane, Note, Step
+from xcat_aix.plan.model import Lane, Note, Step, Target
 from xcat_aix.plan.tables import Row, Tables
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
@@ -66,28 +66,22 @@ class _Planner:
         self.no_route: list[str] = []
         self.has_routes = False
 
-    def steps(self, move: Move) -> Iterator[tuple[str, str, Operation]]:
-        """(word, title, operation) in the order of the specification."""
+    def steps(self, move: Move) -> Iterator[tuple[str, Operation]]:
+        """(word, operation) in the order of the specification."""
         choice, server = move.choice, self._server_address(move)
         if choice.kind is Kind.DISKFUL:
-            title = f"make it a NIM client of {move.new_master}"
-            yield "repoint", title, RepointClient(nim_name(choice.node), move.new_master)
-        yield "xcatinfo", f"set XCATSERVER={server} in /etc/xcatinfo", SetXcatServer(server)
+            yield "repoint", RepointClient(nim_name(choice.node), move.new_master)
+        yield "xcatinfo", SetXcatServer(server)
         network = self.networks.of(choice.address)
         if network is not None and network.gateway == XCATMASTER:
             yield from self._route(move, server)
         gateway = self._gateway(network.gateway if network else None, server)
-        yield (
-            "bootlist",
-            f"boot from {server}" + (f" by gateway {gateway}" if gateway else ""),
-            SetBootlist(client=choice.address, server=server, gateway=gateway),
-        )
+        yield "bootlist", SetBootlist(client=choice.address, server=server, gateway=gateway)
         if choice.kind is Kind.DISKLESS and self.shared and not self.asked.no_retarget:
             yield from self._dump(move, server)
         if scripts := self._scripts(choice.node):
-            title = f"run postscripts {','.join(scripts)}"
             operation = RunPostscripts(scripts, move.new_master, move.node, self.site_master or "")
-            yield "postscripts", title, operation
+            yield "postscripts", operation
 
     def _server_address(self, move: Move) -> str:
         address = address_of(move.new_master, self.world.addresses)
@@ -97,21 +91,20 @@ class _Planner:
             )
         return address
 
-    def _route(self, move: Move, server: str) -> Iterator[tuple[str, str, Operation]]:
+    def _route(self, move: Move, server: str) -> Iterator[tuple[str, Operation]]:
         old = move.choice.old_master and address_of(move.choice.old_master, self.world.addresses)
         if not old:
             self.no_route.append(move.node)
         elif old != server:
             self.has_routes = True
-            title = f"if {old} is a default gateway: route change default {server}"
-            yield "route", title, ChangeDefaultRoute(old, server)
+            yield "route", ChangeDefaultRoute(old, server)
 
     def _gateway(self, gateway: str | None, server: str) -> str | None:
         if gateway == XCATMASTER:
             return server
         return address_of(gateway, self.world.addresses) if gateway else None
 
-    def _dump(self, move: Move, server: str) -> Iterator[tuple[str, str, Operation]]:
+    def _dump(self, move: Move, server: str) -> Iterator[tuple[str, Operation]]:
         image = self.images.get(move.choice.image) or {}
         dump = image.get("dump")
         if not dump:
@@ -124,7 +117,7 @@ class _Planner:
             self.no_dump.append(move.node)
             return
         operation = SetDumpDevice(target, lun, server, image.get("configdump") or "selective")
-        yield "dump", f"set the dump device to {target} on {server}", operation
+        yield "dump", operation
 
     def _scripts(self, node: str) -> tuple[str, ...]:
         listed = self.scripts.get(node, self.scripts[_DEFAULTS])
@@ -156,9 +149,7 @@ def node_work(asked: Asked, tables: Tables, moves: Sequence[Move], world: World)
 
 def _lane(move: Move, planner: _Planner) -> Lane:
     try:
-        steps = tuple(
-            operation_step(word, title, operation) for word, title, operation in planner.steps(move)
-        )
+        steps = tuple([operation_step(*found) for found in planner.steps(move)])
     except AgentError as error:
         raise MoveError(f"cannot plan the steps on node {move.node}: {error}") from None
     skip_note = _skip_note(move.choice)
@@ -166,8 +157,8 @@ def _lane(move: Move, planner: _Planner) -> Lane:
         id=lane_id(move.node),
         steps=steps,
         subject=move.node,
-        target=move.node,
-        via=move.choice.server,
+        target=Target("cn", move.node),
+        via=Target("sn", move.choice.server),
         needs=(DATABASE_LANE,),
         if_unreachable="skip" if skip_note else "fail",
         skip_note=skip_note,
@@ -181,9 +172,9 @@ def _skip_note(choice: Choice) -> str:
     return _FIRST_SKIP_NOTE if choice.change is Change.FIRST else ""
 
 
-def operation_step(word: str, title: str, operation: Operation) -> Step:
+def operation_step(word: str, operation: Operation) -> Step:
     """A step that the lane's agent carries out."""
-    return Step(id=word, kind=operation.kind, args=codec.to_wire(operation), title=title)
+    return Step(id=word, kind=operation.kind, args=codec.to_wire(operation))
 
 
 def _listed_scripts(tables: Tables, nodes: Sequence[str]) -> dict[str, tuple[str, ...]]:

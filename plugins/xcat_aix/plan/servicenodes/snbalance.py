@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Note, Plan
@@ -23,6 +22,7 @@ from .selection import Chosen, kinds_of, require_addresses
 from .snbalance_servers import Balance, Place, Reach, Server, doubtful
 from .snbalance_split import Order, split
 from .subnets import Network, Networks, address_of
+from .summary import BalanceLine, MoveSummary
 
 COMMAND = "snbalance"
 
@@ -76,12 +76,12 @@ def plan(
     return replace(
         planned,
         notes=(*planned.notes, *notes),
-        summary={
-            **planned.summary,
-            "kept": [node.name for node in nodes if node.is_kept and node.name in written],
-            "left": [node.name for node in nodes if node.name not in written],
-            "balance": _table(nodes, servers, written),
-        },
+        summary=replace(
+            MoveSummary.of(planned),
+            kept=tuple(node.name for node in nodes if node.is_kept and node.name in written),
+            left=tuple(node.name for node in nodes if node.name not in written),
+            balance=tuple(_table(nodes, servers, written)),
+        ).plain(),
     )
 
 
@@ -277,7 +277,7 @@ def _at(numbers: Sequence[int | None], rank: int) -> int | None:
 
 def _table(
     nodes: Sequence[_Node], servers: Sequence[Server], changed: Collection[str]
-) -> list[dict[str, Any]]:
+) -> Iterator[BalanceLine]:
     """Per service node how many nodes it has as primary and as first backup, before and after."""
     counts: Counter[tuple[str, int, int | None]] = Counter()
     for node in nodes:
@@ -291,12 +291,8 @@ def _table(
     ]
     if any(number is None for _, _, number in counts):
         lines.append((None, "", 0))
-    return [
-        {
-            "server": name,
-            "weight": weight,
-            "primary": [counts["before", 0, number], counts["after", 0, number]],
-            "backup": [counts["before", 1, number], counts["after", 1, number]],
-        }
-        for number, name, weight in lines
-    ]
+    for number, name, weight in lines:
+        primary, backup = (
+            (counts["before", rank, number], counts["after", rank, number]) for rank in (0, 1)
+        )
+        yield BalanceLine(name, weight, primary, backup)

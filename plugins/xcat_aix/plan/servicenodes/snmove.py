@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Lane, Note, Plan, Step
 from xcat_aix.plan.tables import Tables
 from xcat_aix_proto.facts import NimDatabase
@@ -21,6 +20,7 @@ from .nodesteps import DATABASE_LANE, node_work
 from .readiness import findings
 from .selection import MOST_NAMED, Chosen
 from .subnets import Network, Networks, address_of
+from .summary import MoveSummary, Route
 from .writes import Writes, planned_writes
 
 COMMAND = "snmove"
@@ -64,7 +64,7 @@ def plan(
     if asked.strict and (ready or unanswered):
         raise MoveError(*(_line(note) for note in (*unanswered, *ready)))
     work = node_work(asked, tables, going, world)
-    rebuilt = rebuilt_consoles(writes.changes)
+    rebuilt = _rebuilt_consoles(writes.changes)
     return Plan(
         command=command,
         nodes=tuple(move.node for move in writes.moves),
@@ -78,14 +78,14 @@ def plan(
             *work.notes,
             *leftover_notes(asked, tables, going, world),
         ),
-        summary={
-            "routes": _routes(going, world.addresses),
-            "boot": [move.node for move in going if move.choice.kind is Kind.DISKLESS],
-            "conserver": list(rebuilt),
-            "ignore_nodes": asked.ignore_nodes,
-            "default_routes": work.has_routes,
-            **({"left": list(writes.left)} if writes.left else {}),
-        },
+        summary=MoveSummary(
+            routes=_routes(going, world.addresses),
+            boot=tuple(move.node for move in going if move.choice.kind is Kind.DISKLESS),
+            conserver=rebuilt,
+            ignore_nodes=asked.ignore_nodes,
+            default_routes=work.has_routes,
+            left=writes.left,
+        ).plain(),
     )
 
 
@@ -171,12 +171,12 @@ def facing_address(server: ServiceNode | None, network: Network) -> str | None:
 
 def _shared_lanes(writes: Writes, rebuilt: Sequence[str]) -> Iterator[Lane]:
     if any(row.change.writes for row in writes.changes.rows):
-        yield database_lane(writes.changes)
+        yield _database_lane(writes.changes)
     if rebuilt:
-        yield conserver_lane(rebuilt)
+        yield _conserver_lane(rebuilt)
 
 
-def rebuilt_consoles(changes: Changes) -> tuple[str, ...]:
+def _rebuilt_consoles(changes: Changes) -> tuple[str, ...]:
     """The nodes whose console server changes."""
     found: dict[str, None] = {}
     for row in changes.rows:
@@ -185,31 +185,30 @@ def rebuilt_consoles(changes: Changes) -> tuple[str, ...]:
     return tuple(found)
 
 
-def database_lane(changes: Changes) -> Lane:
+def _database_lane(changes: Changes) -> Lane:
     """The lane that everything else waits for."""
-    title = f"write {sum(1 for _ in changes.cells())} cells in one transaction"
-    step = Step(id="write", kind="database.write@2", title=title, changes=changes)
-    return Lane(id=DATABASE_LANE, steps=(step,), subject="database")
+    step = Step("write", "database.write@2", changes=changes)
+    return Lane(DATABASE_LANE, (step,), subject="database")
 
 
-def conserver_lane(nodes: Sequence[str]) -> Lane:
-    """Rebuild the console server's configuration for exactly these nodes."""
+def _conserver_lane(nodes: Sequence[str]) -> Lane:
+    """Rebuild the console server's configuration for exactly these nodes, nobody else at the same time."""
     step = Step(
         id="makeconservercf",
         kind="command.run@1",
         args={"command": "makeconservercf", "args": [], "nodes": list(nodes)},
-        title=f"makeconservercf {fold(nodes)}",
+        holds=("conserver",),
     )
     return Lane(CONSERVER_LANE, (step,), subject="conserver", needs=(DATABASE_LANE,))
 
 
-def _routes(moves: Sequence[Move], addresses: Mapping[str, str]) -> list[dict[str, object]]:
+def _routes(moves: Sequence[Move], addresses: Mapping[str, str]) -> tuple[Route, ...]:
     """The moves, nodes with the same servers together: for people, and for the way back."""
-    groups: dict[tuple[str, str | None, str, str | None, str, str], list[str]] = {}
+    groups: dict[tuple[Kind, str | None, str, str | None, str, str], list[str]] = {}
     for move in moves:
         choice = move.choice
         key = (
-            choice.kind.value,
+            choice.kind,
             choice.old,
             choice.new,
             choice.old_master,
@@ -217,17 +216,17 @@ def _routes(moves: Sequence[Move], addresses: Mapping[str, str]) -> list[dict[st
             choice.server,
         )
         groups.setdefault(key, []).append(choice.node)
-    return [
-        {
-            "kind": kind,
-            "old": old,
-            "new": new,
-            "old_master": old_master,
-            "old_address": address_of(old_master, addresses) if old_master else None,
-            "new_master": new_master,
-            "new_address": address_of(new_master, addresses),
-            "server": server,
-            "nodes": nodes,
-        }
+    return tuple(
+        Route(
+            kind=kind,
+            old=old,
+            new=new,
+            old_master=old_master,
+            old_address=address_of(old_master, addresses) if old_master else None,
+            new_master=new_master,
+            new_address=address_of(new_master, addresses),
+            server=server,
+            nodes=tuple(nodes),
+        )
         for (kind, old, new, old_master, new_master, server), nodes in groups.items()
-    ]
+    )

@@ -1,0 +1,119 @@
+"""Which plans stand in the way of what: held by somebody, over, overtaken by a later one, on the same nodes.
+
+Owns the judgement over rows of ``aixplan``.  Changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import rows
+from .errors import NothingToResume, Overlap, StillRunning, UnknownPlan, named
+from .owner import Owner
+from .states import Outcome, Phase, Word
+from .store import EVENTS, PLANS, Database, Row, Transaction
+
+if TYPE_CHECKING:
+    from xcatd.api import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Judges as one management node sees it: ``host`` is its short name, ``alive`` knows its processes."""
+
+    clock: Clock
+    host: str
+    alive: Callable[[int], bool]
+
+    def is_held(self, row: Row) -> bool:
+        """Whether somebody works on the plan."""
+        if not row["owner"] or (row["lease"] or "") <= rows.stamp(self.clock.now()):
+            return False
+        owner = Owner.parse(row["owner"])
+        return owner.host != self.host or self.alive(owner.pid)
+
+    def refuse_held(self, row: Row) -> None:
+        """Raise :class:`StillRunning` if so."""
+        if self.is_held(row):
+            raise StillRunning(row["id"] or "", row["owner"] or "", row["lease"] or "")
+
+    def refuse_overlap(self, transaction: Transaction, nodes: Sequence[str]) -> None:
+        """Raise :class:`Overlap` if an open plan works on one of ``nodes``."""
+        wanted = frozenset(nodes)
+        columns = ("id", "nodes", "owner", "lease", "state")
+        for row in filter(rows.guards_nodes, transaction.select(PLANS, columns=columns)):
+            shared = wanted.intersection(rows.nodes_from_text(row["nodes"]))
+            if shared:
+                raise Overlap(row["id"] or "", sorted(shared), is_running=self.is_held(row))
+
+
+def row_of(transaction: Transaction, plan_id: str) -> Row:
+    """The plan's row without its body; raises :class:`UnknownPlan`."""
+    for row in transaction.select(PLANS, {"id": plan_id}, columns=rows.SUMMARY_COLUMNS):
+        return row
+    raise UnknownPlan(plan_id)
+
+
+def refuse_second_undo(transaction: Transaction, plan_id: str) -> None:
+    """Raise :class:`NothingToResume` if an undo that was not given up takes the plan back."""
+    intents = {"plan": plan_id, "event": Word.UNDO_INTENT.value}
+    last = rows.read_event(transaction.select(EVENTS, intents, order=("seq",))[-1])
+    first = row_of(transaction, str(last.detail["by"]))
+    if first["outcome"] != Outcome.ABANDONED.value:
+        raise NothingToResume(
+            f"cannot undo {plan_id}: {first['id']} is taking it back already; resume that one"
+        )
+
+
+def refuse_finished(transaction: Transaction, row: Row) -> None:
+    """Raise :class:`NothingToResume` for a plan that is over for good, or behind a later one."""
+    phase, plan_id = Phase(row["state"]), row["id"]
+    if phase is Phase.OPEN:
+        return
+    if phase is not Phase.CLOSED:
+        raise NothingToResume(f"cannot resume {plan_id}: it is {phase.sentence}")
+    outcome = Outcome(row["outcome"])
+    if not outcome.can_be_resumed:
+        raise NothingToResume(f"cannot resume {plan_id}: {outcome.sentence}")
+    _refuse_superseded(transaction, row)
+
+
+def _refuse_superseded(transaction: Transaction, row: Row) -> None:
+    found = in_order(transaction)
+    place = next(place for place, other in enumerate(found) if other["id"] == row["id"])
+    later = next(overtaking(row, found[:place]), None)
+    if later is not None:
+        shared = sorted(
+            {*rows.nodes_from_text(row["nodes"])} & {*rows.nodes_from_text(later["nodes"])}
+        )
+        raise NothingToResume(
+            f"cannot resume {row['id']}: it is superseded by {later['id']}, which has worked on"
+            f" {named(shared)} since; what it left unfinished elsewhere needs a new command, see"
+            f" plans --show {row['id']}"
+        )
+
+
+def in_order(source: Database | Transaction) -> Sequence[Row]:
+    """All plans, newest first: by the journal's own numbers, for clocks are set back at times."""
+    opened = source.select(EVENTS, {"event": Word.OPENED.value}, columns=("plan", "seq"))
+    places = {row["plan"]: int(row["seq"] or 0) for row in opened}
+    found = source.select(PLANS, columns=rows.SUMMARY_COLUMNS)
+    newest = max(places.values(), default=0) + 1  # of a plan without events nothing is known
+    return sorted(found, key=lambda row: places.get(row["id"], newest), reverse=True)
+
+
+def is_partial(row: Row) -> bool:
+    """Whether some of it is left to do."""
+    return row["state"] == Phase.CLOSED.value and row["outcome"] == Outcome.PARTIAL.value
+
+
+def overtaking(row: Row, later: Sequence[Row]) -> Iterator[Row]:
+    """Those of the later plans that did something on nodes of this one."""
+    mine = frozenset(rows.nodes_from_text(row["nodes"]))
+    for other in later:
+        if other["outcome"] == Outcome.FAILED.value:
+            continue
+        if not mine.isdisjoint(rows.nodes_from_text(other["nodes"])):
+            yield other

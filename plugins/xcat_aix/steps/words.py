@@ -1,0 +1,33 @@
+"""What the kinds of operations are made with: a title and a reverse for each.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+from xcat_aix.plan.kinds import Begun, Reverse
+from xcat_aix.plan.model import Step
+from xcat_aix_proto import codec
+from xcat_aix_proto.operations import Operation, from_stored
+
+OperationT = TypeVar("OperationT", bound=Operation)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What people call a step, made of its arguments as they are stored (a large plan has 50 000), and its reverse."""
+
+    title: Callable[[Mapping[str, Any]], str]
+    reverse: Reverse
+
+
+def turned(_of: type[OperationT], turn: Callable[[OperationT], Operation]) -> Reverse:
+    """Taken back by an operation that is made of the one that was done, for the same nodes and with the same locks."""
+
+    def reverse(begun: Begun) -> Step:
+        done = cast("OperationT", from_stored(begun.step.kind, begun.step.args))
+        back = turn(done)
+        return replace(begun.step, kind=back.kind, args=codec.to_wire(back))
+
+    return reverse
