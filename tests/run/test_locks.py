@@ -71,7 +71,6 @@ class Written(Gate):
     """``test.written@1``: the same in the journal's own transaction, so that nobody can be inside."""
 
     kind = "test.written@1"
-    kind = "test.written@1"
     effect = None  # type: ignore[assignment] # a database kind has none
 
     def tables(self, task: Task) -> Sequence[str]:
