@@ -41,7 +41,7 @@ def _folded(names: Iterable[str]) -> Iterator[str]:
     found: dict[tuple[str, str, int], list[int]] = {}
     for name, match in parts.items():
         if match is None:
-            found.setdefault((name, "", 0), [])
+            found.setdefault((name, "", -1), [])  # a name without number is no series' beginning
         else:
             # 10 belongs to 09 where numbers are written with two digits, else to 9.
             width = len(match[2]) if _series(match) in padded else 0

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -433,8 +433,9 @@ class LaneRunner:
             said = {"text": text, **more}
             return self._event(word, step, tuple(verdicts), attempt=attempt, **said)
         groups = outcomes.grouped(verdicts)
-        said = {"text": outcomes.summary(groups), **more, "nodes": groups}
-        return self._event(Word.BY_NODE, step, attempt=attempt, **said)
+        said = {"text": outcomes.summary(groups), **more}
+        event = self._event(Word.BY_NODE, step, attempt=attempt, **said)
+        return replace(event, detail={**event.detail, "nodes": groups})
 
     def _event(
         self,

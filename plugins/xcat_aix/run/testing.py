@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from xcat_aix.plan.model import Target
+from xcat_aix.plan.kinds import NoReverse
+from xcat_aix.plan.model import Step, Target
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import (
@@ -36,7 +37,9 @@ from xcatd.api import ChangedMeanwhile
 from xcatd.changes import ChangedRow, Changes, Way, named
 
 from .journal import Journal
+from .outcomes import NodeOutcomes, NodeProbes
 from .store import EVENTS, Row
+from .task import Task
 
 _START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -206,6 +209,57 @@ def memory_journal(clock: ManualClock | None = None, host: str = "mn1") -> Journ
     return Journal(
         MemoryDatabase(), clock or ManualClock(), host, token=lambda: f"{next(numbers):04x}"
     )
+
+
+class NodeWork:
+    """``test.nodes@1``: a step whose effect is known per node.  ``world`` outlives crashes: node -> what is there.
+
+    ``fates`` tells what becomes of a node at the next attempt: ``failed``, ``lost`` (done, and nobody heard of it),
+    ``not yet``, ``silent`` (nothing is said), ``broken`` (half done, as a failure); any other is done.
+    """
+
+    kind = "test.nodes@1"
+    reverse = NoReverse("it is a test")
+
+    def __init__(self, world: dict[str, str] | None = None) -> None:
+        self.world: dict[str, str] = {} if world is None else world
+        self.fates: dict[str, str] = {}
+        self.asked: list[tuple[str, ...]] = []
+        #: How often each node's effect was brought about.
+        self.performed: Counter[str] = Counter()
+
+    def title(self, step: Step) -> str:
+        """Its name."""
+        return step.id
+
+    def probe(self, task: Task) -> NodeProbes:
+        """What is there, node by node."""
+        return NodeProbes({node: self._seen(task, node) for node in task.nodes})
+
+    def _seen(self, task: Task, node: str) -> Probe:
+        verdicts = {"done": Verdict.DONE, "half": Verdict.BROKEN}
+        return Probe(verdicts.get(self.world.get(f"{task.step.id}/{node}", ""), Verdict.NOT_DONE))
+
+    def effect(self, task: Task) -> NodeOutcomes:
+        """By the fates."""
+        self.asked.append(task.nodes)
+        told: dict[str, dict[str, str]] = {fate: {} for fate in ("failed", "lost", "not yet")}
+        done = []
+        for node in task.nodes:
+            fate = self.fates.get(node, "done")
+            self._do(f"{task.step.id}/{node}", fate)
+            if fate in told or fate == "broken":
+                told["failed" if fate == "broken" else fate][node] = f"{fate} on {node}"
+            elif fate != "silent":
+                done.append(node)
+        return NodeOutcomes(done, told["failed"], told["lost"], told["not yet"])
+
+    def _do(self, key: str, fate: str) -> None:
+        if fate == "broken":
+            self.world[key] = "half"
+        elif fate not in {"failed", "not yet"}:
+            self.world[key] = "done"
+            self.performed[key] += 1
 
 
 @dataclass(slots=True)

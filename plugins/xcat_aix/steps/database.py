@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Step
 from xcat_aix.run.errors import StepFailed
+from xcat_aix.run.outcomes import NodeOutcomes
 from xcat_aix.run.store import Database, Row, Transaction
 from xcat_aix.run.task import Task
 from xcat_aix_proto.jobs import Probe, Verdict
@@ -20,6 +21,8 @@ _SHOWN = 5
 
 #: Argument of a step that writes the rows of those nodes only for which all that comes before it is done.
 ONLY_DONE = "only_done"
+
+_NOT_YET = "not written yet: what comes before it is not done"
 
 
 def _count(number: int, noun: str) -> str:
@@ -69,7 +72,7 @@ class DatabaseWrite:
         """Every table that is compared or written."""
         return _changes(task).tables
 
-    def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any]:
+    def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any] | NodeOutcomes:
         """A value, written or only read, that changed since the plan was made stops it, named."""
         changes = _changes(task)
         try:
@@ -77,7 +80,11 @@ class DatabaseWrite:
         except DatabaseError as problem:
             raise StepFailed(str(problem)) from problem
         cells, rows = _size(changes)
-        return {"cells": cells} | ({"rows": rows} if rows else {})
+        result = {"cells": cells} | ({"rows": rows} if rows else {})
+        if not task.step.args.get(ONLY_DONE):
+            return result
+        waiting = dict.fromkeys(task.undone.intersection(task.nodes), _NOT_YET)
+        return NodeOutcomes(frozenset(task.nodes) - task.undone, not_yet=waiting, result=result)
 
     def _seen(self, changes: Changes) -> Iterator[Iterator[Seen]]:
         for table, rows in changes.by_table().items():
@@ -87,7 +94,11 @@ class DatabaseWrite:
 
 
 def _changes(task: Task) -> Changes:
-    return task.step.changes or Changes()
+    changes = task.step.changes or Changes()
+    if not task.step.args.get(ONLY_DONE):
+        return changes
+    due = [node for node in task.nodes if node not in task.undone]
+    return changes.of_nodes(due) if due else Changes()
 
 
 class Seen(NamedTuple):
