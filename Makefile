@@ -40,9 +40,10 @@ suite: $(STAMP)
 suite39: $(STAMP)
 	tools/suite39 $(VENV)39
 
-# What takes longer than a change can wait for: PostgreSQL and MariaDB, and hostile input (the marker "servers").
+# What takes longer than a change can wait for: PostgreSQL, MariaDB and sshd, and hostile input (the marker "servers").
 test-servers: $(STAMP)
 	tools/mariadb
+	tools/sshd
 	$(BIN)/python -m pytest -m servers -q
 
 attack: $(STAMP)

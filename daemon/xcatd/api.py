@@ -24,6 +24,8 @@ from .plugins import Plugin
 from .reach.dns import Answer, Dns, Failure, Question, Server
 from .reach.ssh import Ended, Ssh, SshError, Trouble, on_hosts
 from .rights import EVERYTHING, NOTHING, SECRET_TABLES, NotPermittedError, Targets
+from .watching.notices import Level, Notice, Notices, Standing
+from .watching.watching import Watcher
 
 __all__ = [
     "EVERYTHING",
@@ -40,8 +42,11 @@ __all__ = [
     "Dns",
     "Ended",
     "Failure",
+    "Level",
     "NodeReply",
     "NotPermittedError",
+    "Notice",
+    "Notices",
     "Plugin",
     "Question",
     "Relay",
@@ -51,9 +56,11 @@ __all__ = [
     "Server",
     "Ssh",
     "SshError",
+    "Standing",
     "SystemClock",
     "Targets",
     "Trouble",
+    "Watcher",
     "check_registered",
     "data",
     "error",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .db.database import Database
     from .db.snapshot import Snapshot
     from .resolve import Resolver
+    from .watching.notices import Notices
 
 
 class Clock(Protocol):
@@ -118,6 +119,13 @@ class Context:
         return expand(
             self.db, text, verify=verify, snapshot=snapshot, environ=self.environ, rights=rights
         )
+
+    @property
+    def notices(self) -> Notices:
+        """What watchers told, for people to see and acknowledge."""
+        from .watching.notices import Notices  # noqa: PLC0415 - see expand
+
+        return Notices(self.db, self.clock)
 
     def resolver(self, snapshot: Snapshot) -> Resolver:
         """Names to addresses, by the hosts table of ``snapshot`` first."""

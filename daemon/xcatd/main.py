@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,8 @@ from .plugins import PluginHost
 from .site import MN_MARKER, SN_MARKER, LastGood, Settings, SettingsError
 from .tls import CertificateError, Contexts
 from .upstream import Address, AddressError, Limits, Upstream
+from .watching import watching
+from .watching.watching import Watcher, Watching
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +50,7 @@ _FRONT_THREADS = 8
 _BACKLOG = 1024  # jobs that may wait in a pool
 _MOST_PEERS = 1024
 _LAST_HOOKS = 5.0  # seconds for the notification hooks of the last commands
+_LAST_LOOKS = 5.0  # seconds for watchers to come back
 _LAST_ROWS = 5.0  # seconds for the audit rows of the last commands
 
 
@@ -88,6 +93,7 @@ class Daemon:
         clock: Clock | None = None,
         plugins: PluginHost | None = None,
         upstream: Upstream | Address | None = None,
+        watchers: Mapping[str, Watcher] | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         place = location.find(machine.environ)
@@ -132,7 +138,26 @@ class Daemon:
                 settings=self._last_good,
             )
         )
+        self._watching = self._watch(watchers, machine, random.SystemRandom().random)
         _log.info("xcatd %s uses the database %s", __version__, place.describe())
+
+    def _watch(
+        self,
+        watchers: Mapping[str, Watcher] | None,
+        machine: Machine,
+        jitter: Callable[[], float],
+    ) -> Watching | None:
+        """Watchers run on management nodes, judged as the daemon itself."""
+        if not self._session.services.is_mn:
+            return None
+        return Watching(
+            watching.installed() if watchers is None else watchers,
+            self._database,
+            self._clock,
+            self._session.own_context,
+            owner=f"{machine.hostname}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+            jitter=jitter,
+        )
 
     def _define_tables(self) -> None:
         """The administrator's own tables; a file that cannot be used is told of and left out."""
@@ -164,6 +189,8 @@ class Daemon:
 
         Commands that wait for an upstream have threads of their own: it cannot hold up the others.
         """
+        if self._watching is not None:
+            self._watching.start()
         waiting = self._upstream.limits.commands if self._upstream else 0
         return Server(
             sockets,
@@ -184,6 +211,8 @@ class Daemon:
 
     def close(self) -> None:
         """Write what is left and let go of the database."""
+        if self._watching is not None and not self._watching.close(_LAST_LOOKS):
+            _log.error("some watchers did not come back in time and are cut off")
         if not self._writer.close(_LAST_ROWS):
             _log.error("the last auditlog rows could not be written in time")
         self._names.close()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from importlib import metadata
 from operator import or_
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from xcatd.noderange import NoderangeError
 from xcatd.text import perlre
@@ -27,6 +27,8 @@ from .rights import EVERYTHING, NOTHING, Targets
 
 GROUP = "xcatd.plugins"
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: What is told of a failure to whom it must tell nothing of our insides.
 _UNTOLD = "the daemon's log has why"
@@ -136,16 +138,12 @@ class PluginHost:
         """Load what is installed; a plugin that cannot be loaded is skipped with a log line."""
         if entry_points is None:
             entry_points = metadata.entry_points(group=GROUP)
-        plugins: dict[str, Plugin] = {}
-        for point in sorted(entry_points, key=lambda point: point.name):
-            try:
-                plugin = point.load()()
-                cls({point.name: plugin})  # it must say what it does
-            except Exception:  # noqa: BLE001 - outer boundary: foreign code, whatever it does
-                _log.exception("plugin %s cannot be loaded and is skipped", point.name)
-            else:
-                plugins[point.name] = plugin
-        return cls(plugins)
+
+        def checked(name: str, plugin: Plugin) -> Plugin:
+            cls({name: plugin})  # it must say what it does
+            return plugin
+
+        return cls(load("plugin", entry_points, checked))
 
     @property
     def commands(self) -> frozenset[str]:
@@ -188,6 +186,19 @@ class PluginHost:
         for handler, nodes in choice.runs:
             own = replace(request, nodes=nodes)
             yield from _guarded(handler, own, context, tells_why=tells_why)
+
+
+def load(
+    what: str, entry_points: Iterable[metadata.EntryPoint], checked: Callable[[str, Any], T]
+) -> dict[str, T]:
+    """What is installed at these, by name; one that cannot be loaded, or is refused, is skipped with a log line."""
+    found: dict[str, T] = {}
+    for point in sorted(entry_points, key=lambda point: point.name):
+        try:
+            found[point.name] = checked(point.name, point.load()())
+        except Exception:  # noqa: BLE001 - outer boundary: foreign code, whatever it does
+            _log.exception("%s %s cannot be loaded and is skipped", what, point.name)
+    return found
 
 
 def _guarded(

@@ -98,7 +98,12 @@ class Place:
         )
 
     def at_terminal(
-        self, *args: str, answer: str | None = None, stdin: IO[bytes] | None = None, **more: str
+        self,
+        *args: str,
+        answer: str | bytes | None = None,
+        stdin: IO[bytes] | None = None,
+        stderr: int | None = None,
+        **more: str,
     ) -> tuple[int, str]:
         """At a terminal; ``answer`` is typed once the question is there, ``^C`` interrupts.  Status and screen."""
         outer, inner = pty.openpty()
@@ -108,7 +113,7 @@ class Place:
             cwd=self.directory,
             stdin=stdin or inner,
             stdout=inner,
-            stderr=inner,
+            stderr=inner if stderr is None else stderr,
             start_new_session=True,
         )
         os.close(inner)
@@ -120,11 +125,11 @@ class Place:
                     if answer == "^C":
                         process.send_signal(signal.SIGINT)
                     else:
-                        os.write(outer, answer.encode())
+                        os.write(outer, answer.encode() if isinstance(answer, str) else answer)
                     answer = None
             status = process.wait(20)
         os.close(outer)
-        return status, screen.decode().replace("\r\n", "\n")
+        return status, screen.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def _read(terminal: int) -> bytes:
@@ -182,8 +187,14 @@ def test_a_confirmed_plan_is_applied(place: Place, answer: str) -> None:
     assert [request.asks_above for request in place.planner.requests] == [50, None]
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n", "x\n", "\x04", "yesno\n"])
-def test_anything_but_yes_changes_nothing(place: Place, answer: str) -> None:
+def test_the_question_stands_where_the_plan_does(place: Place) -> None:
+    status, screen = place.at_terminal("toy", answer="y\n", stderr=subprocess.DEVNULL)
+    assert status == 3
+    assert "[y/N]" in screen
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "x\n", "\x04", "yesno\n", b"\xff\xfe\n"])
+def test_anything_but_yes_changes_nothing(place: Place, answer: str | bytes) -> None:
     status, screen = place.at_terminal("toy", answer=answer)
     assert status == 1
     assert screen.endswith("Nothing was changed.\n")

@@ -78,7 +78,7 @@ def test_every_package_is_in_exactly_one_distribution():
 
 
 def test_every_console_script_and_plugin_can_be_loaded():
-    groups = ("console_scripts", "xcatd.plugins")
+    groups = ("console_scripts", "xcatd.plugins", "xcatd.watchers")
     ours = [
         point
         for group in groups

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -166,9 +167,12 @@ def _why(error: OSError) -> str:
 def is_confirmed(plan: SavedPlan) -> bool:
     """Ask whether a plan is to be applied; raises KeyboardInterrupt as the user does."""
     nodes = f"{plan.nodes} node" + "s" * (plan.nodes != 1)
+    sys.stdout.write(f"Apply this plan to {nodes}? [y/N] ")
+    sys.stdout.flush()
     try:
-        answer = input(f"Apply this plan to {nodes}? [y/N] ")
-    except (EOFError, UnicodeDecodeError):
-        print()  # noqa: T201
+        answer = sys.stdin.readline()
+    except UnicodeDecodeError:
         return False
+    if not answer:  # the end of the input, where nobody ended the line
+        sys.stdout.write("\n")
     return answer.strip().lower() in {"y", "yes"}

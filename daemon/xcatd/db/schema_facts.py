@@ -116,4 +116,7 @@ aixplan: *id command username host opened format:INTEGER digest state outcome cl
     nodes body -
 aixevent: *seq:AUTO +plan:VARCHAR(128) lane step event attempt:INTEGER job at detail -
 aixlock: *name plan lane step since -
+aixnotice: *id type key node level words since last times:INTEGER told repeats:INTEGER until over
+    acknowledged acknowledgedby -
+aixwatch: *type owner lease looked -
 """

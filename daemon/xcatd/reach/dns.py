@@ -85,7 +85,10 @@ class Dns(Protocol):
 
 
 class Resolvers:
-    """The real :class:`Dns`; safe to use from several threads."""
+    """The real :class:`Dns`; safe to use from several threads.  ``attempt``: seconds for one try with a server."""
+
+    def __init__(self, attempt: float = TRY) -> None:
+        self._attempt = attempt
 
     def ask(
         self, questions: Iterable[Question], *, server: Server | None = None, limit: float = LIMIT
@@ -94,7 +97,7 @@ class Resolvers:
         wanted = list(dict.fromkeys(questions))
         ask: Callable[[Question], Answer] = of_system
         if server is not None:
-            ask = partial(of_server, server, time.monotonic() + limit)
+            ask = partial(of_server, server, time.monotonic() + limit, self._attempt)
         found = bulk.answers(ask, wanted, limit)
         return {question: found.get(question, _NO_ANSWER) for question in wanted}
 
@@ -137,8 +140,8 @@ def _address(pointer: str) -> str:
 # -- one server ------------------------------------------------------------------------------------
 
 
-def of_server(server: Server, deadline: float, question: Question) -> Answer:
-    """What one server says, asked again where a datagram may have got lost, until ``deadline`` (monotonic)."""
+def of_server(server: Server, deadline: float, attempt: float, question: Question) -> Answer:
+    """What one server says; every ``attempt`` seconds, a datagram may have got lost, again until ``deadline``."""
     import dns.exception  # noqa: PLC0415 - loaded where it is used: most commands ask no server
     import dns.message  # noqa: PLC0415
     import dns.query  # noqa: PLC0415
@@ -150,7 +153,7 @@ def of_server(server: Server, deadline: float, question: Question) -> Answer:
     while (left := deadline - time.monotonic()) > 0:
         try:
             reply, _ = dns.query.udp_with_fallback(
-                query, server.address, timeout=min(TRY, left), port=server.port
+                query, server.address, timeout=min(attempt, left), port=server.port
             )
             return _understood(reply, question.kind)
         except dns.exception.Timeout:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -144,6 +145,15 @@ class Session:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+
+    @property
+    def services(self) -> Services:
+        """What it uses."""
+        return self._services
+
+    def own_context(self, cancelled: threading.Event) -> Context:
+        """The daemon's own: nobody's request, and nothing that policy would limit."""
+        return self._context(cancelled, Request(""), ALL, None)
 
     def __call__(self, channel: Channel, incoming: Incoming) -> bool:
         """Serve one request; True if the connection may send another."""
@@ -318,7 +328,8 @@ class Session:
     def targets(self, exchange: _Exchange, names: tuple[str, ...], rights: Rights) -> Targets:
         """What the request's command will touch."""
         request = self._request(exchange, nodes.in_plugin_order(names))
-        context = self._context(exchange.channel.connection, request, rights, None)
+        cancelled = exchange.channel.connection.cancelled
+        context = self._context(cancelled, request, rights, None)
         return self._services.plugins.targets(request, context)
 
     # -- what ----------------------------------------------------------------------------------
@@ -376,8 +387,8 @@ class Session:
             raise Refusal(f"site.master is not set, unable to dispatch '{command}'")
         self._audit(exchange)
         request = self._request(exchange, names)
-        caller = exchange.channel.connection
-        context = self._context(caller, request, judged.rights, judged.may)
+        cancelled = exchange.channel.connection.cancelled
+        context = self._context(cancelled, request, judged.rights, judged.may)
         for reply in host.run(choice, request, context, tells_why=exchange.user is not None):
             self._send(exchange, reply)
         self._end(exchange)
@@ -424,7 +435,7 @@ class Session:
 
     def _context(
         self,
-        caller: Caller,
+        cancelled: threading.Event,
         request: Request,
         rights: Rights,
         judge: Callable[[Targets], bool] | None,
@@ -434,7 +445,7 @@ class Session:
             db=services.database.limited(rights),
             clock=services.clock,
             agents=services.agents,
-            cancelled=caller.cancelled,
+            cancelled=cancelled,
             version=services.version,
             is_mn=services.is_mn,
             hostname=services.hostname,

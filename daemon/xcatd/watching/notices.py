@@ -1,0 +1,256 @@
+"""Notices: what watchers told, until it is over; in the journal's database, for every management node of it.
+
+Owns the table ``aixnotice`` and what a look changes of it.  Must not: look, or know a watcher.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from xcatd.db.database import Database
+    from xcatd.db.transaction import Transaction
+
+TABLE = "aixnotice"
+
+#: Notices that are kept of one look, and letters of a name and of the words of each.
+MOST, LONGEST_NAME, LONGEST_WORDS = 1_000, 128, 2_000
+#: How long a notice that is over is kept.
+KEPT = timedelta(days=7)
+
+#: The key under which a look tells that it told more than is kept.
+_MORE = "(more)"
+
+Row = Mapping[str, str | None]
+
+
+class Level(enum.Enum):
+    """How much it matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that people should know; ``key`` names it among those of its watcher, and stays the same.
+
+    ``words`` are for people.  ``repeated_after``: seconds after which the log says it again while it is so and
+    nobody acknowledged it.  ``expires``: seconds for which it stands though no look tells it again, for what is seen
+    once; without it it is over as soon as a look does not tell it.
+    """
+
+    key: str
+    words: str
+    node: str = ""
+    level: Level = Level.WARNING
+    repeated_after: int | None = None
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A notice as it is kept; times are UTC ISO 8601.  ``over``: since when it is no more, else empty."""
+
+    type: str
+    notice: Notice
+    since: str
+    last: str
+    times: int
+    over: str = ""
+    acknowledged: str = ""
+    acknowledged_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a look changed, for the log: what is new, what still is and is to be said again, what is over."""
+
+    new: tuple[Standing, ...] = ()
+    again: tuple[Standing, ...] = ()
+    over: tuple[Standing, ...] = ()
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+
+def stamp(moment: datetime) -> str:
+    """UTC ISO 8601 with microseconds: sorts as text."""
+    return moment.isoformat(timespec="microseconds")
+
+
+def bounded(told: Iterable[Notice]) -> Iterator[Notice]:
+    """Each key once, at most :data:`MOST` and one that says there were more; long names and words cut."""
+    seen: set[str] = set()
+    for notice in told:
+        if not isinstance(notice, Notice):
+            raise TypeError(f"a watcher tells notices, not {type(notice).__name__}")
+        key = notice.key[:LONGEST_NAME]
+        if key in seen:
+            continue
+        if len(seen) >= MOST:
+            yield Notice(_MORE, f"there are more than {MOST} of these; the others are not kept")
+            return
+        seen.add(key)
+        yield Notice(
+            key,
+            notice.words[:LONGEST_WORDS],
+            notice.node[:LONGEST_NAME],
+            notice.level,
+            notice.repeated_after,
+            notice.expires,
+        )
+
+
+class Notices:
+    """The notices of a database.  Raises ``DatabaseError`` where that cannot be read or written."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    def list(self, *, with_over: bool = False) -> tuple[Standing, ...]:
+        """What stands, the oldest first; with what is over, too."""
+        found = map(_standing, self._db.select(TABLE, order=("since", "type", "key")))
+        return tuple(each for each in found if with_over or not each.over)
+
+    def acknowledge(self, kind: str, key: str, user: str) -> bool:
+        """Somebody knows of it: the log repeats it no more.  False if nothing of that name stands."""
+        values = {"acknowledged": stamp(self._clock.now()), "acknowledgedby": user}
+        with self._db.transaction(TABLE) as transaction:
+            where = {"id": _id(kind, key), "over": ""}
+            return transaction.update(TABLE, where, values) > 0
+
+    def settle(
+        self,
+        transaction: Transaction,
+        kind: str,
+        told: Sequence[Notice],
+        about: Collection[str] | None = None,
+    ) -> News:
+        """What one look told becomes what stands, within ``transaction`` on :data:`TABLE`.
+
+        What stands of this kind and was not told is over, unless it has yet to expire; a look that is ``about``
+        these keys alone says nothing of the others.
+        """
+        now = self._clock.now()
+        found = transaction.select(TABLE, {"type": kind})
+        rows = {row["key"] or "": row for row in found if row["type"] == kind}
+        settled = _Settled(kind, now, rows)
+        changed: list[Row | None] = [settled.told(notice) for notice in told]
+        names = {notice.key for notice in told}
+        untold = {key: row for key, row in rows.items() if key not in names}
+        changed += [settled.untold(untold[key]) for key in untold if about is None or key in about]
+        old = set(_old(untold.values(), now))
+        stored = [row for row in changed if row is not None and row["id"] not in old]
+        if gone := (*old, *(row["id"] for row in stored)):
+            transaction.delete(TABLE, {"id": gone})
+        if stored:
+            transaction.insert(TABLE, stored)
+        return settled.news()
+
+
+class _Settled:
+    """What a look makes of the rows of its kind, and the news of it.  Pure."""
+
+    def __init__(self, kind: str, now: datetime, rows: Mapping[str, Row]) -> None:
+        self._kind = kind
+        self._now = now
+        self._rows = rows
+        self._new: list[Row] = []
+        self._again: list[Row] = []
+        self._over: list[Row] = []
+
+    def news(self) -> News:
+        return News(*(tuple(map(_standing, each)) for each in (self._new, self._again, self._over)))
+
+    def told(self, notice: Notice) -> Row:
+        """The row of what a look told."""
+        before = self._rows.get(notice.key)
+        is_new = before is None or bool(before["over"])
+        kept: Row = {} if before is None or is_new else before
+        now = stamp(self._now)
+        row = {
+            "id": _id(self._kind, notice.key),
+            "type": self._kind,
+            "key": notice.key,
+            "node": notice.node,
+            "level": notice.level.value,
+            "words": notice.words,
+            "since": kept.get("since") or now,
+            "last": now,
+            "times": str(int(kept.get("times") or 0) + 1),
+            "told": kept.get("told") or now,
+            "repeats": None if notice.repeated_after is None else str(notice.repeated_after),
+            "until": "" if notice.expires is None else self._after(notice.expires),
+            "over": "",
+            "acknowledged": kept.get("acknowledged") or "",
+            "acknowledgedby": kept.get("acknowledgedby") or "",
+        }
+        if is_new:
+            self._new.append(row)
+        elif self._is_due(row):
+            row["told"] = now
+            self._again.append(row)
+        return row
+
+    def untold(self, row: Row) -> Row | None:
+        """The row of what no look told any more; None where nothing changes."""
+        if row["over"] or (row["until"] or "") > stamp(self._now):
+            return None
+        ended = {**row, "over": stamp(self._now)}
+        self._over.append(ended)
+        return ended
+
+    def _is_due(self, row: Row) -> bool:
+        if row["repeats"] is None or row["acknowledged"]:
+            return False
+        since = datetime.fromisoformat(row["told"] or "")
+        return self._now - since >= timedelta(seconds=int(row["repeats"]))
+
+    def _after(self, seconds: int) -> str:
+        return stamp(self._now + timedelta(seconds=seconds))
+
+
+def _id(kind: str, key: str) -> str:
+    """One per type and key; engines have their own ideas of which texts are the same."""
+    return hashlib.sha256(f"{kind}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _old(untold: Iterable[Row], now: datetime) -> Iterator[str | None]:
+    """What is forgotten of the rows that a look did not tell: of the newest, no more than :data:`MOST` are kept."""
+    for place, row in enumerate(sorted(untold, key=lambda row: row["last"] or "", reverse=True)):
+        over = row["over"]
+        if place >= MOST or (over and datetime.fromisoformat(over) + KEPT < now):
+            yield row["id"]
+
+
+def _standing(row: Row) -> Standing:
+    text = {name: value or "" for name, value in row.items()}
+    notice = Notice(
+        key=text["key"],
+        words=text["words"],
+        node=text["node"],
+        level=Level(text["level"]),
+        repeated_after=int(text["repeats"]) if text["repeats"] else None,
+    )
+    return Standing(
+        type=text["type"],
+        notice=notice,
+        since=text["since"],
+        last=text["last"],
+        times=int(text["times"] or 0),
+        over=text["over"],
+        acknowledged=text["acknowledged"],
+        acknowledged_by=text["acknowledgedby"],
+    )
