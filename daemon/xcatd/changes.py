@@ -135,8 +135,11 @@ class Changes:
     def by_table(self) -> Mapping[str, Sequence[ChangedRow]]:
         """The rows of each table, tables in order."""
         found: dict[str, list[ChangedRow]] = {}
+        last, rows = None, []
         for row in self.rows:
-            found.setdefault(row.change.table, []).append(row)
+            if row.change is not last:
+                last, rows = row.change, found.setdefault(row.change.table, [])
+            rows.append(row)
         return found
 
     def _distinct(self) -> Iterator[Change]:
@@ -306,9 +309,8 @@ class Draft:
 
     def delete(self, place: Place, row: Mapping[str, str | None] | None = None) -> None:
         """Delete the rows with this key; ``row`` is the whole of it, where it was read for undoing."""
-        columns = _columns(place[1])
-        cells = (row or _NONE).items()
-        self.deleted[place] = tuple(cell for cell in cells if cell[0] not in columns)
+        columns = {column for column, _ in place[1]} if row else ()
+        self.deleted[place] = tuple([c for c in row.items() if c[0] not in columns]) if row else ()
 
     def guard(self, place: Place, column: str, text: str | None) -> None:
         """Refuse to write unless this cell is still as it was read; what it was the first time counts."""
@@ -320,32 +322,27 @@ class Draft:
 
     def done(self) -> Changes:
         """The changes, those of one table together."""
-        known: dict[Change, Change] = {}
+        known: dict[object, Change] = {}  # a plain tuple of the same fields finds a change, too
         parts: dict[str, list[ChangedRow]] = {}
-        for key, change in self._all():
-            row = ChangedRow(known.setdefault(change, change), tuple([text for _, text in key]))
-            parts.setdefault(change.table, []).append(row)
+        for way, (table, key), after, before, effective in self._all():
+            columns, texts = zip(*key, strict=True) if key else ((), ())
+            change = known.get((way, table, columns, after, before, effective))
+            if change is None:
+                change = Change(way, table, columns, after, before, effective)
+                known[change] = change
+            parts.setdefault(table, []).append(ChangedRow(change, texts))
         return Changes(tuple([row for rows in parts.values() for row in rows]))
 
-    def _all(self) -> Iterator[tuple[Key, Change]]:
-        for (table, key), row in self.deleted.items():
-            yield key, Change(Way.DELETE, table, _columns(key), before=row)
+    def _all(self) -> Iterator[tuple[Way, Place, Values, Values, Values]]:
+        way, read, effective = self.way, self.read, self.effective
+        for place, row in self.deleted.items():
+            yield Way.DELETE, place, (), row, ()
         for place, values in self.values.items():
-            table, key = place
-            before = tuple(self.read.get(place, _NONE).items())
-            effective = tuple(self.effective.get(place, _NONE).items())
-            after = tuple(values.items())
-            yield key, Change(self.way, table, _columns(key), after, before, effective)
-        for (table, key), cells in self.inserted:
-            yield key, Change(Way.INSERT, table, _columns(key), cells)
-        for place, read in self.read.items():
+            before = tuple(read[place].items()) if place in read else ()
+            seen = tuple(effective[place].items()) if place in effective else ()
+            yield way, place, tuple(values.items()), before, seen
+        for place, cells in self.inserted:
+            yield Way.INSERT, place, cells, (), ()
+        for place, texts in read.items():
             if place not in self.values:
-                table, key = place
-                yield key, Change(self.way, table, _columns(key), before=tuple(read.items()))
-
-
-def _columns(key: Key) -> tuple[str, ...]:
-    return tuple([column for column, _ in key])
-
-
-_NONE: Mapping[str, str | None] = {}
+                yield way, place, (), tuple(texts.items()), ()

@@ -6,7 +6,7 @@ Owns how few statements do that.  Must not: open a transaction, or decide what i
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import sqlalchemy as sa
@@ -29,18 +29,24 @@ class Found:
     def __init__(self, sheet: Sheet, width: int) -> None:
         self.index = sheet.index
         self.rows: dict[tuple[str | None, ...], Cells] = {}
-        for cells in (*sheet.live, *sheet.cells):
+        are_all_live = sheet.live is sheet.cells
+        for cells in sheet.cells if are_all_live else (*sheet.live, *sheet.cells):
             self.rows.setdefault(cells[:width], cells)
 
     def __contains__(self, key: Texts) -> bool:
         return key in self.rows
 
-    def values(self, key: Texts, columns: Sequence[str]) -> tuple[str | None, ...]:
-        """These columns of the row; NULL where there is no such row."""
-        cells = self.rows.get(key)
-        if cells is None:
-            return (None,) * len(columns)
-        return tuple([cells[self.index[column]] for column in columns])
+    def reader(self, columns: Sequence[str]) -> Callable[[Texts], Cells]:
+        """Gives these columns of the row with a key; NULL where there is no such row."""
+        places = [self.index[column] for column in columns]
+        none = (None,) * len(places)
+        rows = self.rows
+
+        def read(key: Texts) -> Cells:
+            cells = rows.get(key)
+            return none if cells is None else tuple([cells[place] for place in places])
+
+        return read
 
 
 def find(

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from xcatd.changes import ChangedRow, Changes, Values, Way, named
+from xcatd.changes import Change, ChangedRow, Changes, Values, Way, named
 from xcatd.rights import ALL, Rights
 
 from . import keyed, schema, statements
@@ -143,16 +143,25 @@ class Transaction:
 
     def _found(self, changes: Changes) -> _Stored:
         """The rows that are compared or set, one SELECT for each table and columns of keys."""
-        keys: dict[_Shape, dict[keyed.Texts, None]] = {}
-        columns: dict[_Shape, dict[str, None]] = {}
+        wanted: dict[_Shape, tuple[dict[keyed.Texts, None], dict[str, None]]] = {}
+        last: Change | None = None
+        keys: dict[keyed.Texts, None] = {}
+        is_needed = False
         for change, key in changes.rows:
-            if change.way in _NEED_A_KEY and not key:
-                raise ValueError("a change without a key would touch the whole table")
-            if change.before or change.way in _SETS:
-                shape = (change.table, change.key)
-                keys.setdefault(shape, {})[key] = None
-                columns.setdefault(shape, {}).update(dict.fromkeys(c for c, _ in change.before))
-        return {shape: self._find(shape, list(keys[shape]), columns[shape]) for shape in keys}
+            if change is not last:
+                last = change
+                if change.way is not Way.INSERT and not key:
+                    raise ValueError("a change without a key would touch the whole table")
+                is_needed = bool(change.before) or change.way in _SETS
+                if is_needed:
+                    keys, columns = wanted.setdefault((change.table, change.key), ({}, {}))
+                    columns.update(dict.fromkeys([column for column, _ in change.before]))
+            if is_needed:
+                keys[key] = None
+        return {
+            shape: self._find(shape, list(some), columns)
+            for shape, (some, columns) in wanted.items()
+        }
 
     def _find(
         self, shape: _Shape, keys: Sequence[keyed.Texts], columns: Iterable[str]
@@ -175,20 +184,13 @@ class Transaction:
         if deleted:
             rows = [row for row in rows if row.change.way is not Way.DELETE]
             found = self._found(Changes(tuple(rows)))
-        there: list[ChangedRow] = []
-        new: list[dict[str, str | None]] = []
-        for row in rows:
-            change, key = row
-            if change.way is Way.INSERT:
-                new.append(_new(self._tables[table], row))
-            elif change.after and key in found[table, change.key]:
-                there.append(row)
-            elif any(text for _, text in change.after):
-                new.append(_new(self._tables[table], row))
+        there, new = _sorted(rows, found)
         self._update(table, there)
-        if not any_names:
-            self._check_names(table, new)
-        self._insert(table, new)
+        if new:
+            added = list(_new_rows(self._tables[table], new))
+            if not any_names:
+                self._check_names(table, added)
+            self._insert(table, added)
 
     def _delete(self, table: str, columns: tuple[str, ...], keys: Sequence[keyed.Texts]) -> None:
         keyed.delete(self._connection, self._target(table), columns, keys)
@@ -214,7 +216,6 @@ _Shape = tuple[str, tuple[str, ...]]  # table and the columns of a key
 _Stored = Mapping[_Shape, keyed.Found]
 
 _SETS = frozenset([Way.SET, Way.TYPED])
-_NEED_A_KEY = frozenset([Way.SET, Way.TYPED, Way.DELETE])
 
 
 def check_permitted(
@@ -248,15 +249,36 @@ def _name(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _new(table: schema.Table, row: ChangedRow) -> dict[str, str | None]:
-    """A row to be added; primary keys without a value get an empty one."""
-    change, key = row
-    found: dict[str, str | None] = dict.fromkeys(_filled(table), "")
-    found.update(zip(change.key, key, strict=True))
-    found.update(change.after)
-    for name in _filled(table):
-        found[name] = found[name] or ""
-    return found
+def _sorted(
+    rows: Iterable[ChangedRow], found: _Stored
+) -> tuple[list[ChangedRow], list[ChangedRow]]:
+    """The rows that are there and get values, and those to be added."""
+    there: list[ChangedRow] = []
+    new: list[ChangedRow] = []
+    for row in rows:
+        change, key = row
+        if change.way is Way.INSERT:
+            new.append(row)
+        elif change.after and key in found[change.table, change.key]:
+            there.append(row)
+        elif any(text for _, text in change.after):
+            new.append(row)
+    return there, new
+
+
+def _new_rows(table: schema.Table, rows: Iterable[ChangedRow]) -> Iterator[dict[str, str | None]]:
+    """The rows with keys and values; primary keys without a value get an empty one."""
+    filled = _filled(table)
+    last: Change | None = None
+    blank: dict[str, str | None] = {}
+    renamed: dict[str, str | None] = {}
+    for change, key in rows:
+        if change is not last:
+            last, after = change, dict(change.after)
+            blank = {**dict.fromkeys((*filled, *change.key), ""), **after}
+            blank |= {name: "" for name in filled if blank[name] is None}
+            renamed = {name: blank[name] for name in change.key if name in after}
+        yield {**blank, **dict(zip(change.key, key, strict=True)), **renamed}
 
 
 def _filled(table: schema.Table) -> Sequence[str]:
@@ -275,15 +297,22 @@ def _with_keys(
 
 def _differing(changes: Changes, found: _Stored) -> Iterator[str]:
     """Every cell that is not as it was read, in words."""
+    last: Change | None = None
+    columns: Sequence[str] = ()
+    before: tuple[str | None, ...] = ()
+    read: Callable[[keyed.Texts], tuple[str | None, ...]] | None = None
     for row in changes.rows:
-        before = row.change.before
-        if not before:
-            continue
-        columns = [column for column, _ in before]
-        now = found[row.change.table, row.change.key].values(row.key, columns)
-        for (column, read), text in zip(before, now, strict=True):
-            if text != read:
-                yield f"{row.change.table} {named(row.place)} {column}: read {read!r}, now {text!r}"
+        change, key = row
+        if change is not last:
+            last = change
+            columns = [column for column, _ in change.before]
+            before = tuple([text for _, text in change.before])
+            read = found[change.table, change.key].reader(columns) if columns else None
+        if read is not None and (now := read(key)) != before:
+            for column, was, text in zip(columns, before, now, strict=True):
+                if text != was:
+                    where = f"{change.table} {named(row.place)} {column}"
+                    yield f"{where}: read {was!r}, now {text!r}"
 
 
 def select(
