@@ -309,6 +309,18 @@ def test_a_job_is_forgotten_with_the_end_of_the_connection(cluster, agent):
     agent.close()
 
 
+def test_many_jobs_are_forgotten_with_the_end_of_the_connection(cluster, agent):
+    store = cluster.servers[0].service.store
+    names = [f"j{number}" for number in range(12)]
+    for name in names:
+        carry_out(agent, name, XCATINFO)
+        agent.forget(name)
+    agent.close()
+    limit = time.monotonic() + 20
+    while not all(store._job(name).is_acknowledged for name in names):
+        assert time.monotonic() < limit
+
+
 def test_what_is_to_be_forgotten_outlives_a_cut_line(cluster, cutter):
     store = cluster.servers[0].service.store
     with cluster.pool.connect("sn1", Role.SN, *cutter.place) as agent:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL, Signals
@@ -34,12 +35,19 @@ class Done:
 
 
 class Cluster:
-    """A running lab, driven by the client as an administrator would."""
+    """A running lab, driven by the client as an administrator would.
 
-    def __init__(self, path: Path, size: Size = SIZE) -> None:
+    ``former``: nodes whose agents are of an earlier version, by its recording; all are then in one process.
+    """
+
+    def __init__(
+        self, path: Path, size: Size = SIZE, *, former: Mapping[str, Path] | None = None
+    ) -> None:
         self.lab = Lab(path)
         self.lab.make(size)
-        self.lab.up()
+        for node, recording in (former or {}).items():
+            shutil.copy(recording, agents.former_file(self.lab.directory, node))
+        self.lab.up(in_process=bool(former))
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "TERM": "dumb", **self.lab.environment()}

@@ -7,6 +7,7 @@ Must not: know operations by name.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -58,11 +59,16 @@ class AgentConnection:
 
     def close(self) -> None:
         """End the connection; jobs go on."""
-        if self._link is not None:
-            for job_id in self._known:
-                self._link.tell("acknowledge", job_id)
+        if self._link is not None and self._known:
+            *others, last = self._known
             self._known.clear()
-            self._hang_up()
+            with contextlib.suppress(AgentError):
+                for (
+                    job_id
+                ) in others:  # an answer that is there when we close takes away what is behind it
+                    self._link.call("acknowledge", job_id, limit=QUICK)
+                self._link.tell("acknowledge", last)
+        self._hang_up()
 
     def _hang_up(self) -> None:
         if self._link is not None:
@@ -128,7 +134,7 @@ class AgentConnection:
         self._call("acknowledge", job_id, limit=QUICK)
 
     def forget(self, job_id: str) -> None:
-        """As :meth:`acknowledge`, when the connection is closed, and without an answer.
+        """As :meth:`acknowledge`, when the connection is closed, and of the last one without an answer.
 
         If it does not arrive the agent keeps the job longer, which does no harm.
         """

@@ -17,7 +17,7 @@ from tests.attack import grammars
 from tests.attack.meter import MIB, Bounds, Complaint
 from tests.attack.programs import Program, check_text
 from tests.attack.targets import Target
-from tests.attack.targets.operations import Operations
+from tests.attack.targets.operations import Operations, chain
 
 from xcat_aix_proto import ALPN_RELAY, ALPN_RPC, ALPN_TAKE, messages
 
@@ -210,7 +210,9 @@ def _take_line(rng: random.Random) -> bytes:
 
 def _call(rng: random.Random) -> bytes:
     operation = json.loads(rng.choice(Operations.seeds).partition(b" ")[2])
-    if rng.random() < 0.7:
+    if rng.random() < 0.3:
+        operation = chain(rng)
+    elif rng.random() < 0.7:
         operation = grammars.mutated(rng, operation)
     methods = messages.METHODS if rng.random() < 0.95 else ("__init__", "_answer", "x")
     method = rng.choice(methods)
@@ -219,6 +221,12 @@ def _call(rng: random.Random) -> bytes:
         "query": [operation],
         "probe": [operation, "j"],
         "submit": ["j" + str(rng.randrange(4)), operation, rng.choice((1, 60, 0, -1, 1e308))],
+        "begin": [
+            "j" + str(rng.randrange(4)),
+            operation,
+            rng.choice((1, 60, 0)),
+            rng.choice((0, 0.1, -1)),
+        ],
         "lodge": [grammars.mutated(rng, _GRANT), rng.choice((60, 0, -1, 1e308))],
         "withdraw": [grammars.mutated(rng, _GRANT)],
         "follow": ["j1", rng.choice((0, -1, 2**70)), rng.choice((0, 0.1, -1))],

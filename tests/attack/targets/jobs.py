@@ -17,11 +17,15 @@ from xcat_aix_agent.jobs.job import Job, Spec
 from xcat_aix_agent.jobs.store import JobStore, Limits
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
-from xcat_aix_proto.jobs import Outcome
-from xcat_aix_proto.operations import SetXcatServer
+from xcat_aix_proto.jobs import Outcome, Record, RecordState
+from xcat_aix_proto.operations import Chain, ChangeDefaultRoute, SetXcatServer
 
 _FILES = ("spec.json", "result.json", "events", "started", "group", "rc", "acknowledged", "lock")
+_FILES += ("records",)
 _LIMITS = Limits(kept=50, running=8, keep=3600.0)
+
+
+_CHAIN = Chain.of((SetXcatServer("10.0.0.1"), ChangeDefaultRoute("10.0.0.1", "10.0.0.2")))
 
 
 class Still(SystemClock):
@@ -82,14 +86,25 @@ class Jobs(Target):
         self._files |= {"result.json": result, "rc": "0\n"}
         accepted = {"spec.json": spec}
         lost = {"spec.json": spec, "events": events, "started": "77\n"}
-        self.seeds = tuple(json.dumps(files).encode() for files in (self._files, accepted, lost))
+        store = self._store(directory / "chain", Refuses())
+        store.recover()
+        store.submit("job1", _CHAIN, 1e6, "xcat-aix:mn:mn1")
+        chain = (directory / "chain" / "job1" / "spec.json").read_text()
+        record = json.dumps(codec.to_wire(Record(RecordState.DONE, "x", result={"a": 1})))
+        self._chain = {
+            "spec.json": chain,
+            "records": f"client.xcatinfo@1 {record}\nclient.default_route@1 {record[:20]}",
+            "started": "77\n",
+        }
+        seeds = (self._files, accepted, lost, self._chain)
+        self.seeds = tuple(json.dumps(files).encode() for files in seeds)
 
     @staticmethod
     def _store(path: Path, runner: Refuses) -> JobStore:
         return JobStore(path, runner, Still(), _LIMITS, sync=False)
 
     def generate(self, rng: random.Random) -> bytes:
-        files = dict(self._files)
+        files = dict(self._files if rng.random() < 0.6 else self._chain)
         for name in rng.sample(_FILES, rng.randint(0, 4)):
             files.pop(name, None)
         if "spec.json" in files and rng.random() < 0.7:
@@ -105,6 +120,7 @@ class Jobs(Target):
                     "x",
                     "\u0660",
                     "1 x y\n" * 30,
+                    'client.xcatinfo@1 {"state": "done"}\n' * 40,
                     grammars.text(rng),
                 )
             )
@@ -130,6 +146,8 @@ class Jobs(Target):
         for status in store.all():
             codec.to_wire(status)
         codec.to_wire(store.follow("job1", 0, 0.0))
+        for part in _CHAIN.parts:
+            store.finished("job1", part)
         store.cancel("job1")
         store.submit("job2", SetXcatServer("10.0.0.2"), 60.0, "xcat-aix:mn:mn1")
         store.acknowledge("job1")

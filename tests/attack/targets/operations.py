@@ -72,7 +72,39 @@ def _operations() -> Iterator[dict[str, Any]]:
         yield {"kind": kind, "args": args}
 
 
-_OPERATIONS = tuple(b"Operation " + json.dumps(data).encode() for data in _operations())
+_SINGLE = tuple(_operations())
+_JOBS = tuple(one for one in _SINGLE if not operations.BY_KIND[one["kind"]].is_query)
+
+
+def chain(rng: random.Random) -> dict[str, Any]:
+    """A chain, right or nearly: nested, of thousands, with queries, with what is none, with the same twice."""
+    parts: list[Any] = [rng.choice(_JOBS) for _ in range(rng.randint(1, 6))]
+    match rng.randrange(9):
+        case 0:
+            parts = list(_JOBS)
+        case 1:
+            parts.insert(rng.randint(0, len(parts)), chain(rng))
+        case 2:
+            parts = [rng.choice(_SINGLE)] * rng.choice((0, 32, 33, 1000, 5000))
+        case 3:
+            parts.insert(rng.randint(0, len(parts)), rng.choice(_SINGLE))
+        case 4:
+            parts.insert(rng.randint(0, len(parts)), grammars.value(rng))
+        case 5:
+            nested: Any = {"kind": "chain@1", "args": {"operations": parts}}
+            for _ in range(rng.choice((1, 5, 12, 200))):
+                nested = {"kind": "chain@1", "args": {"operations": [nested]}}
+            parts = [nested]
+        case 6:
+            place = rng.randrange(len(parts))
+            parts[place] = {**parts[place], "args": grammars.mutated(rng, parts[place]["args"])}
+        case 7:
+            return {"kind": "chain@1", "args": grammars.mutated(rng, {"operations": parts})}
+    return {"kind": "chain@1", "args": {"operations": parts}}
+
+
+_CHAIN = {"kind": "chain@1", "args": {"operations": [*_JOBS]}}
+_OPERATIONS = tuple(b"Operation " + json.dumps(data).encode() for data in (*_SINGLE, _CHAIN))
 
 
 class Operations(Target):
@@ -99,6 +131,8 @@ class Operations(Target):
     )
 
     def generate(self, rng: random.Random) -> bytes:
+        if rng.random() < 0.3:
+            return b"Operation " + grammars.dumped(chain(rng))
         seeds = self.seeds if rng.random() < 0.3 else _OPERATIONS
         name, _, text = rng.choice(seeds).partition(b" ")
         data = json.loads(text)
@@ -127,6 +161,16 @@ class Operations(Target):
 
 def _check(operation: operations.Operation) -> None:
     wire = operations.to_wire(operation)
+    if len(operation.parts) > operations.MAX_CHAIN:
+        raise Complaint(f"a chain of {len(operation.parts)} operations")
+    for part in operation.parts:
+        if operation.right < part.right or (len(part.parts), part.parts[0]) != (1, part):
+            raise Complaint(
+                f"{part.kind} is part of a chain, or needs more than it: {wire!r}"[:500]
+            )
+        if part is not operation and part.is_query:
+            raise Complaint(f"the query {part.kind} is part of a chain")
+    operations.check_wire(wire)
     if operations.to_wire(operations.from_wire(wire)) != wire:
         _differs(wire)
     for text in _texts(wire["args"]):
