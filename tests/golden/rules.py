@@ -340,13 +340,13 @@ RULES: tuple[Rule, ...] = (
         " xCAT does not look, and ends with 0",
         becomes="rc 0",
         commands=_MOVES,
-        when=r"err Error: \S+: moved, but cannot boot from there yet.*",
+        when=r"err Error: \S+: moved, but cannot boot from there yet",
     ),
     Rule(
         "how a move ends",
         OURS,
         r"out (Moved to \S+|Skipped on the node itself|to be network-booted from the new service node|This move can be taken back): .*"
-        r"|err Error: \d+ of \d+ nodes? not finished, .*|err Error: \S+: moved, but cannot boot from there yet.*",
+        r"|err Error: \d+ of \d+ nodes? not finished, .*|err Error: \S+: moved, but cannot boot from there yet",
         "ours says what was done, what is left to do and how it is taken back; xCAT says nothing at the end",
         commands=_MOVES,
     ),
