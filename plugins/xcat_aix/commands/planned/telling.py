@@ -224,9 +224,7 @@ class Narrator:
         unbootable = self.words.unbootable()
         if unbootable:
             return Reply(
-                errors=(
-                    f"{fold(tuple(unbootable))}: moved, but cannot boot from there yet",
-                ),
+                errors=(f"{fold(tuple(unbootable))}: moved, but cannot boot from there yet",),
                 info=(back,),
                 errorcode=code,
             )

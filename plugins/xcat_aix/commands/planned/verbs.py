@@ -321,8 +321,10 @@ def _unfinished(stored: Stored, title: Title) -> Iterator[str]:
 def _at_work(lane: Lane, stored: Stored, title: Title) -> str:
     """The step that is being done, or would be next."""
     steps = stored.state.lanes[lane.id]
-    ahead = (step for step in lane.steps if steps[step.id].state is not StepState.DONE)
-    return next((f"{steps[step.id].state.sentence}: {title(step)}" for step in ahead), "ending")
+    for step in lane.steps:
+        if (state := steps[step.id].state) is not StepState.DONE:
+            return f"{'now' if state is StepState.DOING else 'next'}: {title(step)}"
+    return "ending"
 
 
 def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
