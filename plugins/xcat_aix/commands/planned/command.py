@@ -14,6 +14,8 @@ from typing import ClassVar
 
 from xcat_aix.commands.options import Arguments, OptionError, parse
 from xcat_aix.plan import explain
+from xcat_aix.plan.errors import PlanError
+from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.undo import undo
 from xcat_aix.run.journal import Stored
@@ -30,11 +32,10 @@ from xcatd.api import (
 )
 
 from . import ending, verbs
-from .doing import Doing, executor_of, guarded, journal_of, registry_of
+from .doing import Doing, Remarks, executor_of, guarded, journal_of, registry_of
 from .ending import Status, has_errors
 from .how import FORCE, HELP, PLANNING, VERBOSE, VERBS, VERSION, How, UsageError, how
 from .page import Page
-from .telling import notes
 from .words import Words
 
 __all__ = ["FORCE", "HELP", "PLANNING", "VERBOSE", "VERBS", "VERSION", "PlannedCommand"]
@@ -166,54 +167,57 @@ class PlannedCommand:
         if not doing.how.is_json:
             yield from self.opening(arguments, doing.how)
         plan = self.plan(arguments, doing.context)
-        yield from self.show_or_do(plan, doing)
-        if not doing.how.is_json:
-            yield from self.remarks(plan, doing.how, doing.context)
+        yield from self.show_or_do(
+            plan, doing, lambda: self.remarks(plan, doing.how, doing.context)
+        )
 
-    def show_or_do(self, plan: Plan, doing: Doing) -> Iterator[Reply]:
-        """A plan that is new: kept, shown, or carried out."""
+    def show_or_do(self, plan: Plan, doing: Doing, remarks: Remarks = tuple) -> Iterator[Reply]:
+        """A plan that is new: kept, shown, or carried out; ``remarks`` come last."""
         how, context = doing.how, doing.context
-        asks = how.asks_above is not None and len(plan.nodes) > how.asks_above
-        if how.is_dry_run or (asks and plan.lanes):
-            yield from self._show(plan, doing, asks=not how.is_dry_run)
+        if how.is_dry_run:
+            yield from self._show(plan, doing, remarks)
         elif not plan.lanes:
-            yield from notes(plan.notes)
-            yield from _status(plan)
+            yield from doing.nothing(plan, self.words(plan), remarks)
         elif objections := self.objections(plan, context):
-            yield Reply(errors=tuple(objections), errorcode=int(Status.REFUSED))
+            raise PlanError(*objections)
+        elif how.asks_above is not None and len(plan.nodes) > how.asks_above:
+            yield self._question(plan, doing)
         else:
+            words = self.words(plan)
+            if context.cancelled.is_set():
+                raise PlanError("interrupted before anything was begun")
             executor = executor_of(plan, how, context)
             claimed = executor.open(plan, command=said(doing.request), user=_user(doing.request))
-            yield from doing.carry_out(executor, claimed, self.words(plan))
+            yield from doing.carry_out(executor, claimed, words, remarks)
 
-    def _show(self, plan: Plan, doing: Doing, *, asks: bool) -> Iterator[Reply]:
-        """``asks``: the client asks its user whether it is to be carried out."""
-        how, context = doing.how, doing.context
-        title, words = registry_of(context).title, self.words(plan)
-        saved = None
-        if (how.is_kept or asks) and plan.lanes:
-            saved = self._keep(plan, doing)
-        if how.is_json:
-            shown = explain.shown(plan, title)
-            kept = {"id": saved.id, "sha256": saved.sha256} if saved else {}
-            yield data(json.dumps(shown | kept, ensure_ascii=False))
-        elif not asks:
-            yield data(*explain.to_text(plan, title, words))
+    def _question(self, plan: Plan, doing: Doing) -> Reply:
+        """The client asks its user whether this is to be carried out."""
+        saved = self._keep(plan, doing)
+        text = explain.in_short(plan, self.words(plan))
+        keeps = _keeps(doing.how)
+        return Reply(saved=saved._replace(text=tuple(text), needs_confirmation=True, keeps=keeps))
+
+    def _show(self, plan: Plan, doing: Doing, remarks: Remarks) -> Iterator[Reply]:
+        title = registry_of(doing.context).title
+        saved = self._keep(plan, doing) if doing.how.is_kept and plan.lanes else None
+        text = explain.to_text(plan, title, self.words(plan))
+        if doing.how.is_json:
+            yield from _shown_as_json(plan, title, saved, remarks)
+        else:
+            yield data(*text)
         if saved is not None:
-            text = (
-                [*words.heading(), *words.overview()]
-                if asks
-                else explain.to_text(plan, title, words)
+            yield Reply(saved=saved._replace(text=tuple(text), keeps=_keeps(doing.how)))
+        if doing.how.is_json:
+            return
+        if saved is not None:
+            yield info(
+                f"Kept for a week as {saved.id}, SHA-256 {saved.sha256}; to carry it out:"
+                f" {plan.command} --apply {saved.id}"
             )
-            yield Reply(
-                saved=saved._replace(text=tuple(text), needs_confirmation=asks, keeps=_keeps(how))
-            )
-            if not (asks or how.is_json):
-                yield info(
-                    f"Kept for a week as {saved.id}, SHA-256 {saved.sha256}; to carry it out:"
-                    f" {plan.command} --apply {saved.id}"
-                )
+        elif doing.how.is_kept:
+            yield info("There is nothing to keep.")
         yield from _status(plan)
+        yield from remarks()
 
     def _keep(self, plan: Plan, doing: Doing) -> SavedPlan:
         plan_id, digest = journal_of(doing.context).save(
@@ -234,6 +238,21 @@ def said(request: Request) -> str:
 
 def _user(request: Request) -> str:
     return request.user or ""
+
+
+def _shown_as_json(
+    plan: Plan, title: Title, saved: SavedPlan | None, remarks: Remarks
+) -> Iterator[Reply]:
+    """One document, with what would stand beside it in words."""
+    shown = explain.shown(plan, title)
+    if saved is not None:
+        shown |= {"id": saved.id, "sha256": saved.sha256}
+    found = tuple(remarks())
+    if errors := [line for reply in found for line in reply.errors]:
+        shown["errors"] = errors
+    yield data(json.dumps(shown, ensure_ascii=False))
+    yield from _status(plan)
+    yield from (Reply(errorcode=reply.errorcode) for reply in found if reply.errorcode)
 
 
 def _status(plan: Plan) -> Iterator[Reply]:
