@@ -68,10 +68,10 @@ def test_half_of_the_nodes_move_and_go_back(lopsided: Cluster) -> None:
 
 def test_a_node_that_fails_is_finished_by_resume(lopsided: Cluster) -> None:
     lopsided.lab.fault("n04", ["fail", "niminit", "53", "there is no NIM object"])
-    done = lopsided.run(*BALANCE, status=1)
+    done = lopsided.run(*BALANCE, status=2)
     move = lopsided.newest()
     assert "0042-053" in done.err
-    assert f"snmove --resume {move}" in done.err
+    assert f"snbalance --resume {move}" in done.err
     assert masters(lopsided)["n04"] == "sn2"
     lopsided.lab.fault("n04", ["clear"])
     lopsided.run("snmove", "--resume", move)

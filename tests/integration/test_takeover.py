@@ -84,7 +84,7 @@ def test_nodes_that_fail_hang_or_are_dead_are_named_and_finished_later(cluster: 
     registration = {node: cluster.node_state(node)[0] for node in DISKFUL}
     cluster.lab.fault("n01", ["fail", "niminit", "53", "there is no NIM object"])
     cluster.lab.kill("n02")
-    done = cluster.run("snmove", "-s", "sn1", status=1)
+    done = cluster.run("snmove", "-s", "sn1", status=2)
     assert "Moved to sn2: n05" in done.out
     assert "n01: " in done.err
     assert "0042-053" in done.err
@@ -94,7 +94,7 @@ def test_nodes_that_fail_hang_or_are_dead_are_named_and_finished_later(cluster: 
     assert f"snmove --resume {move}" in done.err
     assert {node: cluster.node_state(node)[0] for node in DISKFUL} == registration
     cluster.lab.fault("n01", ["clear"])
-    again = cluster.run("snmove", "--resume", move, status=1)
+    again = cluster.run("snmove", "--resume", move, status=2)
     assert "n01" in again.out
     assert cluster.masters()["n01"] == "sn2"
     cluster.lab.start("n02")
@@ -105,7 +105,7 @@ def test_nodes_that_fail_hang_or_are_dead_are_named_and_finished_later(cluster: 
 def test_a_hanging_node_holds_nobody_up(cluster: Cluster) -> None:
     registration = cluster.node_state("n01")[0]
     cluster.lab.fault("n01", ["hang", "niminit"])
-    done = cluster.run("snmove", "-s", "sn1", "--timeout", "6", status=1)
+    done = cluster.run("snmove", "-s", "sn1", "--timeout", "6", status=2)
     assert "n01: " in done.err
     # A busy machine leaves niminit less than all of the 6 seconds, or the agent no time to tell.
     assert re.search(r"did not end within [1-6] seconds|no result within the time limit", done.err)

@@ -51,6 +51,7 @@ WAYS_TO_STATE = {
 }
 WAYS_TO_PHASE = {
     Phase.NEW: [],
+    Phase.SAVED: [Event(Word.SAVED)],
     Phase.OPEN: [OPENED],
     Phase.CLOSED: [OPENED, closed("partial")],
     Phase.UNDOING: [OPENED, closed("ok"), Event(Word.UNDO_INTENT, detail={"by": "u1"})],
