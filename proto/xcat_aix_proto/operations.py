@@ -390,6 +390,11 @@ def from_stored(kind: str, args: Any) -> Operation:
     return from_wire({"kind": kind, "args": args}) if read is None else read(args)
 
 
+def is_newer(kind: str) -> bool:
+    """Whether agents of the last version lack an operation of this kind."""
+    return kind in BY_KIND and kind not in LAST_VERSION
+
+
 def _postscripts_1(args: Any) -> Operation:
     """The environment was free text; planners put these three into it."""
     if not isinstance(args, Mapping) or not isinstance(args.get("environment"), Mapping):

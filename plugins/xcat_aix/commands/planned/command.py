@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from xcat_aix.commands.options import Arguments, OptionError, parse
 from xcat_aix.plan import explain
+from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.undo import undo
 from xcat_aix.run.journal import Stored
@@ -29,15 +31,15 @@ from xcatd.api import (
     info,
 )
 
-from . import ending, verbs
+from . import ending, lacking, verbs
 from .doing import Doing, executor_of, guarded, journal_of, registry_of
 from .ending import Status, has_errors
-from .how import FORCE, HELP, PLANNING, VERBOSE, VERBS, VERSION, How, UsageError, how
+from .how import HELP, PLANNING, VERBOSE, VERBS, VERSION, How, UsageError, how
 from .page import Page
 from .telling import notes
 from .words import Words
 
-__all__ = ["FORCE", "HELP", "PLANNING", "VERBOSE", "VERBS", "VERSION", "PlannedCommand"]
+__all__ = ["HELP", "PLANNING", "VERBOSE", "VERBS", "VERSION", "PlannedCommand"]
 
 
 class PlannedCommand:
@@ -173,37 +175,46 @@ class PlannedCommand:
     def show_or_do(self, plan: Plan, doing: Doing) -> Iterator[Reply]:
         """A plan that is new: kept, shown, or carried out."""
         how, context = doing.how, doing.context
-        asks = how.asks_above is not None and len(plan.nodes) > how.asks_above
-        if how.is_dry_run or (asks and plan.lanes):
-            yield from self._show(plan, doing, asks=not how.is_dry_run)
-        elif not plan.lanes:
+        if how.is_dry_run:
+            warned = replace(plan, notes=(*plan.notes, *lacking.notes(plan.lanes, context)))
+            yield from self._show(plan, warned, doing, asks=False)
+            return
+        if not plan.lanes:
             yield from notes(plan.notes)
             yield from _status(plan)
-        elif objections := self.objections(plan, context):
-            yield Reply(errors=tuple(objections), errorcode=int(Status.REFUSED))
+            return
+        self.check_plan(plan, doing)
+        if how.asks_above is not None and len(plan.nodes) > how.asks_above:
+            yield from self._show(plan, plan, doing, asks=True)
         else:
             executor = executor_of(plan, how, context)
             claimed = executor.open(plan, command=said(doing.request), user=_user(doing.request))
             yield from doing.carry_out(executor, claimed, self.words(plan))
 
-    def _show(self, plan: Plan, doing: Doing, *, asks: bool) -> Iterator[Reply]:
-        """``asks``: the client asks its user whether it is to be carried out."""
+    def check_plan(self, plan: Plan, doing: Doing) -> None:
+        """Raise :class:`PlanError` for what stands against carrying a plan out."""
+        if objections := self.objections(plan, doing.context):
+            raise PlanError(*objections)
+        lacking.check(plan.lanes, doing.how, doing.context)
+
+    def _show(self, plan: Plan, shown: Plan, doing: Doing, *, asks: bool) -> Iterator[Reply]:
+        """``shown`` has more notes than what is kept; ``asks``: the client asks its user whether to carry it out."""
         how, context = doing.how, doing.context
         title, words = registry_of(context).title, self.words(plan)
         saved = None
         if (how.is_kept or asks) and plan.lanes:
             saved = self._keep(plan, doing)
         if how.is_json:
-            shown = explain.shown(plan, title)
+            body = explain.shown(shown, title)
             kept = {"id": saved.id, "sha256": saved.sha256} if saved else {}
-            yield data(json.dumps(shown | kept, ensure_ascii=False))
+            yield data(json.dumps(body | kept, ensure_ascii=False))
         elif not asks:
-            yield data(*explain.to_text(plan, title, words))
+            yield data(*explain.to_text(shown, title, words))
         if saved is not None:
             text = (
                 [*words.heading(), *words.overview()]
                 if asks
-                else explain.to_text(plan, title, words)
+                else explain.to_text(shown, title, words)
             )
             yield Reply(
                 saved=saved._replace(text=tuple(text), needs_confirmation=asks, keeps=_keeps(how))
@@ -244,5 +255,5 @@ def _status(plan: Plan) -> Iterator[Reply]:
 
 def _keeps(how: How) -> tuple[str, ...]:
     """The options that count when the plan is applied, too."""
-    verbose = ("-V",) if how.is_verbose else ()
-    return (*verbose, f"--fanout={how.fanout}", f"--timeout={how.timeout:g}")
+    given = [word for word, is_so in (("-V", how.is_verbose), ("--force", how.is_forced)) if is_so]
+    return (*given, f"--fanout={how.fanout}", f"--timeout={how.timeout:g}")

@@ -21,7 +21,7 @@ from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, Outcome, StepState
 from xcatd.api import NOTHING, Context, Reply, Targets, data, info
 
-from . import ending, telling
+from . import ending, lacking, telling
 from .doing import Doing, executor_of, journal_of, registry_of
 from .how import UsageError
 from .page import Page
@@ -29,14 +29,14 @@ from .page import Page
 if TYPE_CHECKING:
     from .command import PlannedCommand
 
-_RUNNING = {"V", "fanout", "timeout", "json", "yes"}
+_RUNNING = {"V", "fanout", "timeout", "json", "yes", "force"}
 
 #: The verbs, and the options that each has.
 _ALLOWED: dict[str, set[str]] = {
     "list": {"json"},
     "show": {"json"},
     "resume": _RUNNING,
-    "undo": {*_RUNNING, "dry-run", "force", "out"},
+    "undo": {*_RUNNING, "dry-run", "out"},
     "abandon": set(),
     "forget": set(),
     "apply": {*_RUNNING, "digest"},
@@ -292,6 +292,12 @@ def _what_is_left(stored: Stored) -> Iterator[str]:
 
 def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
     words = command.words(stored.plan)  # what cannot be told of is not claimed
+    left = [
+        lane
+        for lane in stored.plan.lanes
+        if not stored.state.lane_result(lane.id).lets_others_go_on
+    ]
+    lacking.check(left, doing.how, doing.context)
     executor = executor_of(stored.plan, doing.how, doing.context)
     claimed = executor.claim(verb.plan_id)
     if not doing.how.is_json:
@@ -300,10 +306,7 @@ def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -
 
 
 def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
-    objections = command.objections(stored.plan, doing.context)
-    if objections:
-        yield Reply(errors=tuple(objections), errorcode=int(ending.Status.REFUSED))
-        return
+    command.check_plan(stored.plan, doing)
     words = command.words(stored.plan)
     executor = executor_of(stored.plan, doing.how, doing.context)
     digest = verb.arguments.value("digest")
@@ -312,7 +315,7 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
 
 
 def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
-    plan = command.undo(stored, doing.context, is_forced=verb.arguments.has("force"))
+    plan = command.undo(stored, doing.context, is_forced=doing.how.is_forced)
     if not doing.how.is_json:
         yield info(f"Taking back {verb.plan_id}.")
     yield from command.show_or_do(plan, doing)
