@@ -107,13 +107,6 @@ class Connection:
         assert isinstance(op, NimSnapshot)
         return nim
 
-    def knows(self, kind: str) -> bool:
-        """One version older: it takes each operation by itself."""
-        return kind != Chain.kind
-
-    def require(self, op: Operation) -> None:
-        assert not op.is_query
-
     def probe(self, op: Operation, job_id: str = "") -> Probe:
         is_done = (self._node, op) in self._agents.done
         return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from xcat_aix.commands.options import Arguments
 from xcat_aix.plan import explain
-from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane
@@ -25,7 +24,7 @@ from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
 from xcatd.api import NOTHING, Context, Reply, Targets, data, info
 
-from . import ending, telling
+from . import ending, lacking, telling
 from .doing import Doing, executor_of, journal_of, registry_of
 from .how import UsageError
 from .page import Page
@@ -33,14 +32,14 @@ from .page import Page
 if TYPE_CHECKING:
     from .command import PlannedCommand
 
-_RUNNING = {"V", "fanout", "timeout", "json", "yes"}
+_RUNNING = {"V", "fanout", "timeout", "json", "yes", "force"}
 
 #: The verbs, and the options that each has.
 _ALLOWED: dict[str, set[str]] = {
     "list": {"json"},
     "show": {"json"},
     "resume": _RUNNING,
-    "undo": {*_RUNNING, "dry-run", "force", "out"},
+    "undo": {*_RUNNING, "dry-run", "out"},
     "abandon": {"json"},
     "forget": {"json"},
     "apply": {*_RUNNING, "digest"},
@@ -329,6 +328,12 @@ def _at_work(lane: Lane, stored: Stored, title: Title) -> str:
 
 def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
     words = command.words(stored.plan)  # what cannot be told of is not claimed
+    left = [
+        lane
+        for lane in stored.plan.lanes
+        if not stored.state.lane_result(lane.id).lets_others_go_on
+    ]
+    lacking.check(left, doing.how, doing.context)
     executor = executor_of(stored.plan, doing.how, doing.context)
     claimed = executor.claim(verb.plan_id)
     if not doing.how.is_json:
@@ -337,8 +342,7 @@ def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -
 
 
 def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
-    if objections := command.objections(stored.plan, doing.context):
-        raise PlanError(*objections)
+    command.check_plan(stored.plan, doing)
     words = command.words(stored.plan)
     executor = executor_of(stored.plan, doing.how, doing.context)
     digest = verb.arguments.value("digest")
@@ -353,7 +357,7 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
 
 
 def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
-    plan = command.undo(stored, doing.context, is_forced=verb.arguments.has("force"))
+    plan = command.undo(stored, doing.context, is_forced=doing.how.is_forced)
     if not doing.how.is_json:
         yield info(f"Taking back {verb.plan_id}.")
     yield from command.show_or_do(plan, doing)
