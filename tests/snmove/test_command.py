@@ -444,7 +444,7 @@ def test_stopped_move_can_be_resumed(world: World) -> None:
         return connect(node, role, *words, **how)
 
     world.agents.connect = interrupted  # type: ignore[method-assign]
-    replies = world.snmove("-s", "sn1")
+    replies = world.snmove("-s", "sn1", "--fanout", "1")
     assert exit_status(replies) == 2 and "stopped" in errors(replies)[-1]
     assert "interrupted" in "\n".join(lines(world.snmove("--list")))
     world.agents.connect = connect  # type: ignore[method-assign]

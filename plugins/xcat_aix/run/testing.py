@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from xcat_aix.plan.kinds import NoReverse
 from xcat_aix.plan.model import Step, Target
@@ -299,6 +299,8 @@ class FakeNode:
     dying_half_way: set[str] = field(default_factory=set)
     #: So many of the next answers get lost on their way.
     lost_answers: int = 0
+    #: What queries are answered with, by kind.
+    answers: dict[str, Any] = field(default_factory=dict)
     #: What is done, by kind; ``None`` is half done.
     effects: dict[str, Any] = field(default_factory=dict)
     #: How often each effect was brought about.
@@ -367,6 +369,22 @@ class FakeConnection:
             named = ", ".join(lacking)
             text = f"its agent (version 0.9) does not know {named}: update the agent"
             raise AgentError(ErrorCode.BAD_OPERATION, text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def query(self, op: Operation, limit: float = 0.0) -> Any:
+        """What the node's ``answers`` say."""
+        del limit
+        self.require(op)
+        with self._call("query"):
+            answer = self._node.answers[op.kind]
+        if isinstance(answer, AgentError):
+            raise answer
+        return answer
 
     def probe(self, op: Operation, job_id: str = "") -> Probe:
         """Whether the effect is there; no job's record is needed here to see it."""

@@ -75,7 +75,10 @@ class Agents:
     def ask(
         self, targets: Iterable[Target], question: Callable[[AgentConnection], T]
     ) -> dict[Target, T | AgentError]:
-        """Ask all of them at once, up to a bound; who gives no answer has the error in its place."""
+        """Ask all of them at once, up to a bound; who gives no answer has the error in its place.
+
+        Once the request is given up nobody else is asked.
+        """
         return self.ask_each(dict.fromkeys(targets, question))
 
     def ask_each(
@@ -99,6 +102,10 @@ class Agents:
     def _ask(
         self, target: Target, via: Target | None, question: Callable[[AgentConnection], T]
     ) -> T | AgentError:
+        if self.context.cancelled.is_set():
+            return AgentError(
+                ErrorCode.CANCELLED, f"{target.node} was not asked: the request was given up"
+            )
         try:
             with self.connect(target, via, CONNECT_LIMIT) as connection:
                 return question(connection)

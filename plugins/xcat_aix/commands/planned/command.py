@@ -92,6 +92,7 @@ class PlannedCommand:
             stored.summary.id,
             registry_of(context),
             unfinished=verbs.unfinished_lanes(stored),
+            spared=verbs.spared_nodes(stored),
         )
 
     def remarks(self, plan: Plan, how: How, context: Context) -> Iterator[Reply]:

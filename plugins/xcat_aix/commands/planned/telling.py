@@ -71,6 +71,8 @@ class Narrator:
     _done: int = 0
     _troubles: dict[str, StepEnded] = field(default_factory=dict)
     _reasons: dict[str, str] = field(default_factory=dict)
+    #: Nodes of which was told what went wrong first: what only waited for that goes without saying.
+    _told: set[str] = field(default_factory=set)
 
     def opening(self) -> Iterator[Reply]:
         """Before the first step."""
@@ -181,13 +183,19 @@ class Narrator:
         trouble = self._troubles.get(lane.id)
         if trouble is not None and trouble.nodes:
             name = self.title(trouble.step)
-            yield Reply(
-                nodes=tuple(
-                    NodeReply(node, error=f"{name}: {found.text or found.state.sentence}")
-                    for node, found in trouble.nodes.items()
-                    if found.state not in _GONE_ON
+            failed = {
+                node: found
+                for node, found in trouble.nodes.items()
+                if found.state not in _GONE_ON and node not in self._told
+            }
+            self._told.update(failed)
+            if failed:
+                yield Reply(
+                    nodes=tuple(
+                        NodeReply(node, error=f"{name}: {found.text or found.state.sentence}")
+                        for node, found in failed.items()
+                    )
                 )
-            )
             return
         text = self._text(lane, trouble)
         if lane.target is None:

@@ -17,7 +17,7 @@ from xcat_aix.plan import explain
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane
-from xcat_aix.plan.undo import Done
+from xcat_aix.plan.undo import Done, Spared
 from xcat_aix.run.errors import Parked
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
@@ -376,6 +376,21 @@ def begun_steps(stored: Stored) -> Done:
         }
         for lane, steps in stored.state.lanes.items()
     }
+
+
+def spared_nodes(stored: Stored) -> Spared:
+    """The nodes for which nothing of such a step was begun, although it was for others."""
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for lane, steps in stored.state.lanes.items():
+        for step, record in steps.items():
+            nodes = frozenset(
+                node
+                for node, seen in record.nodes.items()
+                if node and seen.state not in _BEGUN and node not in record.broken
+            )
+            if nodes and len(nodes) < len(record.nodes):
+                found.setdefault(lane, {})[step] = nodes
+    return found
 
 
 def unfinished_lanes(stored: Stored) -> tuple[str, ...]:
