@@ -64,6 +64,9 @@ class FixedClock:
     def monotonic(self) -> float:
         return self._seconds
 
+    def advance(self, step: timedelta) -> None:
+        self._seconds += step.total_seconds()
+
 
 @dataclass
 class Names:
