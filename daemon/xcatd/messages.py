@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .wire.savedplan import ASKS_ABOVE, SavedPlan
+from .wire.savedplan import ASKS_ABOVE, BEGUN, SavedPlan
 
 __all__ = [
     "Contents",
@@ -16,6 +16,7 @@ __all__ = [
     "Reply",
     "Request",
     "SavedPlan",
+    "begun",
     "data",
     "error",
     "info",
@@ -101,6 +102,11 @@ class Reply:
     source: str | None = None  # xcatdsource; None: the daemon adds its own short host name
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     saved: SavedPlan | None = None  # printed by nobody: for clients that write or confirm it
+
+
+def begun(plan_id: str) -> Reply:
+    """A plan is carried out from here on; printed by nobody."""
+    return Reply(extra={BEGUN: (plan_id,)})
 
 
 def info(*lines: str) -> Reply:

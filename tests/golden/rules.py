@@ -324,10 +324,29 @@ RULES: tuple[Rule, ...] = (
         becomes=r"err \1: Error: no answer",
     ),
     Rule(
+        "status of a part",
+        OURS,
+        r"rc 2",
+        "ours ends with 2 where some nodes are finished or the database is written and others are not; xCAT knows only 1",
+        becomes="rc 1",
+        commands=_MOVES,
+        when=r"err Error: \d+ of \d+ nodes? not finished, .*",
+    ),
+    Rule(
+        "status of nodes that cannot boot yet",
+        OURS,
+        r"rc 3",
+        "ours ends with 3 where all is done, but the new service node is not ready for diskless nodes: see readiness;"
+        " xCAT does not look, and ends with 0",
+        becomes="rc 0",
+        commands=_MOVES,
+        when=r"err Error: \S+: moved, but cannot boot from there yet",
+    ),
+    Rule(
         "how a move ends",
         OURS,
         r"out (Moved to \S+|Skipped on the node itself|to be network-booted from the new service node|This move can be taken back): .*"
-        r"|err Error: \d+ of \d+ nodes? not finished, .*",
+        r"|err Error: \d+ of \d+ nodes? not finished, .*|err Error: \S+: moved, but cannot boot from there yet",
         "ours says what was done, what is left to do and how it is taken back; xCAT says nothing at the end",
         commands=_MOVES,
     ),

@@ -1,4 +1,4 @@
-"""The toy commands, installed for each test."""
+"""The toy commands, installed for each test, and the cluster of the snmove tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.agents.conftest import Cluster
 from tests.run.rig import Bomb
+from tests.snmove.doubles import Names, World, open_world
+from tests.snmove.test_command import ADDRESSES, agents, rows
 
 from xcat_aix.commands.planned import doing
 from xcat_aix.run.executor import Executor
@@ -31,6 +33,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made = Site.new(tmp_path / "db")
     yield made
     made.db.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return open_world(tmp_path, rows(), Names(ADDRESSES), agents())
 
 
 @pytest.fixture

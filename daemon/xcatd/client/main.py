@@ -34,7 +34,7 @@ _PREMATURE = (
 )
 _PROGRAM = "xcatclient"
 _DUMPS = "tabdump"
-_INTERRUPTED = 130  # exit status
+_INTERRUPTED, _PARTLY = 130, 2  # exit statuses
 
 
 class _Aborted(BaseException):
@@ -124,6 +124,7 @@ def _deal_with(
         print("\nNothing was changed.")  # noqa: T201
         return _INTERRUPTED
     if not is_confirmed:
+        print(f"The plan is kept for a week; to carry it out: {command} --apply {plan.id}")  # noqa: T201
         print("Nothing was changed.")  # noqa: T201
         return 1
     words = (*plan.keeps, *plan.words, "--yes")
@@ -227,9 +228,13 @@ def _write(text: str) -> None:
 
 
 class Conversation:
-    """One request and its responses over a connection; ``saved`` is the plan they told of last."""
+    """One request and its responses over a connection; ``saved`` is the plan they told of last.
+
+    ``begun`` is the id of the plan that is being carried out, if any is.
+    """
 
     saved: SavedPlan | None = None
+    begun: str = ""
 
     def __init__(self, sock: ssl.SSLSocket, printer: Printer, environ: Mapping[str, str]) -> None:
         self._sock = sock
@@ -252,7 +257,10 @@ class Conversation:
             is_complete = self._read()
         except _Aborted:
             self._say_abort()
-            return 0
+            if not self.begun:
+                return 0
+            self._say(f"{self.begun} was interrupted")
+            return _INTERRUPTED
         except MalformedError as error:
             self._printer.flush()
             sys.stderr.write(f"{_PROGRAM}: {error}\n")
@@ -261,8 +269,18 @@ class Conversation:
         self._printer.flush()
         if not is_complete:
             sys.stderr.write(_PREMATURE)
-            return 1
+            if not self.begun:
+                return 1
+            self._say(f"{self.begun} was begun")
+            return _PARTLY
         return self._printer.status & 0xFF
+
+    def _say(self, what: str) -> None:
+        """What to do about the plan that was begun."""
+        write(
+            sys.stderr,
+            f"{what}; what is left of it: plans --show {self.begun}; to go on: plans --resume {self.begun}\n",
+        )
 
     def _send(self, document: bytes) -> None:
         with contextlib.suppress(OSError):  # reading tells what the server made of it
@@ -288,6 +306,7 @@ class Conversation:
 
     def _show(self, response: Tree) -> None:
         self.saved = savedplan.of_reply(response) or self.saved
+        self.begun = savedplan.begun(response) or self.begun
         if self._shows_xml:
             _write(layout("xcatresponse", response) + "\n")
         else:

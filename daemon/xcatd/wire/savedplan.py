@@ -12,6 +12,10 @@ from .tree import Tree, Value
 
 ELEMENT = "savedplan"
 
+#: An element with the id of a plan that is being carried out from here on: a client that is interrupted, or loses its
+#: connection, can say what it was.
+BEGUN = "begunplan"
+
 #: The variable by which a client that can ask its user says above how many nodes it wants to.  Existing clients
 #: send every variable that begins with XCAT_, so this is not the one that users set, and no other client has it.
 ASKS_ABOVE = "XCAT_ASKS_ABOVE"
@@ -65,6 +69,11 @@ def of_reply(tree: Tree) -> SavedPlan | None:
         keeps=_texts(value, "keep"),
     )
     return found if found.id and found.sha256 else None
+
+
+def begun(tree: Tree) -> str:
+    """The id of the plan that a reply says is being carried out, or nothing."""
+    return _first(tree, BEGUN)
 
 
 def _number(text: str) -> int:

@@ -58,6 +58,16 @@ def to_text(plan: Plan, title: Title, meaning: Meaning) -> list[str]:
     ]
 
 
+def in_short(plan: Plan, meaning: Meaning) -> list[str]:
+    """What a user must know who is asked whether it is to be carried out."""
+    return [
+        *meaning.heading(),
+        *meaning.overview(),
+        *meaning.afterwards(),
+        *_notes(plan.notes),
+    ]
+
+
 def to_json(plan: Plan, title: Title) -> str:
     """:func:`shown` as one line of JSON."""
     return json.dumps(shown(plan, title), ensure_ascii=False)

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 #: How many nodes a message names.
 SHOWN = 5
 
+#: Longest text that is repeated as the id of a plan, in characters.
+LONGEST_ID = 60
+
 
 def named(nodes: Sequence[str]) -> str:
     """The first nodes, and how many more there are."""
@@ -41,6 +44,13 @@ class RunError(Exception):
     """Base of what a command tells its user; the message is complete."""
 
 
+def _quoted(text: str) -> str:
+    """What a user typed for an id, on one line of bounded length."""
+    if text.isprintable() and text == text.strip() and len(text) <= LONGEST_ID:
+        return text
+    return repr(text if len(text) <= LONGEST_ID else f"{text[:LONGEST_ID]}...")
+
+
 class Overlap(RunError):
     """An open plan works on some of the same nodes."""
 
@@ -59,7 +69,7 @@ class UnknownPlan(RunError):
     """The journal has no plan with this id."""
 
     def __init__(self, plan_id: str) -> None:
-        super().__init__(f"cannot find {plan_id} in the journal")
+        super().__init__(f"cannot find {_quoted(plan_id)} in the journal")
 
 
 class StillRunning(RunError):
@@ -67,7 +77,7 @@ class StillRunning(RunError):
 
     def __init__(self, plan_id: str, owner: str, until: str) -> None:
         super().__init__(
-            f"cannot take over {plan_id}: it is being worked on by {owner}"
+            f"cannot take over {plan_id}: it is being worked on by {owner}; wait for it, or interrupt its command"
             f" (its claim runs until {until} unless renewed)"
         )
 

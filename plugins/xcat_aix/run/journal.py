@@ -179,7 +179,7 @@ class Journal:
         plan = self.load(plan_id).plan
         with self._transaction() as transaction:
             row = standing.row_of(transaction, plan_id)
-            self._refuse_applying(row, plan.digest(), sha256)
+            self._refuse_applying(row, sha256)
             self._refuse_opening(transaction, plan, plan_id)
             hold = Hold(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
             values = {
@@ -195,11 +195,14 @@ class Journal:
             events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
         return Claimed(hold, plan, _story(plan, events, plan_id)[1])
 
-    def _refuse_applying(self, row: Row, found: str, wanted: str) -> None:
-        plan_id, state = row["id"], row["state"]
-        if state != Phase.SAVED.value:
-            sentence = rows.summary(row, is_running=self._standing.is_held(row)).sentence
-            raise NothingToResume(f"cannot apply {plan_id}: it was begun already ({sentence})")
+    def _refuse_applying(self, row: Row, wanted: str) -> None:
+        plan_id, found = row["id"], row["digest"]
+        if row["state"] != Phase.SAVED.value:
+            summary = rows.summary(row, is_running=self._standing.is_held(row))
+            advice = f"; to go on: plans --resume {plan_id}" if summary.can_go_on else ""
+            raise NothingToResume(
+                f"cannot apply {plan_id}: it was begun already ({summary.sentence}){advice}"
+            )
         if self._is_stale(row):
             raise NothingToResume(
                 f"cannot apply {plan_id}: it was kept for {SAVED_FOR.days} days; make the plan anew"
@@ -327,7 +330,7 @@ class Journal:
 
     def load(self, plan_id: str) -> Stored:
         """One plan with its story; raises :class:`UnknownPlan`, and :class:`Parked` if it cannot be read."""
-        columns = (*rows.SUMMARY_COLUMNS, "body", "digest")
+        columns = (*rows.SUMMARY_COLUMNS, "body")
         found = self.db.select(PLANS, {"id": plan_id}, columns=columns)
         if not found:
             raise UnknownPlan(plan_id)
@@ -349,7 +352,12 @@ class Journal:
             )
             by = (later["id"] or "") if later else ""
             listed.append(
-                rows.summary(row, is_running=self._standing.is_held(row), superseded_by=by)
+                rows.summary(
+                    row,
+                    is_running=self._standing.is_held(row),
+                    superseded_by=by,
+                    is_expired=row["state"] == Phase.SAVED.value and self._is_stale(row),
+                )
             )
         return tuple(listed)
 

@@ -27,6 +27,7 @@ SUMMARY_COLUMNS = (
     "host",
     "opened",
     "format",
+    "digest",
     "nodes",
     "state",
     "outcome",
@@ -48,7 +49,8 @@ class Summary:
 
     ``is_running``: somebody works on it now.  ``parked`` says why this program cannot execute it; its nodes are
     guarded until it is given up.  ``superseded_by`` is the later plan that worked on some of its nodes, so that it
-    cannot be resumed any more.  ``opened`` and ``closed`` are UTC ISO 8601, for people: the order is the journal's.
+    cannot be resumed any more.  ``is_expired``: it was kept for later, and too long.  ``opened`` and ``closed`` are UTC
+    ISO 8601, for people: the order is the journal's.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Summary:
     is_running: bool
     parked: str = ""
     superseded_by: str = ""
+    is_expired: bool = False
 
     @property
     def is_saved(self) -> bool:
@@ -76,6 +79,14 @@ class Summary:
         return self.phase is Phase.OPEN and not self.is_running
 
     @property
+    def can_go_on(self) -> bool:
+        """Whether it may be resumed."""
+        if self.parked or self.superseded_by:
+            return False
+        is_left = self.outcome is not None and self.outcome.can_be_resumed
+        return self.is_interrupted or (self.phase is Phase.CLOSED and is_left)
+
+    @property
     def sentence(self) -> str:
         """Where it stands, in words for people."""
         if self.parked:
@@ -86,6 +97,8 @@ class Summary:
             return "interrupted"
         if self.superseded_by:
             return f"superseded by {self.superseded_by}"
+        if self.is_expired:
+            return "kept too long, cannot be applied any more"
         if self.outcome is not None and self.phase is Phase.CLOSED:
             return f"{self.outcome.value}: {self.outcome.sentence}"
         return self.phase.sentence
@@ -111,7 +124,9 @@ def shape(plan: Plan) -> Shape:
     return {lane.id: {step.id: lane.about(step) for step in lane.steps} for lane in plan.lanes}
 
 
-def summary(row: Row, *, is_running: bool, superseded_by: str = "") -> Summary:
+def summary(
+    row: Row, *, is_running: bool, superseded_by: str = "", is_expired: bool = False
+) -> Summary:
     """A row of ``aixplan`` for people; one that cannot be read is open and parked."""
     text = {name: value or "" for name, value in row.items()}
     phase, outcome, damage = _standing(text["state"], text["outcome"])
@@ -129,6 +144,7 @@ def summary(row: Row, *, is_running: bool, superseded_by: str = "") -> Summary:
         is_running=is_running,
         parked=_foreign_format(text["format"]) or damage,
         superseded_by=superseded_by,
+        is_expired=is_expired,
     )
 
 

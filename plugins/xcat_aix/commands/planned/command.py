@@ -16,6 +16,7 @@ from typing import ClassVar
 from xcat_aix.commands.options import Arguments, OptionError, parse
 from xcat_aix.plan import explain
 from xcat_aix.plan.errors import PlanError
+from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.undo import undo
 from xcat_aix.run.journal import Stored
@@ -32,11 +33,10 @@ from xcatd.api import (
 )
 
 from . import ending, lacking, verbs
-from .doing import Doing, executor_of, guarded, journal_of, registry_of
+from .doing import Doing, Remarks, executor_of, guarded, journal_of, registry_of
 from .ending import Status, has_errors
 from .how import HELP, PLANNING, VERBOSE, VERBS, VERSION, How, UsageError, how
 from .page import Page
-from .telling import notes
 from .words import Words
 
 __all__ = ["HELP", "PLANNING", "VERBOSE", "VERBS", "VERSION", "PlannedCommand"]
@@ -169,28 +169,30 @@ class PlannedCommand:
         if not doing.how.is_json:
             yield from self.opening(arguments, doing.how)
         plan = self.plan(arguments, doing.context)
-        yield from self.show_or_do(plan, doing)
-        if not doing.how.is_json:
-            yield from self.remarks(plan, doing.how, doing.context)
+        yield from self.show_or_do(
+            plan, doing, lambda: self.remarks(plan, doing.how, doing.context)
+        )
 
-    def show_or_do(self, plan: Plan, doing: Doing) -> Iterator[Reply]:
-        """A plan that is new: kept, shown, or carried out."""
+    def show_or_do(self, plan: Plan, doing: Doing, remarks: Remarks = tuple) -> Iterator[Reply]:
+        """A plan that is new: kept, shown, or carried out; ``remarks`` come last."""
         how, context = doing.how, doing.context
         if how.is_dry_run:
             warned = replace(plan, notes=(*plan.notes, *lacking.notes(plan.lanes, context)))
-            yield from self._show(plan, warned, doing, asks=False)
+            yield from self._show(plan, warned, doing, remarks)
             return
         if not plan.lanes:
-            yield from notes(plan.notes)
-            yield from _status(plan)
+            yield from doing.nothing(plan, self.words(plan), remarks)
             return
         self.check_plan(plan, doing)
         if how.asks_above is not None and len(plan.nodes) > how.asks_above:
-            yield from self._show(plan, plan, doing, asks=True)
+            yield self._question(plan, doing)
         else:
+            words = self.words(plan)
+            if context.cancelled.is_set():
+                raise PlanError("interrupted before anything was begun")
             executor = executor_of(plan, how, context)
             claimed = executor.open(plan, command=said(doing.request), user=_user(doing.request))
-            yield from doing.carry_out(executor, claimed, self.words(plan))
+            yield from doing.carry_out(executor, claimed, words, remarks)
 
     def check_plan(self, plan: Plan, doing: Doing) -> None:
         """Raise :class:`PlanError` for what stands against carrying a plan out."""
@@ -198,34 +200,35 @@ class PlannedCommand:
             raise PlanError(*objections)
         lacking.check(plan.lanes, doing.how, doing.context)
 
-    def _show(self, plan: Plan, shown: Plan, doing: Doing, *, asks: bool) -> Iterator[Reply]:
-        """``shown`` has more notes than what is kept; ``asks``: the client asks its user whether to carry it out."""
-        how, context = doing.how, doing.context
-        title, words = registry_of(context).title, self.words(plan)
-        saved = None
-        if (how.is_kept or asks) and plan.lanes:
-            saved = self._keep(plan, doing)
-        if how.is_json:
-            body = explain.shown(shown, title)
-            kept = {"id": saved.id, "sha256": saved.sha256} if saved else {}
-            yield data(json.dumps(body | kept, ensure_ascii=False))
-        elif not asks:
-            yield data(*explain.to_text(shown, title, words))
+    def _question(self, plan: Plan, doing: Doing) -> Reply:
+        """The client asks its user whether this is to be carried out."""
+        saved = self._keep(plan, doing)
+        text = explain.in_short(plan, self.words(plan))
+        keeps = _keeps(doing.how)
+        return Reply(saved=saved._replace(text=tuple(text), needs_confirmation=True, keeps=keeps))
+
+    def _show(self, plan: Plan, shown: Plan, doing: Doing, remarks: Remarks) -> Iterator[Reply]:
+        """``shown`` has more notes than the plan that is kept."""
+        title = registry_of(doing.context).title
+        saved = self._keep(plan, doing) if doing.how.is_kept and plan.lanes else None
+        text = explain.to_text(shown, title, self.words(plan))
+        if doing.how.is_json:
+            yield from _shown_as_json(shown, title, saved, remarks)
+        else:
+            yield data(*text)
         if saved is not None:
-            text = (
-                [*words.heading(), *words.overview()]
-                if asks
-                else explain.to_text(shown, title, words)
+            yield Reply(saved=saved._replace(text=tuple(text), keeps=_keeps(doing.how)))
+        if doing.how.is_json:
+            return
+        if saved is not None:
+            yield info(
+                f"Kept for a week as {saved.id}, SHA-256 {saved.sha256}; to carry it out:"
+                f" {plan.command} --apply {saved.id}"
             )
-            yield Reply(
-                saved=saved._replace(text=tuple(text), needs_confirmation=asks, keeps=_keeps(how))
-            )
-            if not (asks or how.is_json):
-                yield info(
-                    f"Kept for a week as {saved.id}, SHA-256 {saved.sha256}; to carry it out:"
-                    f" {plan.command} --apply {saved.id}"
-                )
+        elif doing.how.is_kept:
+            yield info("There is nothing to keep.")
         yield from _status(plan)
+        yield from remarks()
 
     def _keep(self, plan: Plan, doing: Doing) -> SavedPlan:
         plan_id, digest = journal_of(doing.context).save(
@@ -246,6 +249,21 @@ def said(request: Request) -> str:
 
 def _user(request: Request) -> str:
     return request.user or ""
+
+
+def _shown_as_json(
+    plan: Plan, title: Title, saved: SavedPlan | None, remarks: Remarks
+) -> Iterator[Reply]:
+    """One document, with what would stand beside it in words."""
+    shown = explain.shown(plan, title)
+    if saved is not None:
+        shown |= {"id": saved.id, "sha256": saved.sha256}
+    found = tuple(remarks())
+    if errors := [line for reply in found for line in reply.errors]:
+        shown["errors"] = errors
+    yield data(json.dumps(shown, ensure_ascii=False))
+    yield from _status(plan)
+    yield from (Reply(errorcode=reply.errorcode) for reply in found if reply.errorcode)
 
 
 def _status(plan: Plan) -> Iterator[Reply]:

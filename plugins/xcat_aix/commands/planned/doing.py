@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.fold import fold
@@ -20,16 +21,23 @@ from xcat_aix.run.progress import PlanEnded
 from xcat_aix.run.registry import Registry
 from xcat_aix.steps import kinds
 from xcat_aix.steps.command import Run
-from xcatd.api import Context, DatabaseError, Reply, Request, data, warning
+from xcatd.api import Context, DatabaseError, Reply, Request, begun, data, warning
 
 from . import ending
 from .agents import Agents
-from .ending import Status
+from .ending import Status, has_errors
 from .how import How, UsageError
 from .telling import Narrator, notes
 from .words import Words
 
 _UNSUPPORTED = "Unsupported request"
+
+#: What is told at the end beside the outcome.
+Remarks: TypeAlias = Callable[[], Iterable[Reply]]
+
+
+def _none() -> Iterable[Reply]:
+    return ()
 
 
 def journal_of(context: Context) -> Journal:
@@ -81,9 +89,12 @@ class Doing:
     has_begun: bool = False
     has_changed: bool = False
 
-    def carry_out(self, executor: Executor, claimed: Claimed, words: Words) -> Iterator[Reply]:
-        """Do what is left of a claimed plan, and tell: in words, or at the end as JSON."""
+    def carry_out(
+        self, executor: Executor, claimed: Claimed, words: Words, remarks: Remarks = _none
+    ) -> Iterator[Reply]:
+        """Do what is left of a claimed plan, and tell: in words, or at the end as JSON; then ``remarks``."""
         self.has_begun = True
+        yield begun(claimed.hold.plan_id)
         narrator = Narrator(
             claimed.plan,
             claimed.hold.plan_id,
@@ -100,9 +111,21 @@ class Doing:
             yield from told.through(narrator.tell(progress))
             if isinstance(progress, PlanEnded):
                 self.has_changed = ending.has_changed(progress.lanes.values())
+                yield from told.through(remarks())
                 if self.how.is_json:
-                    found = ending.as_json(progress, claimed.state, words, told.said())
-                    yield Reply(data=(json.dumps(found),), errorcode=found["status"] or None)
+                    found = ending.as_json(progress, claimed.state, words)
+                    yield told.ended(found, has_changed=self.has_changed)
+
+    def nothing(self, plan: Plan, words: Words, remarks: Remarks) -> Iterator[Reply]:
+        """The same for a plan that has nothing to do."""
+        told = _Kept(is_kept=self.how.is_json)
+        yield from told.through(notes(plan.notes))
+        status = Status.REFUSED if has_errors(plan.notes) else Status.DONE
+        if status:
+            yield from told.through((Reply(errorcode=int(status)),))
+        yield from told.through(remarks())
+        if self.how.is_json:
+            yield told.ended(ending.nothing_as_json(words, status), has_changed=False)
 
 
 @dataclass(slots=True)
@@ -112,20 +135,27 @@ class _Kept:
     is_kept: bool
     _errors: list[str] = field(default_factory=list)
     _warnings: list[str] = field(default_factory=list)
+    _statuses: set[int] = field(default_factory=set)
 
-    def through(self, replies: Iterator[Reply]) -> Iterator[Reply]:
+    def through(self, replies: Iterable[Reply]) -> Iterator[Reply]:
         for reply in replies:
             if not self.is_kept:
                 yield reply
                 continue
+            if reply.errorcode:
+                self._statuses.add(reply.errorcode)
             self._errors += reply.errors
             self._errors += [f"{node.name}: {node.error}" for node in reply.nodes if node.error]
             self._warnings += reply.warnings
             if reply.sinfo:
                 yield Reply(sinfo=reply.sinfo)
 
-    def said(self) -> dict[str, list[str]]:
-        return {"errors": self._errors, "warnings": self._warnings}
+    def ended(self, body: dict[str, Any], *, has_changed: bool) -> Reply:
+        """The one reply for a program: with the status that all of it comes to."""
+        found = self._statuses | ({body["status"]} if body["status"] else set())
+        status = ending.together(found, has_changed=has_changed) if found else 0
+        whole = body | {"status": status, "errors": self._errors, "warnings": self._warnings}
+        return Reply(data=(json.dumps(whole),), errorcode=status or None)
 
 
 def guarded(

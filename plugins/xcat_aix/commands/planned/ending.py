@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -58,11 +58,12 @@ def with_one_status(
         else:
             yield reply
     if found:
-        code = _together(found, has_changed=has_changed_anything())
+        code = together(found, has_changed=has_changed_anything())
         yield replace(held or Reply(), errorcode=code)
 
 
-def _together(found: set[int], *, has_changed: bool) -> int:
+def together(found: Collection[int], *, has_changed: bool) -> int:
+    """What several statuses come to."""
     if len(found) == 1 and not (has_changed and Status.REFUSED in found):
         return next(iter(found))
     return int(Status.PARTLY)
@@ -109,15 +110,13 @@ def unfinished(plan: Plan, state: PlanState) -> tuple[str, ...]:
     return tuple(node for node in plan.nodes if states[node].state not in _OVER)
 
 
-def as_json(
-    ended: PlanEnded, state: PlanState, words: Words, said: Mapping[str, list[str]]
-) -> dict[str, Any]:
-    """The outcome for programs; ``said`` are the errors and warnings on the way."""
-    plan = words.plan
+def as_json(ended: PlanEnded, state: PlanState, words: Words) -> dict[str, Any]:
+    """The outcome for programs."""
+    plan, code = words.plan, status(ended, words)
     return {
         "plan": ended.plan_id,
         "command": plan.command,
-        "status": int(status(ended, words)),
+        "status": int(code),
         "outcome": ended.outcome.value if ended.outcome else "stopped",
         "nodes": {
             node: {"state": _word(node, found, words), "text": found.text}
@@ -127,8 +126,20 @@ def as_json(
             lane.id: {"subject": lane.subject, "result": ended.lanes[lane.id].value}
             for lane in plan.lanes
         },
-        "cannot_boot": list(words.unbootable()),
-        **said,
+        "cannot_boot": [] if code is Status.REFUSED else list(words.unbootable()),
+    }
+
+
+def nothing_as_json(words: Words, code: Status) -> dict[str, Any]:
+    """The same for a plan that had nothing to do, and so has no id."""
+    return {
+        "plan": None,
+        "command": words.plan.command,
+        "status": int(code),
+        "outcome": "nothing to do",
+        "nodes": {},
+        "lanes": {},
+        "cannot_boot": [],
     }
 
 

@@ -107,6 +107,8 @@ def how(arguments: Arguments, request: Request) -> How:
     """What the shared options and the client say; raises :class:`UsageError`."""
     is_sure = arguments.has("yes") or arguments.has("apply")
     is_kept = arguments.has("out")
+    if is_kept and not arguments.value("out"):
+        raise UsageError("--out needs the name of a file for the plan.")
     if is_kept and is_sure:
         raise UsageError("--out keeps a plan for later, --yes and --apply carry one out: not both.")
     if arguments.has("dry-run") and is_sure:

@@ -13,7 +13,7 @@ from xcat_aix.plan.explain import note_line
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane, Note, Plan, Step
-from xcat_aix.plan.phrases import count
+from xcat_aix.plan.phrases import columns, count
 from xcat_aix.run.progress import (
     LaneEnded,
     PlanEnded,
@@ -252,10 +252,7 @@ def listing(plans: Iterable[tuple[Summary, Sequence[str]]], noun: str = "PLAN") 
         rest = f"; not finished: {fold(left)}" if 0 < len(left) < total else ""
         state = summary.sentence + rest
         rows.append((summary.id, moment(summary.opened), user, nodes, summary.command, state))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for row in rows:
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
-        yield "  ".join([*cells, row[5]]).rstrip()
+    yield from columns(rows)
 
 
 def moment(text: str) -> str:

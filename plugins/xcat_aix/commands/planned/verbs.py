@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from xcat_aix.commands.options import Arguments
 from xcat_aix.plan import explain
+from xcat_aix.plan.fold import fold
+from xcat_aix.plan.kinds import Title
+from xcat_aix.plan.model import Lane
 from xcat_aix.plan.undo import Done, Spared
 from xcat_aix.run.errors import Parked
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
-from xcat_aix.run.states import LaneResult, Outcome, StepState
+from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
 from xcatd.api import NOTHING, Context, Reply, Targets, data, info
 
 from . import ending, lacking, telling
@@ -37,8 +40,8 @@ _ALLOWED: dict[str, set[str]] = {
     "show": {"json"},
     "resume": _RUNNING,
     "undo": {*_RUNNING, "dry-run", "out"},
-    "abandon": set(),
-    "forget": set(),
+    "abandon": {"json"},
+    "forget": {"json"},
     "apply": {*_RUNNING, "digest"},
 }
 
@@ -77,7 +80,8 @@ def check(arguments: Arguments, page: Page) -> None:
             raise UsageError("--digest is for --apply only.", shows_usage=True)
         return
     name = found[0]
-    if name != "list" and not arguments.value(name):
+    # No id begins with a dash: what is there is the next option.
+    if name != "list" and (not (given := arguments.value(name)) or given.startswith("-")):
         raise UsageError(f"--{name} needs the id of a plan, see {page.name} --list.")
     if arguments.operands:
         raise UsageError(f"--{name} takes no '{arguments.operands[0]}'.", shows_usage=True)
@@ -125,12 +129,18 @@ def act(verb: Verb, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
             yield from _list(command, journal, doing)
         case "abandon":
             journal.abandon(verb.plan_id)
-            yield info(f"Gave up {verb.plan_id}: its nodes are free for other plans.")
+            text = f"Gave up {verb.plan_id}: its nodes are free for other plans."
+            yield from _over(verb.plan_id, text, doing)
         case "forget":
             journal.forget(verb.plan_id)
-            yield info(f"Forgot {verb.plan_id}.")
+            yield from _over(verb.plan_id, f"Forgot {verb.plan_id}.", doing)
         case _:
             yield from _with_plan(verb, journal.load(verb.plan_id), command, doing)
+
+
+def _over(plan_id: str, text: str, doing: Doing) -> Iterator[Reply]:
+    body = {"plan": plan_id, "status": int(ending.Status.DONE)}
+    yield data(json.dumps(body)) if doing.how.is_json else info(text)
 
 
 def _with_plan(
@@ -191,12 +201,17 @@ def _left(summary: Summary, journal: Journal) -> dict[str, str]:
     """The unfinished nodes of a plan, each with the reason; taken from its story only where the outcome does not tell."""
     if summary.parked:
         return dict.fromkeys(summary.nodes, summary.parked)
-    if summary.outcome is Outcome.OK:
+    if summary.outcome is Outcome.OK or summary.phase is Phase.UNDONE:
         return {}
     try:
         stored = journal.load(summary.id)
     except Parked as problem:  # nobody can tell which of them are
         return dict.fromkeys(summary.nodes, problem.reason)
+    return _reasons(stored)
+
+
+def _reasons(stored: Stored) -> dict[str, str]:
+    """The unfinished nodes, each with the reason."""
     states = ending.node_states(stored.plan, stored.state)
     return {
         node: states[node].text or states[node].state.sentence
@@ -227,11 +242,8 @@ def _show(stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Rep
     title = registry_of(doing.context).title
     if doing.how.is_json:
         states = ending.node_states(stored.plan, stored.state)
-        left = {
-            node: states[node].text or states[node].state.sentence
-            for node in ending.unfinished(stored.plan, stored.state)
-        }
-        body = _entry(stored.summary, left) | {
+        is_over = stored.summary.phase is Phase.UNDONE
+        body = _entry(stored.summary, {} if is_over else _reasons(stored)) | {
             "lanes": _lanes_as_json(stored),
             "node_states": {
                 node: {"state": found.state.value, "text": found.text}
@@ -252,7 +264,7 @@ def _show(stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Rep
         lines.append(f"  closed {telling.moment(summary.closed)} UTC")
     text = explain.to_text(stored.plan, title, command.words(stored.plan))
     lines += [line for line in text if line != explain.PLAN_ONLY]
-    yield data(*lines, *_what_is_left(stored))
+    yield data(*lines, *_what_is_left(stored, title))
 
 
 def _lanes_as_json(stored: Stored) -> dict[str, Any]:
@@ -269,25 +281,49 @@ def _lanes_as_json(stored: Stored) -> dict[str, Any]:
     }
 
 
-def _what_is_left(stored: Stored) -> Iterator[str]:
-    """What is not done, and why."""
-    summary, state = stored.summary, stored.state
+def _what_is_left(stored: Stored, title: Title) -> Iterator[str]:
+    """What is not done, and why, and what can be done about it."""
+    summary, verbs = stored.summary, f"{stored.plan.command} --"
     if summary.is_saved:
-        yield f"Not begun; to carry it out: {stored.plan.command} --apply {summary.id}"
+        apply = f"Not begun; to carry it out: {verbs}apply {summary.id}"
+        yield "Not begun, and kept too long: make it anew." if summary.is_expired else apply
         return
-    unfinished = [
-        lane for lane in stored.plan.lanes if not state.lane_result(lane.id).lets_others_go_on
-    ]
+    if summary.phase is Phase.UNDONE:
+        yield f"It was taken back by {stored.state.undone_by}."
+        return
+    unfinished = tuple(_unfinished(stored, title))
     if not unfinished:
         yield "All of it was done."
         return
-    yield "Not finished:"
-    for lane in unfinished:
-        trouble = state.trouble(lane.id)
-        text = trouble.text if trouble else state.lane_result(lane.id).sentence
-        yield f"  {lane.subject or lane.id}: {text}"
-    if not summary.superseded_by and not summary.is_running:
-        yield f"To go on: {stored.plan.command} --resume {summary.id}"
+    yield "Being worked on:" if summary.is_running else "Not finished:"
+    yield from (f"  {line}" for line in unfinished)
+    if summary.can_go_on:
+        yield f"To go on: {verbs}resume {summary.id}"
+
+
+def _unfinished(stored: Stored, title: Title) -> Iterator[str]:
+    """A line for each reason, with all lanes that have it."""
+    subjects: dict[str, list[str]] = {}
+    for lane in stored.plan.lanes:
+        result = stored.state.lane_result(lane.id)
+        if result.lets_others_go_on:
+            continue
+        trouble = stored.state.trouble(lane.id)
+        text = trouble.text if trouble else result.sentence
+        if stored.summary.is_running and not trouble:
+            text = _at_work(lane, stored, title)
+        subjects.setdefault(text, []).append(lane.subject or lane.id)
+    for text, names in subjects.items():
+        yield f"{fold(names)}: {text}"
+
+
+def _at_work(lane: Lane, stored: Stored, title: Title) -> str:
+    """The step that is being done, or would be next."""
+    steps = stored.state.lanes[lane.id]
+    for step in lane.steps:
+        if (state := steps[step.id].state) is not StepState.DONE:
+            return f"{'now' if state is StepState.DOING else 'next'}: {title(step)}"
+    return "ending"
 
 
 def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
@@ -311,7 +347,13 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
     executor = executor_of(stored.plan, doing.how, doing.context)
     digest = verb.arguments.value("digest")
     claimed = executor.apply(verb.plan_id, digest, user=doing.request.user or "")
-    yield from doing.carry_out(executor, claimed, words)
+    plan = stored.plan
+    if plan.undoes:
+        yield from doing.carry_out(executor, claimed, words)
+        return
+    yield from doing.carry_out(
+        executor, claimed, words, lambda: command.remarks(plan, doing.how, doing.context)
+    )
 
 
 def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
