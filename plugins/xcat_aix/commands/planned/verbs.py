@@ -19,7 +19,7 @@ from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane
 from xcat_aix.plan.undo import Done
-from xcat_aix.run.errors import Parked
+from xcat_aix.run.errors import Parked, UnknownPlan
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
@@ -47,6 +47,7 @@ _ALLOWED: dict[str, set[str]] = {
 }
 
 _UNSUPPORTED = "Unsupported request"
+_NOT_BEGUN = "not begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,17 +203,24 @@ def _left(summary: Summary, journal: Journal) -> dict[str, str]:
     """The unfinished nodes of a plan, each with the reason; taken from its story only where the outcome does not tell."""
     if summary.parked:
         return dict.fromkeys(summary.nodes, summary.parked)
-    if summary.outcome is Outcome.OK or summary.phase is Phase.UNDONE:
+    if summary.outcome is Outcome.OK:
         return {}
     try:
         stored = journal.load(summary.id)
     except Parked as problem:  # nobody can tell which of them are
         return dict.fromkeys(summary.nodes, problem.reason)
+    except UnknownPlan:  # forgotten since it was listed
+        return {}
     return _reasons(stored)
 
 
 def _reasons(stored: Stored) -> dict[str, str]:
     """The unfinished nodes, each with the reason."""
+    summary = stored.summary
+    if summary.phase is Phase.UNDONE:
+        return {}
+    if summary.is_saved:
+        return dict.fromkeys(summary.nodes, _NOT_BEGUN)
     states = ending.node_states(stored.plan, stored.state)
     return {
         node: states[node].text or states[node].state.sentence
@@ -243,8 +251,7 @@ def _show(stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Rep
     title = registry_of(doing.context).title
     if doing.how.is_json:
         states = ending.node_states(stored.plan, stored.state)
-        is_over = stored.summary.phase is Phase.UNDONE
-        body = _entry(stored.summary, {} if is_over else _reasons(stored)) | {
+        body = _entry(stored.summary, _reasons(stored)) | {
             "lanes": _lanes_as_json(stored),
             "node_states": {
                 node: {"state": found.state.value, "text": found.text}
