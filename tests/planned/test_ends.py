@@ -221,14 +221,6 @@ def test_a_list_has_reasons(world: World) -> None:
     assert shown["plan"]["command"] == "snmove"
 
 
-def test_a_command_that_is_interrupted_before_it_begins_begins_nothing(world: World) -> None:
-    world.cancelled.set()
-    replies = world.snmove("-s", "sn1")
-    assert errors(replies) == ["interrupted before anything was begun"]
-    assert exit_status(replies) == 1 and servers(world) == UNMOVED
-    assert lines(world.plans()) == ["There are no plans in the journal."]
-
-
 @pytest.mark.parametrize("more", [(), ("--yes", "--json")])
 def test_a_run_that_is_interrupted_is_a_part_and_goes_on(
     world: World, more: tuple[str, ...]

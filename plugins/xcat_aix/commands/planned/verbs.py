@@ -19,7 +19,7 @@ from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane
 from xcat_aix.plan.undo import Done
-from xcat_aix.run.errors import Parked, UnknownPlan
+from xcat_aix.run.errors import Parked, StillRunning, UnknownPlan
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
@@ -360,6 +360,8 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
 
 
 def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
+    if stored.summary.is_running:  # what it did is not known yet
+        raise StillRunning(verb.plan_id, stored.summary.owner)
     plan = command.undo(stored, doing.context, is_forced=verb.arguments.has("force"))
     if not doing.how.is_json:
         yield info(f"Taking back {verb.plan_id}.")
