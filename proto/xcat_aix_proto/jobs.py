@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import json
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
-from . import codec
+from . import bounds, codec
 from .errors import AgentError, ErrorCode
 
 
@@ -145,3 +146,35 @@ class ChainProbe(Probe):
     """Answer of ``probe`` for a chain: ``DONE`` only if all of it is; one probe for each operation."""
 
     parts: Tuple[Probe, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodesProbe(Probe):
+    """Answer of ``probe`` for an operation for several nodes: ``DONE`` only if it is for all; one probe for each."""
+
+    nodes: Mapping[str, Probe] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NodesResult:
+    """What an operation for several nodes did for each: ``failed`` says why.  Of a node that is in neither nobody knows."""
+
+    done: Tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def fitted(self, limit: int = bounds.MAX_RESULT) -> Mapping[str, Any]:
+        """As the result of an operation, in ``limit`` characters as JSON: what is said gets shorter, no node is left out."""
+        room = bounds.MAX_TEXT
+        while True:
+            failed = {
+                node: bounds.line(text, room) if room else "" for node, text in self.failed.items()
+            }
+            found: Mapping[str, Any] = codec.to_wire(NodesResult(self.done, failed))
+            if not room or len(json.dumps(found)) <= limit:
+                return found
+            room //= 2
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> NodesResult:
+        """Read the result of an operation; raises ``BAD_MESSAGE``."""
+        return codec.from_wire(cls, result)

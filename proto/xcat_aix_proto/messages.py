@@ -21,7 +21,8 @@ method              arguments                                    right          
 
 ``hello`` comes first on every connection.  The job id of ``probe`` names the job whose effect is asked
 about: where the host itself cannot tell (postscripts), that job's record does.  Of a chain
-``probe`` answers a ``jobs.ChainProbe``, and a job that is a chain proves each of its operations.
+``probe`` answers a ``jobs.ChainProbe``, and a job that is a chain proves each of its operations.  Of an
+operation for several nodes it answers a ``jobs.NodesProbe``.
 
 ``lodge`` and ``withdraw`` may be repeated: a grant that is lodged again gets the new time, one that is not
 there is withdrawn already.  Only an agent whose ``Welcome.operations`` name :data:`GRANTS` has them.

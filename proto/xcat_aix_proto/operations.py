@@ -7,13 +7,26 @@ class here, its implementation in the agent and its probe; see ARCHITECTURE.md.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 import ipaddress
 from dataclasses import dataclass
-from typing import Any, Callable, ClassVar, Dict, Mapping, Optional, Sequence, Tuple, Type
+from typing import (
+    Any,
+    Callable,
+    ClassVar,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+)
 
-from . import codec, names
+from . import codec, facts, names
 from .errors import AgentError, ErrorCode
 
 #: Postscripts of one operation.
@@ -21,6 +34,9 @@ MAX_SCRIPTS = 256
 
 #: Operations of one chain.
 MAX_CHAIN = 32
+
+#: Nodes of one operation, so that a job's result has room for what became of each.
+MAX_NODES = 128
 
 
 class Right(enum.IntEnum):
@@ -64,11 +80,37 @@ class Operation:
     right: ClassVar[Right] = Right.ADMIN
     #: A query answers at once and changes nothing; everything else runs as a job and has a probe.
     is_query: ClassVar[bool] = False
+    #: What a query is answered with; None for everything else.
+    answer: ClassVar[Optional[Type[Any]]] = None
 
     @property
     def parts(self) -> Tuple[Operation, ...]:
         """What is done one after the other: itself, or a chain's operations."""
         return (self,)
+
+
+@dataclass(frozen=True)
+class ForNodes(Operation):
+    """Base of operations that a host, such as a service node, performs for several nodes, and tells of each by itself.
+
+    ``nodes`` are all different.  What became of each is a :class:`.jobs.NodesResult` in the job's result; the
+    answer to ``probe`` is a :class:`.jobs.NodesProbe`.  It is no part of a chain, which ends with what fails.
+    """
+
+    nodes: Tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.nodes) <= MAX_NODES:
+            text = f"{len(self.nodes)} nodes, and one operation is for 1 to {MAX_NODES}"
+            raise AgentError(ErrorCode.BAD_OPERATION, text)
+        for node in self.nodes:
+            names.host_name(node)
+        if len(set(self.nodes)) < len(self.nodes):
+            raise AgentError(ErrorCode.BAD_OPERATION, "a node is there twice")
+
+    def only(self, nodes: Iterable[str]) -> ForNodes:
+        """The same for some of its nodes; an operation with more about its nodes takes the rest of that out, too."""
+        return dataclasses.replace(self, nodes=tuple(nodes))
 
 
 @dataclass(frozen=True)
@@ -78,6 +120,7 @@ class HostFacts(Operation):
     kind: ClassVar[str] = "host.facts@1"
     right: ClassVar[Right] = Right.READ
     is_query: ClassVar[bool] = True
+    answer: ClassVar[Optional[Type[Any]]] = facts.Host
 
 
 @dataclass(frozen=True)
@@ -90,6 +133,7 @@ class NimSnapshot(Operation):
     kind: ClassVar[str] = "nim.snapshot@1"
     right: ClassVar[Right] = Right.READ
     is_query: ClassVar[bool] = True
+    answer: ClassVar[Optional[Type[Any]]] = facts.NimDatabase
 
     names: Tuple[str, ...] = ()
 
@@ -233,7 +277,7 @@ class Chain(Operation):
 
     They are done in their order, and the first that fails is the last that is begun; what became of each
     is a :class:`.jobs.Record` in the job's result.  ``operations`` are in wire form (:meth:`of` takes them as
-    they are), all different, and none of them is a query or a chain.  Whoever asks for a chain needs the
+    they are), all different, and none of them is a query, a chain or :class:`ForNodes`.  Whoever asks for a chain needs the
     right for each of them; ``right`` is the greatest of these.
     """
 
@@ -280,7 +324,7 @@ def _part(data: Mapping[str, Any], place: int, count: int) -> Operation:
 def _check_part(kind: Any) -> None:
     """What cannot be part of a chain is refused before anything in it is looked at."""
     cls = BY_KIND.get(kind) if isinstance(kind, str) else None
-    if kind == Chain.kind or (cls is not None and cls.is_query):
+    if kind == Chain.kind or (cls is not None and (cls.is_query or issubclass(cls, ForNodes))):
         raise AgentError(ErrorCode.BAD_OPERATION, f"{kind} cannot be part of a chain")
 
 
@@ -346,6 +390,11 @@ def from_stored(kind: str, args: Any) -> Operation:
     return from_wire({"kind": kind, "args": args}) if read is None else read(args)
 
 
+def is_newer(kind: str) -> bool:
+    """Whether agents of the last version lack an operation of this kind."""
+    return kind in BY_KIND and kind not in LAST_VERSION
+
+
 def _postscripts_1(args: Any) -> Operation:
     """The environment was free text; planners put these three into it."""
     if not isinstance(args, Mapping) or not isinstance(args.get("environment"), Mapping):
@@ -361,6 +410,20 @@ def _postscripts_1(args: Any) -> Operation:
     }
     return codec.from_wire(RunPostscripts, now)
 
+
+#: What the agents of the last version perform, singly; what is newer they may lack, and are asked about beforehand.
+LAST_VERSION: FrozenSet[str] = frozenset(
+    {
+        "client.bootlist@1",
+        "client.default_route@1",
+        "client.dump_device@1",
+        "client.postscripts@2",
+        "client.repoint@1",
+        "client.xcatinfo@1",
+        "host.facts@1",
+        "nim.snapshot@1",
+    }
+)
 
 #: Kinds that only older plans have, and how they are read; no agent is sent one.
 FORMER: Mapping[str, Callable[[Any], Operation]] = {"client.postscripts@1": _postscripts_1}

@@ -206,9 +206,9 @@ def test_every_change_is_named_and_nothing_is_written(database):
             )
         )
     assert caught.value.cells == (
+        "noderes node=n9 servicenode: read 'z', now None",
         "noderes node=n1 servicenode: read 'a', now 'b'",
         "noderes node=n1 netboot: read None, now ''",
-        "noderes node=n9 servicenode: read 'z', now None",
     )
     assert stored(database, "noderes") == before
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix_proto import names, operations
+from xcat_aix_proto import bounds, jobs, messages, names, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
 from xcat_aix_proto.operations import Right
@@ -218,3 +220,51 @@ def test_postscripts_of_an_older_plan_are_read():
 def test_older_plans_that_make_no_sense(args):
     with pytest.raises(AgentError):
         operations.from_stored("client.postscripts@1", args)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep(operations.ForNodes):
+    kind = "test.sweep@1"
+
+
+def test_an_operation_for_several_nodes_names_each_once_and_has_room_for_all():
+    nodes = tuple(f"n{number}" for number in range(operations.MAX_NODES))
+    assert Sweep(nodes).only(["n1", "n2"]) == Sweep(("n1", "n2"))
+    for wrong in ((), (*nodes, "one"), ("n1", "n1")):
+        with pytest.raises(AgentError, match="node") as caught:
+            Sweep(wrong)
+        assert caught.value.code is ErrorCode.BAD_OPERATION
+    with pytest.raises(AgentError, match="not a valid host name"):
+        Sweep(("n1", "../etc"))
+
+
+def test_an_operation_for_several_nodes_is_no_part_of_a_chain(monkeypatch):
+    monkeypatch.setitem(operations.BY_KIND, Sweep.kind, Sweep)
+    with pytest.raises(AgentError, match=r"test.sweep@1 cannot be part of a chain"):
+        operations.Chain.of([Sweep(("n1",))])
+
+
+@given(st.integers(0, operations.MAX_NODES), st.integers(0, 5000))
+def test_the_result_for_many_nodes_fits_and_leaves_none_out(failed, length):
+    """However long names and reasons are."""
+    nodes = [f"{number}".rjust(63, "n") + ".d" * 90 for number in range(operations.MAX_NODES)]
+    result = jobs.NodesResult(tuple(nodes[failed:]), dict.fromkeys(nodes[:failed], "ä" * length))
+    kept = bounds.result(result.fitted())
+    found = jobs.NodesResult.of(kept)
+    assert found.done == result.done
+    assert list(found.failed) == list(result.failed)
+    if len(nodes) * (length * 6 + 300) < bounds.MAX_RESULT:
+        assert found == result
+
+
+def test_each_query_says_what_it_is_answered_with():
+    for cls in operations.BY_KIND.values():
+        assert (cls.answer is not None) == cls.is_query
+
+
+def test_what_the_last_version_knows_was_recorded_from_it():
+    """A kind that no agent of it said to know is asked about before a plan is begun."""
+    recorded = Path(__file__).parents[1] / "agents" / "recorded" / "before_chains.json"
+    exchanges = json.loads(recorded.read_text())["exchanges"]
+    (said,) = [each["answer"]["ok"] for each in exchanges if each["method"] == "hello"]
+    assert set(said["operations"]) - {messages.GRANTS} == operations.LAST_VERSION

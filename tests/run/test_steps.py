@@ -86,6 +86,35 @@ def test_a_cell_of_a_row_to_be_made() -> None:
     assert DatabaseWrite(db).probe(task).verdict is Verdict.DONE
 
 
+def rows_of_all_ways() -> Changes:
+    draft = Draft()
+    draft.insert(("ppcdirect", (("hcp", "f1"), ("username", "HMC"))), {"password": "x"})
+    draft.delete(("ppcdirect", (("hcp", "f2"), ("username", "HMC"))), {"password": "y"})
+    draft.delete(("noderes", (("node", "n1"),)))
+    draft.set(("noderes", (("node", "n1"),)), "xcatmaster", "sn2")
+    return draft.done()
+
+
+OLD_ROWS = {
+    "noderes": [{"node": "n1", "xcatmaster": "sn1"}],
+    "ppcdirect": [{"hcp": "f2", "username": "HMC", "password": "y"}],
+}
+
+
+def test_rows_that_come_and_go_are_compared_too() -> None:
+    step, db = DatabaseWrite(MemoryDatabase(OLD_ROWS)), MemoryDatabase(OLD_ROWS)
+    task = writing(rows_of_all_ways())
+    assert step.title(task.step) == "write 2 cells and delete 2 rows in one transaction"
+    assert step.probe(task) == Probe(Verdict.NOT_DONE, "all 3 cells hold their old values")
+    with db.transaction(*step.tables(task)) as transaction:
+        assert step.write(task, transaction) == {"cells": 2, "rows": 2}
+    assert DatabaseWrite(db).probe(task) == Probe(Verdict.DONE, "all 3 cells hold their new values")
+    with db.transaction("ppcdirect") as transaction:
+        transaction.insert("ppcdirect", OLD_ROWS["ppcdirect"])
+    found = DatabaseWrite(db).probe(task)
+    assert found == Probe(Verdict.BROKEN, "not as written: ppcdirect hcp=f2,username=HMC")
+
+
 def test_every_table_is_asked_for_once() -> None:
     assert DatabaseWrite(tables()).tables(writing(moved(["n1", "n2"]))) == ("noderes",)
 

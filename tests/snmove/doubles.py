@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -12,9 +12,19 @@ from typing import Any, Self
 from xcat_aix.commands.planned.plans import Plans
 from xcat_aix.commands.servicenodes.snbalance import Snbalance
 from xcat_aix.commands.servicenodes.snmove import Snmove
+from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import Host, Interface, NimDatabase
-from xcat_aix_proto.jobs import JobState, JobStatus, JobUpdate, Outcome, Probe, Verdict
+from xcat_aix_proto.jobs import (
+    JobState,
+    JobStatus,
+    JobUpdate,
+    Outcome,
+    Probe,
+    Record,
+    RecordState,
+    Verdict,
+)
 from xcat_aix_proto.operations import Chain, HostFacts, NimSnapshot, Operation
 from xcatd.api import Reply, Request, Targets
 from xcatd.db.database import Database
@@ -75,6 +85,9 @@ class Names:
         return tuple(self.of_nodes.get(node, ()))
 
 
+_NOT_BEGUN = Record(RecordState.NOT_BEGUN)
+
+
 class Connection:
     """One lane's or query's connection to a scripted agent."""
 
@@ -97,24 +110,34 @@ class Connection:
         assert isinstance(op, NimSnapshot)
         return nim
 
-    def knows(self, kind: str) -> bool:
-        """One version older: it takes each operation by itself."""
-        return kind != Chain.kind
-
-    def require(self, op: Operation) -> None:
-        assert not op.is_query
-
     def probe(self, op: Operation, job_id: str = "") -> Probe:
         is_done = (self._node, op) in self._agents.done
         return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE)
 
+    def knows(self, kind: str) -> bool:
+        return True
+
+    def require(self, op: Operation) -> None:
+        pass
+
     def begin(self, job_id: str, op: Operation, limit: float, wait: float) -> JobUpdate:
-        if problem := self._agents.failing.get((self._node, op.kind)):
-            outcome = Outcome(ok=False, error=problem.to_wire())
-        else:
-            self._agents.done.append((self._node, op))
-            outcome = Outcome(ok=True)
+        records: list[Record] = []
+        for part in op.parts:
+            is_broken = bool(records) and not records[-1].is_done
+            records.append(_NOT_BEGUN if is_broken else self._perform(part))
+        problem = next((record.error for record in records if record.error), None)
+        outcome = Outcome(ok=problem is None, error=problem)
+        if isinstance(op, Chain):
+            outcome = replace(outcome, result={"records": codec.to_wire(records)})
         return JobUpdate(JobStatus(job_id, op.kind, JobState.EXITED, outcome=outcome))
+
+    def _perform(self, op: Operation) -> Record:
+        if (self._node, op) in self._agents.done:
+            return Record(RecordState.WAS_SO)
+        if problem := self._agents.failing.get((self._node, op.kind)):
+            return Record(RecordState.FAILED, error=problem.to_wire())
+        self._agents.done.append((self._node, op))
+        return Record(RecordState.DONE)
 
     def follow(self, job_id: str, after_seq: int, wait: float) -> JobUpdate:
         raise AgentError(ErrorCode.JOB_UNKNOWN, "its jobs are finished at once, and forgotten")

@@ -426,11 +426,27 @@ def test_bad_port(world: World) -> None:
     assert "site.aixagentport" in errors(replies)[0] and exit_status(replies) == 1
 
 
-def test_stopped_move_can_be_resumed(world: World) -> None:
+def test_a_command_that_was_interrupted_before_it_began_leaves_nothing(world: World) -> None:
     world.cancelled.set()
     replies = world.snmove("-s", "sn1")
-    assert exit_status(replies) == 1 and "stopped" in errors(replies)[-1]
+    assert exit_status(replies) == 1
+    assert lines(world.snmove("--list")) == ["There are no moves in the journal."]
+    assert servers(world) == UNMOVED
+
+
+def test_stopped_move_can_be_resumed(world: World) -> None:
+    connect = world.agents.connect
+
+    def interrupted(node: str, role: Any, *words: Any, **how: Any) -> Any:
+        if role.value == "cn":
+            world.cancelled.set()
+        return connect(node, role, *words, **how)
+
+    world.agents.connect = interrupted  # type: ignore[method-assign]
+    replies = world.snmove("-s", "sn1", "--fanout", "1")
+    assert exit_status(replies) == 2 and "stopped" in errors(replies)[-1]
     assert "interrupted" in "\n".join(lines(world.snmove("--list")))
+    world.agents.connect = connect  # type: ignore[method-assign]
     world.cancelled.clear()
     assert exit_status(world.snmove("--resume", move_id(replies))) == 0
     assert servers(world) == MOVED

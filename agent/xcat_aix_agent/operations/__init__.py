@@ -14,6 +14,7 @@ from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import ChainProbe, Probe, Verdict
 
 from . import bootlist, dump_device, hostfacts, nimsnapshot, postscripts, repoint, route, xcatinfo
+from .fornodes import together
 
 
 class Implementation(Protocol):
@@ -72,13 +73,8 @@ def _probe(part: proto.Operation, host: Host) -> Probe:
 
 
 def _chain(parts: Tuple[Probe, ...]) -> ChainProbe:
-    found = [part.verdict for part in parts]
-    done, verdict = found.count(Verdict.DONE), Verdict.NOT_DONE
-    if done == len(parts):
-        verdict = Verdict.DONE
-    elif Verdict.BROKEN in found:
-        verdict = Verdict.BROKEN
-    return ChainProbe(verdict, f"{done} of {len(parts)} are done", parts)
+    done = sum(part.verdict is Verdict.DONE for part in parts)
+    return ChainProbe(together(parts), f"{done} of {len(parts)} are done", parts)
 
 
 def query(operation: proto.Operation, host: Host) -> Any:

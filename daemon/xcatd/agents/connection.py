@@ -16,21 +16,21 @@ from xcat_aix_proto import (
     MAX_FOLLOW,
     PROTOCOL_VERSIONS,
     codec,
-    facts,
     messages,
     operations,
 )
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import ChainProbe, JobStatus, JobUpdate, Probe
+from xcat_aix_proto.jobs import ChainProbe, JobStatus, JobUpdate, NodesProbe, Probe
 
 if TYPE_CHECKING:
     from .link import Link
 
 T = TypeVar("T")
 
-_ANSWERS: Mapping[type[operations.Operation], type] = {
-    operations.HostFacts: facts.Host,
-    operations.NimSnapshot: facts.NimDatabase,
+#: What ``probe`` answers where that is more than one verdict.
+_PROBES: Mapping[type[operations.Operation], type[Probe]] = {
+    operations.Chain: ChainProbe,
+    operations.ForNodes: NodesProbe,
 }
 
 #: Seconds for answers that an agent gives at once, and for those it runs commands for.
@@ -81,29 +81,35 @@ class AgentConnection:
 
     def require(self, op: operations.Operation) -> None:
         """Raises ``BAD_OPERATION``, before anything is sent, if the agent lacks the operation or a part of it."""
-        self._require(_kinds(op))
+        self.require_kinds(_kinds(op))
 
-    def _require(self, kinds: Iterable[str]) -> None:
-        for kind in kinds:
-            if not self.knows(kind):
-                version = self.welcome.version
-                text = f"its agent (version {version}) does not know {kind}: update the agent"
-                raise AgentError(ErrorCode.BAD_OPERATION, text)
+    def require_kinds(self, kinds: Iterable[str]) -> None:
+        """Raises ``BAD_OPERATION``, which names them, if the agent lacks any of these kinds of operations."""
+        if lacking := [kind for kind in kinds if not self.knows(kind)]:
+            version, named = self.welcome.version, ", ".join(lacking)
+            text = f"its agent (version {version}) does not know {named}: update the agent"
+            raise AgentError(ErrorCode.BAD_OPERATION, text)
 
     # The protocol; an operation that the agent does not know is not sent.
 
     def query(self, op: operations.Operation, limit: float = SLOW) -> Any:
-        """The facts a query answers with (``facts.Host`` or ``facts.NimDatabase``), within ``limit`` seconds."""
+        """What the query is answered with (``op.answer``), within ``limit`` seconds.
+
+        Raises ``BAD_OPERATION`` for what is no query.
+        """
+        if op.answer is None:
+            raise AgentError(ErrorCode.BAD_OPERATION, f"{op.kind} is a job, not a query")
         answer = self._call("query", operations.to_wire(op), limit=limit, needs=_kinds(op))
-        return codec.from_wire(_ANSWERS[type(op)], answer)
+        return codec.from_wire(op.answer, answer)
 
     def probe(self, op: operations.Operation, job_id: str = "") -> Probe:
         """Whether the effect of ``op`` is there; ``job_id`` is the job that was to bring it about.
 
         Without the id an effect that only the job's record can prove (postscripts, dump device) is
-        NOT_DONE.  Of a chain a :class:`ChainProbe`, with a probe for each part.
+        NOT_DONE.  Of a chain a :class:`ChainProbe`, with a probe for each part; of an operation for several nodes
+        a :class:`NodesProbe`, with one for each node.
         """
-        answer = ChainProbe if isinstance(op, operations.Chain) else Probe
+        answer = next((found for base, found in _PROBES.items() if isinstance(op, base)), Probe)
         args = (operations.to_wire(op), job_id)
         return self._ask(answer, "probe", *args, limit=SLOW, needs=_kinds(op))
 
@@ -189,7 +195,7 @@ class AgentConnection:
         if link is None:
             link, self.welcome = self._dial()
             self._link = link
-        self._require(needs)
+        self.require_kinds(needs)
         return link, is_fresh
 
 

@@ -14,7 +14,7 @@ from .model import Lane, Step
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A step that was done, or may have been, and is to be taken back.
+    """A step that was done, or may have been, and is to be taken back: for the nodes that ``step`` is about here.
 
     ``known`` is what its command knows of the way back of its lane, of a type that command and kind agree on;
     ``result`` is what the effect returned, as the journal has it: nothing where a probe found the step done.

@@ -75,6 +75,23 @@ class Order:
             for first, too in firsts.items():
                 self._add(follower, first, is_needed=is_needed and too)
 
+    def wait_as(self, lanes: Iterable[Lane]) -> None:
+        """Have these wait for what they wait for by themselves, too: as far as it is here, and does not wait for them."""
+        lanes = tuple(lanes)
+        for lane in lanes:
+            if lane.id not in self._waits:
+                self._waits[lane.id], self._followers[lane.id] = {}, {}
+        for lane in lanes:
+            for first, is_needed in _waits(lane).items():
+                if first in self._waits and lane.id not in _reached(first, self._waits):
+                    self._add(lane.id, first, is_needed=is_needed)
+
+    def require(self, first: str, followers: Collection[str]) -> None:
+        """Those of ``followers`` that wait for a lane need it done."""
+        for name in self._followers[first]:
+            if name in followers:
+                self._waits[name][first] = True
+
     def placed(self, lane: Lane) -> Lane:
         """A lane of the same name with what it waits for here."""
         waits = self._waits[lane.id]

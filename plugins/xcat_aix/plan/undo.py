@@ -21,7 +21,10 @@ from .ordering import Order
 #: The steps begun of each lane, and what their effects returned: by lane id and step id.
 Done: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
-_NOTHING: Mapping[str, Mapping[str, Any]] = {}
+#: By lane id and step id: the nodes for which nothing of a step was begun, of those that it is about.
+Spared: TypeAlias = Mapping[str, Mapping[str, Collection[str]]]
+
+_NOBODY: Spared = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,14 @@ def undo(
     kinds: Kinds,
     *,
     unfinished: Collection[str] = (),
+    spared: Spared = _NOBODY,
     ways: Ways = by_the_same_way,
     is_forward: bool = False,
 ) -> Plan:
     """The reverse of what was done of ``plan``; raises :class:`PlanError` if there is nothing to undo.
 
-    ``done`` names the steps that were done, or may have been: a step that was begun counts.  ``unfinished`` are the
+    ``done`` names the steps that were done, or may have been: a step that was begun counts, for all nodes that it is
+    about but those ``spared``.  ``unfinished`` are the
     lanes of which not everything was done: they go along, so that an undo of this undo does all of them.
     What was done last is taken back first; ``is_forward``: in the order in which it was done.
     """
@@ -63,7 +68,8 @@ def undo(
         lane.id: back
         for lane in plan.lanes
         if lane.id not in kept and lane.id in done
-        if (back := found.lane(lane, done[lane.id], ways, is_forward=is_forward)) is not None
+        if (back := found.lane(_without(lane, spared), done[lane.id], ways, is_forward=is_forward))
+        is not None
     }
     if not (taken or kept):
         raise PlanError(f"cannot undo {plan_id}: {found.reason()}")
@@ -76,6 +82,20 @@ def undo(
         undoes=plan_id,
         rest=tuple(_rest(plan.lanes, unfinished)),
     )
+
+
+def _without(lane: Lane, spared: Spared) -> Lane:
+    """The lane, its steps about those nodes only for which something was begun."""
+    if lane.id not in spared:
+        return lane
+    left = spared[lane.id]
+    steps = tuple(
+        replace(step, about=tuple(node for node in step.about if node not in left[step.id]))
+        if step.id in left
+        else step
+        for step in lane.steps
+    )
+    return replace(lane, steps=steps)
 
 
 @dataclass(slots=True)
@@ -161,23 +181,21 @@ def _ordered(
     *,
     is_forward: bool,
 ) -> Iterator[Lane]:
-    """The lanes of the undo, in its order; those from before wait for what they waited for then."""
+    """The lanes of the undo, in its order; those from before wait for what they waited for then.
+
+    What is taken back after the database needs that: where others wrote since, the hosts stay as the database says.
+    """
     order = Order(plan.lanes, again=again, is_forward=is_forward)
     here = {**kept, **taken}
     empty = order.leave_out(lane.id for lane in plan.lanes if lane.id not in here)
     here |= {lane.id: lane for lane in empty}
+    for id_, lane in taken.items():
+        if any(step.changes for step in lane.steps):
+            order.require(id_, taken)
+    order.wait_as(kept.values())
     ids = [lane.id for lane in plan.lanes if lane.id in here]
     for id_ in ids if is_forward else reversed(ids):
-        lane = order.placed(here[id_])
-        yield _with_former(lane, kept[id_], here) if id_ in kept else lane
+        yield order.placed(here[id_])
     for id_, lane in kept.items():
         if id_ not in ids:
-            yield _with_former(replace(lane, needs=(), after=()), lane, here)
-
-
-def _with_former(lane: Lane, former: Lane, here: Collection[str]) -> Lane:
-    needs = dict.fromkeys((*lane.needs, *(name for name in former.needs if name in here)))
-    after = dict.fromkeys((*lane.after, *(name for name in former.after if name in here)))
-    return replace(
-        lane, needs=tuple(needs), after=tuple(name for name in after if name not in needs)
-    )
+            yield order.placed(lane)

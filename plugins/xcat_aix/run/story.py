@@ -6,7 +6,7 @@ A sequence that the tables of :mod:`.states` do not allow is :class:`.states.Cor
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from xcat_aix.plan.fold import fold as fold_names
@@ -74,6 +74,13 @@ class StepRecord:
     #: The nodes whose effect a probe found half there.
     broken: frozenset[str] = frozenset()
     progress_rows: int = 0
+
+    def copy(self) -> StepRecord:
+        """The same, to go its own way."""
+        return StepRecord(
+            dict(self.nodes), self.state, self.attempt, self.job, self.text, self.detail,
+            self.code, self.result, self.broken, self.progress_rows,
+        )  # fmt: skip
 
     @property
     def is_broken(self) -> bool:
@@ -200,9 +207,7 @@ class LaneState:
     def copy(self) -> LaneState:
         """The same, to go its own way."""
         other = LaneState({})
-        other.steps = {
-            name: replace(record, nodes=dict(record.nodes)) for name, record in self.steps.items()
-        }
+        other.steps = {name: record.copy() for name, record in self.steps.items()}
         return other
 
     def apply(self, event: Event) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from xcat_aix.plan.kinds import NoReverse
 from xcat_aix.plan.model import Step, Target
@@ -24,6 +24,8 @@ from xcat_aix_proto.jobs import (
     JobState,
     JobStatus,
     JobUpdate,
+    NodesProbe,
+    NodesResult,
     Outcome,
     Probe,
     Record,
@@ -32,7 +34,7 @@ from xcat_aix_proto.jobs import (
     with_records,
 )
 from xcat_aix_proto.messages import BEGIN
-from xcat_aix_proto.operations import Chain, Operation
+from xcat_aix_proto.operations import Chain, ForNodes, Operation
 from xcatd.api import ChangedMeanwhile
 from xcatd.changes import ChangedRow, Changes, Way, named
 
@@ -276,7 +278,7 @@ class FakeJob:
 
 @dataclass(slots=True)
 class FakeNode:
-    """One host with an agent.  The sets name operation kinds that go wrong in some way."""
+    """One host with an agent.  The sets name operation kinds that go wrong in some way; for one node: :func:`of_node`."""
 
     is_down: bool = False
     #: Reached through a relay only.
@@ -297,6 +299,8 @@ class FakeNode:
     dying_half_way: set[str] = field(default_factory=set)
     #: So many of the next answers get lost on their way.
     lost_answers: int = 0
+    #: What queries are answered with, by kind.
+    answers: dict[str, Any] = field(default_factory=dict)
     #: What is done, by kind; ``None`` is half done.
     effects: dict[str, Any] = field(default_factory=dict)
     #: How often each effect was brought about.
@@ -357,10 +361,30 @@ class FakeConnection:
 
     def require(self, op: Operation) -> None:
         """Refuse what the agent does not know."""
-        for part in (op, *op.parts):
-            if not self.knows(part.kind):
-                text = f"its agent (version 0.9) does not know {part.kind}: update the agent"
-                raise AgentError(ErrorCode.BAD_OPERATION, text)
+        self.require_kinds(dict.fromkeys(part.kind for part in (op, *op.parts)))
+
+    def require_kinds(self, kinds: Iterable[str]) -> None:
+        """The same, of kinds."""
+        if lacking := [kind for kind in kinds if not self.knows(kind)]:
+            named = ", ".join(lacking)
+            text = f"its agent (version 0.9) does not know {named}: update the agent"
+            raise AgentError(ErrorCode.BAD_OPERATION, text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def query(self, op: Operation, limit: float = 0.0) -> Any:
+        """What the node's ``answers`` say."""
+        del limit
+        self.require(op)
+        with self._call("query"):
+            answer = self._node.answers[op.kind]
+        if isinstance(answer, AgentError):
+            raise answer
+        return answer
 
     def probe(self, op: Operation, job_id: str = "") -> Probe:
         """Whether the effect is there; no job's record is needed here to see it."""
@@ -433,13 +457,26 @@ class FakeConnection:
 
 
 def _looked_at(node: FakeNode, op: Operation) -> Probe:
-    if op.kind not in node.effects:
+    if isinstance(op, ForNodes):
+        found = {name: _seen(node, of_node(op.kind, name), op.only([name])) for name in op.nodes}
+        is_done = all(probe.verdict is Verdict.DONE for probe in found.values())
+        return NodesProbe(Verdict.DONE if is_done else Verdict.NOT_DONE, "", found)
+    return _seen(node, op.kind, op)
+
+
+def _seen(node: FakeNode, name: str, op: Operation) -> Probe:
+    if name not in node.effects:
         return Probe(Verdict.NOT_DONE, "nothing of it is there")
-    effect = node.effects[op.kind]
+    effect = node.effects[name]
     if effect is None:
         return Probe(Verdict.BROKEN, "half of it is there")
     is_done = effect == codec.to_wire(op)
     return Probe(Verdict.DONE if is_done else Verdict.NOT_DONE, "it was looked at")
+
+
+def of_node(kind: str, node: str) -> str:
+    """How an operation for several nodes is named for one of them, wherever a kind is named else."""
+    return f"{kind} {node}"
 
 
 def _perform_all(node: FakeNode, job: FakeJob) -> None:
@@ -469,6 +506,8 @@ def _perform(node: FakeNode, job: FakeJob) -> None:
 
 def _done(node: FakeNode, op: Operation) -> Record:
     """What becomes of one operation on this host."""
+    if isinstance(op, ForNodes):
+        return _done_for_nodes(node, op)
     kind = op.kind
     if kind in node.failing:
         error = AgentError(ErrorCode.COMMAND_FAILED, "the command failed", "0042-000 output")
@@ -480,6 +519,29 @@ def _done(node: FakeNode, op: Operation) -> Record:
     if kind in node.dying_half_way | node.dying_after:
         return Record(RecordState.LOST)
     return Record(RecordState.DONE, result={"was": "done"})
+
+
+def _done_for_nodes(node: FakeNode, op: ForNodes) -> Record:
+    """Node by node; where the job dies, it dies after the first half of them."""
+    if op.kind in node.failing:
+        error = AgentError(ErrorCode.COMMAND_FAILED, "the command failed", "0042-000 output")
+        return Record(RecordState.FAILED, error=error.to_wire())
+    if op.kind in node.dying_before:
+        return Record(RecordState.LOST)
+    is_half = op.kind in node.dying_half_way
+    begun = op.nodes[: len(op.nodes) // 2] if is_half else op.nodes
+    done, failed = [], {}
+    for name in begun:
+        own = of_node(op.kind, name)
+        if own in node.failing:
+            failed[name] = "the command failed"
+            continue
+        node.performed[own] += 1
+        node.effects[own] = codec.to_wire(op.only([name]))
+        done.append(name)
+    if is_half or op.kind in node.dying_after:
+        return Record(RecordState.LOST)
+    return Record(RecordState.DONE, result=NodesResult(tuple(done), failed).fitted())
 
 
 def _finish(job: FakeJob) -> None:

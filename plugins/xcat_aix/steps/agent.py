@@ -6,26 +6,29 @@ arguments are those of one, the agent's probe tells whether it is done, and its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Step
 from xcat_aix.run.chains import Ending
 from xcat_aix.run.errors import StepFailed, StepLost
+from xcat_aix.run.outcomes import NodeOutcomes, NodeProbes
 from xcat_aix.run.task import Connection, Task
 from xcat_aix_proto import bounds, jobs, operations
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.jobs import (
     JobState,
     JobStatus,
+    NodesProbe,
+    NodesResult,
     Outcome,
     Probe,
     Record,
     RecordState,
     Verdict,
 )
-from xcat_aix_proto.operations import Chain, Operation
+from xcat_aix_proto.operations import Chain, ForNodes, Operation
 
 from .agent_jobs import LATE, PAUSES, Caller, Job, failed, in_words
 from .client import WORDS
@@ -47,7 +50,8 @@ def agent_steps(pauses: Sequence[float] = PAUSES, *, late: float = LATE) -> Iter
 class AgentStep:
     """Steps of one operation's kind; those that follow each other travel as one job through ``chain``.
 
-    Raises ValueError for one without words.
+    Of an operation for several nodes each step is a job of its own, for the nodes of which something is left to
+    be done.  Raises ValueError for one without words.
     """
 
     def __init__(
@@ -62,7 +66,8 @@ class AgentStep:
             raise ValueError(f"step kind {kind!r} has neither title nor reverse: nobody wrote them")
         self.kind = kind
         self._words = WORDS[kind]
-        self.chain = chain or AgentChain(pauses, late=late)
+        is_for_nodes = issubclass(operations.BY_KIND.get(kind, Operation), ForNodes)
+        self.chain = None if is_for_nodes else chain or AgentChain(pauses, late=late)
         self._pauses = pauses
         self._late = late
 
@@ -82,16 +87,22 @@ class AgentStep:
         """The operation that takes it back."""
         return self._words.reverse(begun)
 
-    def probe(self, task: Task) -> Probe:
+    def probe(self, task: Task) -> Probe | NodeProbes:
         """What the agent finds; the job of an interrupted attempt is waited for first."""
         operation = _operation(task)
+        done: Iterable[str] = ()
         if task.earlier_job:
             status = self._job(task, task.earlier_job)
             if status is not None and status.outcome is not None and status.outcome.ok:
-                return Probe(Verdict.DONE, "the interrupted attempt had completed it")
-        return self._ask(task, operation, task.earlier_job or task.job_id)
+                if not isinstance(operation, ForNodes):
+                    return _COMPLETED
+                done = _done(status.outcome.result, operation).done
+        seen = _ask(task, self._pauses, operation, task.earlier_job or task.job_id)
+        if isinstance(seen, NodesProbe):
+            return NodeProbes({**seen.nodes, **dict.fromkeys(done, _COMPLETED)})
+        return seen
 
-    def effect(self, task: Task) -> Mapping[str, Any]:
+    def effect(self, task: Task) -> Mapping[str, Any] | NodeOutcomes:
         """Run the job to its end."""
         operation = _operation(task)
         job = Job(task, task.job_id, self._pauses, self._late)
@@ -100,6 +111,8 @@ class AgentStep:
             return self._after_loss(task, operation)
         if not status.outcome.ok:
             raise _failure(status.outcome)
+        if isinstance(operation, ForNodes):
+            return _done(status.outcome.result, operation)
         return bounds.result(status.outcome.result)
 
     def _job(self, task: Task, job_id: str) -> JobStatus | None:
@@ -108,15 +121,12 @@ class AgentStep:
         status = job.look()
         return None if status is None else job.finish(status)
 
-    def _ask(self, task: Task, operation: Operation, job_id: str) -> Probe:
-        return _ask(task, self._pauses, operation, job_id)
-
-    def _after_loss(self, task: Task, operation: Operation) -> Mapping[str, Any]:
+    def _after_loss(self, task: Task, operation: Operation) -> Mapping[str, Any] | NodeOutcomes:
         """The job's process died without a result: only a look can tell."""
         found = _seen_after_loss(task, self._pauses, operation)
         if isinstance(found, StepFailed):
             raise found
-        return {}
+        return found if isinstance(found, NodeOutcomes) else {}
 
 
 class AgentChain:
@@ -203,7 +213,7 @@ def _records(status: JobStatus, count: int) -> Sequence[Record]:
 
 def _recalled(record: Record) -> Probe | None:
     if record.is_done:
-        return Probe(Verdict.DONE, "the interrupted attempt had completed it")
+        return _COMPLETED
     if record.state is RecordState.NOT_BEGUN:
         return Probe(Verdict.NOT_DONE, "the interrupted attempt had not begun it")
     return None
@@ -220,16 +230,37 @@ def _ask(task: Task, pauses: Sequence[float], operation: Operation, job_id: str)
 
 def _seen_after_loss(
     task: Task, pauses: Sequence[float], operation: Operation
-) -> Probe | StepFailed:
+) -> Probe | NodeOutcomes | StepFailed:
     """What a look tells of an operation whose job died; raises :class:`StepLost` if there is no answer."""
     try:
         probe = _ask(task, pauses, operation, task.job_id)
     except StepFailed as problem:
         raise StepLost(problem.message, problem.detail, problem.code) from problem
-    if probe.verdict is Verdict.DONE:
-        return probe
+    if isinstance(probe, NodesProbe):
+        left = {node: _died(each) for node, each in probe.nodes.items() if not _is_done(each)}
+        return NodeOutcomes([node for node in probe.nodes if node not in left], left)
+    return probe if _is_done(probe) else StepFailed(_died(probe))
+
+
+def _is_done(probe: Probe) -> bool:
+    return probe.verdict is Verdict.DONE
+
+
+def _died(probe: Probe) -> str:
     seen = f": {probe.text}" if probe.text else ""
-    return StepFailed(f"its job on the agent died before it was done{seen}")
+    return f"its job on the agent died before it was done{seen}"
+
+
+_COMPLETED = Probe(Verdict.DONE, "the interrupted attempt had completed it")
+
+
+def _done(result: Mapping[str, Any], operation: ForNodes) -> NodeOutcomes:
+    """What a job says of each node; of those that it says nothing usable about nobody knows."""
+    try:
+        found = NodesResult.of(result)
+    except AgentError as problem:
+        return NodeOutcomes((), lost=dict.fromkeys(operation.nodes, problem.message))
+    return NodeOutcomes(found.done, found.failed)
 
 
 def _failure(outcome: Outcome) -> StepFailed:
@@ -238,10 +269,14 @@ def _failure(outcome: Outcome) -> StepFailed:
 
 
 def _operation(task: Task) -> Operation:
-    """What the step asks for; read once for the lane."""
+    """What the step asks for, for the task's nodes; read once for the lane."""
     found: Operation | None = task.memory.get(task.step.id)
     if found is None:
         with in_words():
             found = operations.from_stored(task.step.kind, task.step.args)
+        if isinstance(found, ForNodes) and set(found.nodes) != set(task.step.about):
+            raise StepFailed("its plan is not sound: it is not about the nodes of its operation")
         task.memory[task.step.id] = found
+    if isinstance(found, ForNodes) and 0 < len(task.nodes) < len(found.nodes):
+        return found.only(task.nodes)
     return found

@@ -49,8 +49,11 @@ class DatabaseWrite:
 
     def reverse(self, begun: Begun) -> Step | NoReverse:
         """The old values, if the new ones are still there."""
+        changes = begun.step.changes or Changes()
+        if begun.step.args.get(ONLY_DONE):
+            changes = changes.of_nodes(begun.step.about)
         try:
-            return replace(begun.step, changes=(begun.step.changes or Changes()).reversed())
+            return replace(begun.step, changes=changes.reversed())
         except ValueError as problem:
             return NoReverse(str(problem))
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from xcat_aix.plan.kinds import Begun, Reverse
 from xcat_aix.plan.model import Step
 from xcat_aix_proto import codec
-from xcat_aix_proto.operations import Operation, from_stored
+from xcat_aix_proto.operations import ForNodes, Operation, from_stored
 
 OperationT = TypeVar("OperationT", bound=Operation)
 
@@ -26,8 +26,14 @@ def turned(_of: type[OperationT], turn: Callable[[OperationT], Operation]) -> Re
     """Taken back by an operation that is made of the one that was done, for the same nodes and with the same locks."""
 
     def reverse(begun: Begun) -> Step:
-        done = cast("OperationT", from_stored(begun.step.kind, begun.step.args))
+        done = cast("OperationT", _for_its_nodes(begun.step))
         back = turn(done)
         return replace(begun.step, kind=back.kind, args=codec.to_wire(back))
 
     return reverse
+
+
+def _for_its_nodes(step: Step) -> Operation:
+    """What a step asks for: for those nodes only that it is about."""
+    found = from_stored(step.kind, step.args)
+    return found.only(step.about) if isinstance(found, ForNodes) else found

@@ -28,8 +28,8 @@ DEFAULT_PORT = 3009
 #: The tables that tell addresses and the port.
 TABLES = ("hosts", "nics", "nodelist", "site")
 
-#: Seconds until an agent that is asked counts as not running.
-CONNECT_LIMIT = 2.5
+#: Seconds until an agent counts as not running: one that is asked, and one that a lane is sent to.
+CONNECT_LIMIT, LANE_LIMIT = 2.5, 3.0
 
 #: How many are asked at the same time.
 MOST_AT_ONCE = 32
@@ -57,42 +57,68 @@ class Agents:
         targets = (target for lane in plan.lanes for target in (lane.target, lane.via) if target)
         return cls.of((target.node for target in targets), context)
 
-    def connect(self, target: Target, via: Target | None = None) -> AgentConnection:
-        """Straight, or through ``via`` where there is no direct way; raises :class:`AgentError`."""
+    def connect(
+        self, target: Target, via: Target | None = None, limit: float = LANE_LIMIT
+    ) -> AgentConnection:
+        """Straight, or through ``via`` where there is no direct way; raises :class:`AgentError`.
+
+        ``limit`` is how many seconds each of the ways may take.
+        """
         address = self._address(target)
         try:
-            return self._connect(target, address, None)
+            return self._connect(target, address, None, limit)
         except AgentError as problem:
             if problem.code is not ErrorCode.UNREACHABLE or via is None:
                 raise
-            return self._relayed(target, address, via, problem)
+            return self._relayed(target, address, via, problem, limit)
 
     def ask(
         self, targets: Iterable[Target], question: Callable[[AgentConnection], T]
     ) -> dict[Target, T | AgentError]:
-        """Ask all of them at once, up to a bound; who gives no answer has the error in its place."""
-        asked = tuple(dict.fromkeys(targets))
+        """Ask all of them at once, up to a bound; who gives no answer has the error in its place.
+
+        Once the request is given up nobody else is asked.
+        """
+        return self.ask_each(dict.fromkeys(targets, question))
+
+    def ask_each(
+        self,
+        questions: Mapping[Target, Callable[[AgentConnection], T]],
+        ways: Mapping[Target, Target | None] | None = None,
+    ) -> dict[Target, T | AgentError]:
+        """The same with a question for each; ``ways`` are the relays of those that have one."""
+        asked, vias = tuple(questions), ways or {}
         if not asked:
             return {}
+
+        def ask(target: Target) -> T | AgentError:
+            return around[target].run(self._ask, target, vias.get(target), questions[target])
+
         # Each thread works for this request: its id is in the agents' logs.
         around = {target: copy_context() for target in asked}
         with ThreadPoolExecutor(min(len(asked), MOST_AT_ONCE), "ask") as pool:
-            answers = pool.map(lambda each: around[each].run(self._ask, each, question), asked)
-            return dict(zip(asked, answers, strict=True))
+            return dict(zip(asked, pool.map(ask, asked), strict=True))
 
-    def _ask(self, target: Target, question: Callable[[AgentConnection], T]) -> T | AgentError:
+    def _ask(
+        self, target: Target, via: Target | None, question: Callable[[AgentConnection], T]
+    ) -> T | AgentError:
+        if self.context.cancelled.is_set():
+            return AgentError(
+                ErrorCode.CANCELLED, f"{target.node} was not asked: the request was given up"
+            )
         try:
-            with self._connect(target, self._address(target), None, CONNECT_LIMIT) as connection:
+            with self.connect(target, via, CONNECT_LIMIT) as connection:
                 return question(connection)
         except AgentError as problem:
             return problem
 
     def _relayed(
-        self, target: Target, address: str, via: Target, direct: AgentError
+        self, target: Target, address: str, via: Target, direct: AgentError, limit: float
     ) -> AgentConnection:
         """The other way; if it fails too, both reasons are told."""
         try:
-            return self._connect(target, address, Relay(via.node, self._address(via), self.port))
+            relay = Relay(via.node, self._address(via), self.port)
+            return self._connect(target, address, relay, limit)
         except AgentError as problem:
             text = f"{direct.message}; {problem.message}"
             # A relay that is busy says nothing about the node: that is tried again.
@@ -100,7 +126,7 @@ class Agents:
             raise AgentError(code, text, problem.detail) from None
 
     def _connect(
-        self, target: Target, address: str, via: Relay | None, limit: float = 3.0
+        self, target: Target, address: str, via: Relay | None, limit: float
     ) -> AgentConnection:
         role = Role(target.role)
         return self.context.agents.connect(

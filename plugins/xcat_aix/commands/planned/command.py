@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from xcat_aix.commands.options import Arguments, OptionError, parse
@@ -31,14 +32,14 @@ from xcatd.api import (
     info,
 )
 
-from . import ending, verbs
+from . import ending, lacking, verbs
 from .doing import Doing, Remarks, executor_of, guarded, journal_of, registry_of
 from .ending import Status, has_errors
-from .how import FORCE, HELP, PLANNING, VERBOSE, VERBS, VERSION, How, UsageError, how
+from .how import HELP, PLANNING, VERBOSE, VERBS, VERSION, How, UsageError, how
 from .page import Page
 from .words import Words
 
-__all__ = ["FORCE", "HELP", "PLANNING", "VERBOSE", "VERBS", "VERSION", "PlannedCommand"]
+__all__ = ["HELP", "PLANNING", "VERBOSE", "VERBS", "VERSION", "PlannedCommand"]
 
 
 class PlannedCommand:
@@ -91,6 +92,7 @@ class PlannedCommand:
             stored.summary.id,
             registry_of(context),
             unfinished=verbs.unfinished_lanes(stored),
+            spared=verbs.spared_nodes(stored),
         )
 
     def remarks(self, plan: Plan, how: How, context: Context) -> Iterator[Reply]:
@@ -175,18 +177,26 @@ class PlannedCommand:
         """A plan that is new: kept, shown, or carried out; ``remarks`` come last."""
         how, context = doing.how, doing.context
         if how.is_dry_run:
-            yield from self._show(plan, doing, remarks)
-        elif not plan.lanes:
+            warned = replace(plan, notes=(*plan.notes, *lacking.notes(plan.lanes, context)))
+            yield from self._show(plan, warned, doing, remarks)
+            return
+        if not plan.lanes:
             yield from doing.nothing(plan, self.words(plan), remarks)
-        elif objections := self.objections(plan, context):
-            raise PlanError(*objections)
-        elif how.asks_above is not None and len(plan.nodes) > how.asks_above:
+            return
+        self.check_plan(plan, doing)
+        if how.asks_above is not None and len(plan.nodes) > how.asks_above:
             yield self._question(plan, doing)
         else:
             words = self.words(plan)
             executor = executor_of(plan, how, context)
             claimed = executor.open(plan, command=said(doing.request), user=_user(doing.request))
             yield from doing.carry_out(executor, claimed, words, remarks)
+
+    def check_plan(self, plan: Plan, doing: Doing) -> None:
+        """Raise :class:`PlanError` for what stands against carrying a plan out."""
+        if objections := self.objections(plan, doing.context):
+            raise PlanError(*objections)
+        lacking.check(plan.lanes, doing.how, doing.context)
 
     def _question(self, plan: Plan, doing: Doing) -> Reply:
         """The client asks its user whether this is to be carried out."""
@@ -195,12 +205,13 @@ class PlannedCommand:
         keeps = _keeps(doing.how)
         return Reply(saved=saved._replace(text=tuple(text), needs_confirmation=True, keeps=keeps))
 
-    def _show(self, plan: Plan, doing: Doing, remarks: Remarks) -> Iterator[Reply]:
+    def _show(self, plan: Plan, shown: Plan, doing: Doing, remarks: Remarks) -> Iterator[Reply]:
+        """``shown`` has more notes than the plan that is kept."""
         title = registry_of(doing.context).title
         saved = self._keep(plan, doing) if doing.how.is_kept and plan.lanes else None
-        text = explain.to_text(plan, title, self.words(plan))
+        text = explain.to_text(shown, title, self.words(plan))
         if doing.how.is_json:
-            yield from _shown_as_json(plan, title, saved, remarks)
+            yield from _shown_as_json(shown, title, saved, remarks)
         else:
             yield data(*text)
         if saved is not None:
@@ -261,5 +272,5 @@ def _status(plan: Plan) -> Iterator[Reply]:
 
 def _keeps(how: How) -> tuple[str, ...]:
     """The options that count when the plan is applied, too."""
-    verbose = ("-V",) if how.is_verbose else ()
-    return (*verbose, f"--fanout={how.fanout}", f"--timeout={how.timeout:g}")
+    given = [word for word, is_so in (("-V", how.is_verbose), ("--force", how.is_forced)) if is_so]
+    return (*given, f"--fanout={how.fanout}", f"--timeout={how.timeout:g}")

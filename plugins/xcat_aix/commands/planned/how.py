@@ -23,9 +23,6 @@ JSON = flag(
     help="The same as one line of JSON, and change nothing; with --yes or --apply: carry it out, and tell the outcome"
     " as JSON, errors too.",
 )
-FORCE = flag(
-    "force", help="Go on though a service node's agent that must be asked does not answer."
-)
 FAN_OUT = value("fanout", meta="N", help=f"Work on so many nodes at once, {FANOUT} by default.")
 TIME_OUT = value("timeout", meta="SECONDS", help=f"Time for each node, {TIMEOUT:g} by default.")
 
@@ -46,6 +43,10 @@ PLANNING: tuple[Option, ...] = (
     ),
     value("digest", meta="SHA256", help="With --apply: only if the kept plan has this digest."),
     flag("yes", help="Do not ask, however many nodes there are."),
+    flag(
+        "force",
+        help="Go on though an agent that must be asked does not answer, or is too old for a step of the plan.",
+    ),
     FAN_OUT,
     TIME_OUT,
 )
@@ -87,7 +88,8 @@ class How:
     """What is to be done with a plan.
 
     ``is_dry_run``: it is only shown.  ``is_kept``: and put into the journal for later.  ``asks_above``: for more nodes
-    than this the plan is kept and the client asks; None: nobody asks.  ``fanout`` is a number of nodes, ``timeout``
+    than this the plan is kept and the client asks; None: nobody asks.  ``is_forced``: although an agent that must be
+    asked does not answer, or lacks something.  ``fanout`` is a number of nodes, ``timeout``
     seconds.
     """
 
@@ -96,6 +98,7 @@ class How:
     is_verbose: bool = False
     is_kept: bool = False
     asks_above: int | None = None
+    is_forced: bool = False
     fanout: int = FANOUT
     timeout: float = TIMEOUT
 
@@ -116,6 +119,7 @@ def how(arguments: Arguments, request: Request) -> How:
         is_verbose=arguments.has("V"),
         is_kept=is_kept,
         asks_above=None if is_sure else request.asks_above,
+        is_forced=arguments.has("force"),
         fanout=_fanout(arguments),
         timeout=_timeout(arguments),
     )

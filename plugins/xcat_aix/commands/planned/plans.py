@@ -9,7 +9,7 @@ from xcat_aix.commands.options import Arguments
 from xcatd.api import Request
 
 from . import verbs
-from .command import FORCE, HELP, PLANNING, VERBOSE, VERBS, VERSION, PlannedCommand
+from .command import HELP, PLANNING, VERBOSE, VERBS, VERSION, PlannedCommand
 from .page import Page
 
 
@@ -22,13 +22,13 @@ class Plans(PlannedCommand):
         (
             "[--list] [--json]",
             "--show PLAN [--json]",
-            "--resume PLAN [-V] [--yes --json] [--fanout N] [--timeout SECONDS]",
+            "--resume PLAN [-V] [--yes --json] [--force] [--fanout N] [--timeout SECONDS]",
             "--undo PLAN [-V] [--dry-run] [--json] [--yes] [--out FILE] [--force] [--fanout N] [--timeout SECONDS]",
-            "--apply FILE|PLAN [--digest SHA256] [-V] [--json] [--fanout N] [--timeout SECONDS]",
+            "--apply FILE|PLAN [--digest SHA256] [-V] [--json] [--force] [--fanout N] [--timeout SECONDS]",
             "--abandon PLAN | --forget PLAN",
             "-h|--help | -v|--version",
         ),
-        (("Verbs", VERBS), ("Options", (VERBOSE, FORCE, *PLANNING, HELP, VERSION))),
+        (("Verbs", VERBS), ("Options", (VERBOSE, *PLANNING, HELP, VERSION))),
     )
 
     def parsed(self, request: Request) -> Arguments:

@@ -13,7 +13,7 @@ from xcat_aix.plan.explain import note_line
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane, Note, Plan, Step
-from xcat_aix.plan.phrases import count
+from xcat_aix.plan.phrases import columns, count
 from xcat_aix.run.progress import (
     LaneEnded,
     PlanEnded,
@@ -71,6 +71,8 @@ class Narrator:
     _done: int = 0
     _troubles: dict[str, StepEnded] = field(default_factory=dict)
     _reasons: dict[str, str] = field(default_factory=dict)
+    #: Nodes of which was told what went wrong first: what only waited for that goes without saying.
+    _told: set[str] = field(default_factory=set)
 
     def opening(self) -> Iterator[Reply]:
         """Before the first step."""
@@ -181,13 +183,19 @@ class Narrator:
         trouble = self._troubles.get(lane.id)
         if trouble is not None and trouble.nodes:
             name = self.title(trouble.step)
-            yield Reply(
-                nodes=tuple(
-                    NodeReply(node, error=f"{name}: {found.text or found.state.sentence}")
-                    for node, found in trouble.nodes.items()
-                    if found.state not in _GONE_ON
+            failed = {
+                node: found
+                for node, found in trouble.nodes.items()
+                if found.state not in _GONE_ON and node not in self._told
+            }
+            self._told.update(failed)
+            if failed:
+                yield Reply(
+                    nodes=tuple(
+                        NodeReply(node, error=f"{name}: {found.text or found.state.sentence}")
+                        for node, found in failed.items()
+                    )
                 )
-            )
             return
         text = self._text(lane, trouble)
         if lane.target is None:
@@ -244,10 +252,7 @@ def listing(plans: Iterable[tuple[Summary, Sequence[str]]], noun: str = "PLAN") 
         rest = f"; not finished: {fold(left)}" if 0 < len(left) < total else ""
         state = summary.sentence + rest
         rows.append((summary.id, moment(summary.opened), user, nodes, summary.command, state))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for row in rows:
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
-        yield "  ".join([*cells, row[5]]).rstrip()
+    yield from columns(rows)
 
 
 def moment(text: str) -> str:

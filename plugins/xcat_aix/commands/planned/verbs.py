@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from xcat_aix.commands.options import Arguments
 from xcat_aix.plan import explain
-from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane
-from xcat_aix.plan.undo import Done
+from xcat_aix.plan.undo import Done, Spared
 from xcat_aix.run.errors import Parked, StillRunning, UnknownPlan
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
 from xcatd.api import NOTHING, Context, Reply, Targets, data, info
 
-from . import ending, telling
+from . import ending, lacking, telling
 from .doing import Doing, executor_of, journal_of, registry_of
 from .how import UsageError
 from .page import Page
@@ -33,14 +32,14 @@ from .page import Page
 if TYPE_CHECKING:
     from .command import PlannedCommand
 
-_RUNNING = {"V", "fanout", "timeout", "json", "yes"}
+_RUNNING = {"V", "fanout", "timeout", "json", "yes", "force"}
 
 #: The verbs, and the options that each has.
 _ALLOWED: dict[str, set[str]] = {
     "list": {"json"},
     "show": {"json"},
     "resume": _RUNNING,
-    "undo": {*_RUNNING, "dry-run", "force", "out"},
+    "undo": {*_RUNNING, "dry-run", "out"},
     "abandon": {"json"},
     "forget": {"json"},
     "apply": {*_RUNNING, "digest"},
@@ -336,6 +335,12 @@ def _at_work(lane: Lane, stored: Stored, title: Title) -> str:
 
 def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
     words = command.words(stored.plan)  # what cannot be told of is not claimed
+    left = [
+        lane
+        for lane in stored.plan.lanes
+        if not stored.state.lane_result(lane.id).lets_others_go_on
+    ]
+    lacking.check(left, doing.how, doing.context)
     executor = executor_of(stored.plan, doing.how, doing.context)
     claimed = executor.claim(verb.plan_id)
     if not doing.how.is_json:
@@ -344,8 +349,7 @@ def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -
 
 
 def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
-    if objections := command.objections(stored.plan, doing.context):
-        raise PlanError(*objections)
+    command.check_plan(stored.plan, doing)
     words = command.words(stored.plan)
     executor = executor_of(stored.plan, doing.how, doing.context)
     digest = verb.arguments.value("digest")
@@ -362,7 +366,7 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
 def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
     if stored.summary.is_running:  # what it did is not known yet
         raise StillRunning(verb.plan_id, stored.summary.owner)
-    plan = command.undo(stored, doing.context, is_forced=verb.arguments.has("force"))
+    plan = command.undo(stored, doing.context, is_forced=doing.how.is_forced)
     if not doing.how.is_json:
         yield info(f"Taking back {verb.plan_id}.")
     yield from command.show_or_do(plan, doing)
@@ -381,6 +385,21 @@ def begun_steps(stored: Stored) -> Done:
         }
         for lane, steps in stored.state.lanes.items()
     }
+
+
+def spared_nodes(stored: Stored) -> Spared:
+    """The nodes for which nothing of such a step was begun, although it was for others."""
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for lane, steps in stored.state.lanes.items():
+        for step, record in steps.items():
+            nodes = frozenset(
+                node
+                for node, seen in record.nodes.items()
+                if node and seen.state not in _BEGUN and node not in record.broken
+            )
+            if nodes and len(nodes) < len(record.nodes):
+                found.setdefault(lane, {})[step] = nodes
+    return found
 
 
 def unfinished_lanes(stored: Stored) -> tuple[str, ...]:

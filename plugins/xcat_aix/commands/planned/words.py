@@ -55,8 +55,8 @@ class Words:
 
     def started(self, lane: Lane, step: Step, title: str) -> str:
         """A step on some host begins."""
-        del step
-        return f"{lane.subject or lane.id}: {title}"
+        whom = f" for {fold(step.about)}" if step.about else ""
+        return f"{lane.subject or lane.id}: {title}{whom}"
 
     # The end.
 

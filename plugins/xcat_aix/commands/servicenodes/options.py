@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xcat_aix.commands.options import Arguments, Option, flag, value
-from xcat_aix.commands.planned.command import FORCE, HELP, PLANNING, VERBOSE, VERBS, VERSION
+from xcat_aix.commands.planned.command import HELP, PLANNING, VERBOSE, VERBS, VERSION
 from xcat_aix.commands.planned.how import UsageError
 from xcat_aix.commands.planned.page import Page
 from xcat_aix.plan.servicenodes.moves import Asked
@@ -35,7 +35,6 @@ READINESS: tuple[Option, ...] = (
         help="Stop if the new service node lacks a NIM resource, a machine or an initialisation that the nodes need;"
         " without it that is a warning, with the command that mends it.",
     ),
-    FORCE,
 )
 
 MOVE_PAGE = Page(

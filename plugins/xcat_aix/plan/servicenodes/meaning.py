@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from xcat_aix.plan.explain import value
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Plan
-from xcat_aix.plan.phrases import count
+from xcat_aix.plan.phrases import columns, count
 
 from .summary import BalanceLine, MoveSummary, Route
 
@@ -43,11 +43,8 @@ class MoveMeaning:
             return
         rows = [("service node", "weight", "primary of", "backup of")]
         rows += map(_balance_row, self.summary.balance)
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
         yield "Nodes per service node, now -> then:"
-        for row in rows:
-            cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-            yield f"  {'  '.join(cells)}".rstrip()
+        yield from (f"  {line}" for line in columns(rows))
 
     def without_agents(self) -> Iterator[str]:
         """That nothing is done on the nodes because it was asked for so."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xcat_aix.plan.fold import fold
-from xcat_aix.plan.model import Lane, Note, Step, Target
+from xcat_aix.plan.model import Lane, Note, Target
+from xcat_aix.plan.steps import operation_step
 from xcat_aix.plan.tables import Row, Tables
-from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.operations import (
     ChangeDefaultRoute,
@@ -170,11 +170,6 @@ def _skip_note(choice: Choice) -> str:
     if choice.kind is Kind.DISKLESS:
         return _SKIP_NOTE
     return _FIRST_SKIP_NOTE if choice.change is Change.FIRST else ""
-
-
-def operation_step(word: str, operation: Operation) -> Step:
-    """A step that the lane's agent carries out."""
-    return Step(id=word, kind=operation.kind, args=codec.to_wire(operation))
 
 
 def _listed_scripts(tables: Tables, nodes: Sequence[str]) -> dict[str, tuple[str, ...]]:
