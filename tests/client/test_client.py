@@ -196,6 +196,40 @@ def test_an_interrupt_aborts_the_command(scripted: Callable[[bytes], Scripted]) 
     )
 
 
+BEGUN = b"<xcatresponse><begunplan>snmove-7</begunplan></xcatresponse>\n"
+ADVICE = b"what is left of it: plans --show snmove-7; to go on: plans --resume snmove-7\n"
+
+
+def test_a_plan_that_was_begun_is_named_at_an_interrupt(
+    scripted: Callable[[bytes], Scripted],
+) -> None:
+    server = scripted(BEGUN + b"<xcatresponse><info>HOLD</info></xcatresponse>\n")
+    process = subprocess.Popen(
+        [*CLIENT, "snmove", "n1"],
+        env=server.environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"HOLD\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == b"snmove-7 was interrupted; " + ADVICE
+
+
+def test_a_plan_that_was_begun_is_named_at_the_end_before_the_end(
+    scripted: Callable[[bytes], Scripted],
+) -> None:
+    done = scripted(BEGUN + b"<xcatresponse><info>half</info>").run("snmove", "n1")
+    assert done.returncode == 2
+    assert done.stderr == (
+        b"ERROR/WARNING: communication with the xCAT server seems to have been ended prematurely\n"
+        b"snmove-7 was begun; " + ADVICE
+    )
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]

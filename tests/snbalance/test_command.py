@@ -204,6 +204,8 @@ def test_a_node_that_is_not_finished_is_named_and_left_to_its_move(world: World)
     refused = snbalance(world, *words)
     assert errors(refused)[0] == named and errors(refused)[1].startswith("nothing was changed")
     assert exit_status(refused) == 1 and servers(world) == HALVES
+    (spoken,) = snbalance(world, *words, "--yes", "--json")
+    assert json.loads(str(spoken.data[0])) == {"status": 1, "errors": errors(refused)}
     shown = snbalance(world, *words, "--dry-run")
     assert errors(shown) == [named] and exit_status(shown) == 1
     world.agents.failing.clear()

@@ -204,8 +204,12 @@ class World:
             self.ran.append((command, nodes))
 
     def snmove(self, *args: str, **environment: str) -> list[Reply]:
+        return list(self.telling(*args, **environment))
+
+    def telling(self, *args: str, **environment: str) -> Iterator[Reply]:
+        """The replies, each as it comes."""
         request = Request("snmove", tuple(args), environment=environment, user="admin")
-        return list(Snmove().handle(request, self))  # type: ignore[arg-type]
+        return Snmove().handle(request, self)  # type: ignore[arg-type]
 
     def plans(self, *args: str) -> list[Reply]:
         request = Request("plans", tuple(args), user="admin")

@@ -20,6 +20,7 @@ from . import commands
 #: How many nodes a plan may have before one is asked, unless the user's variable says otherwise.
 MOST_UNASKED = 50
 VARIABLE = "XCAT_CONFIRM_NODES"
+_NEVER = 999_999_999
 
 _MAGIC = "# A plan that xcatd keeps; apply it with --apply and the name of this file."
 _HEAD = 4096  # bytes within which id and digest stand
@@ -95,7 +96,8 @@ def _limit(environ: Mapping[str, str]) -> int:
         return MOST_UNASKED
     if not (text.isascii() and text.isdigit()):
         raise PlanError(f"{VARIABLE} must be a number of nodes, not {text!r}; nothing was done")
-    return int(text)
+    # A daemon takes what has too many digits for a mistake, and asks always.
+    return _NEVER if len(text.lstrip("0")) > len(str(_NEVER)) else int(text)
 
 
 # -- files -----------------------------------------------------------------------------------------

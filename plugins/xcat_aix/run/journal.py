@@ -408,7 +408,7 @@ class Journal:
             "closed": None,
         }
         if transaction.update(PLANS, before, values) != 1:
-            raise StillRunning(hold.plan_id, "somebody else", "now")
+            raise StillRunning(hold.plan_id, "somebody else")
         locks.release(transaction, hold.plan_id)
         claimed = Event(Word.CLAIMED, detail={"by": str(hold.owner)})
         self._append(transaction, hold.plan_id, [claimed])
