@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.run import matrix
 
 from xcat_aix.run.lane_runner import POINTS
 from xcat_aix.run.testing import FakeNode
@@ -17,9 +18,11 @@ from xcat_aix_proto.messages import BEGIN
 from xcat_aix_proto.operations import Chain
 from xcatd.db.database import Database
 from xcatd.db.location import Location
+from xcatd.db.snapshot import Snapshot
 
-from .stage import NODES, Dying, Site, fill
+from .stage import NODES, SERVED, Dying, Site, fill
 from .test_notes import BACK, KIND, NOTED, notes
+from .toy import plan
 
 
 def well(_sn1: FakeNode, _sn2: FakeNode) -> None:
@@ -211,3 +214,12 @@ def test_killed_and_given_up(point: str, template: Path, tmp_path: Path, dying: 
         mend(site)
         assert site.run(*RUN).status == 0
         assert tuple(site.comments()) == NODES
+
+
+def test_the_crash_matrix_takes_the_plan_as_it_is_and_asks_for_a_golden_one() -> None:
+    rows = {"noderes": [{"node": node, "servicenode": name} for node, name in SERVED.items()]}
+    made = plan(NODES, "hello", Snapshot.from_rows({"nodelist": [], **rows}))
+    assert matrix.check("notes", made) >= matrix.SAMPLED
+    assert matrix.check("notes", made, is_old=True) >= matrix.SAMPLED
+    with pytest.raises(AssertionError, match=f"{KIND}: no golden plan has such a step"):
+        matrix.sample(KIND)
