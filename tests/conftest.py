@@ -23,7 +23,7 @@ settings.load_profile("suite")
 def pytest_configure(config: Any) -> None:
     """Measure which lines of the product the tests of this process run, if asked for; see ``make suite``."""
     if "MEASURE_COVERAGE" in os.environ:
-        from coverage import Coverage  # noqa: PLC0415 - not needed on Python 3.9
+        from coverage import Coverage
 
         config.measured = Coverage(data_suffix=True)
         config.measured.start()
