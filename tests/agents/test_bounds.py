@@ -372,8 +372,8 @@ def test_one_lying_node_costs_its_own_lane_only(cluster, node):
         if isinstance(told, PlanEnded)
     ]
     assert {name: result.value for name, result in end.lanes.items()} == {
-        "sn1": "unmoved",
-        "sn2": "moved",
+        "sn1": "undone",
+        "sn2": "done",
     }
 
 

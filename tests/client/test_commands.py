@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcatd.client.commands import (
-    Kind,
+    ClientProgram,
     build,
     kind_of,
     object_operand,
@@ -19,18 +19,18 @@ from xcatd.client.commands import (
 @pytest.mark.parametrize(
     ("command", "kind"),
     [
-        ("nodels", Kind.NODERANGE),
-        ("rpower", Kind.NODERANGE),
-        ("makeconservercf", Kind.NODERANGE),
-        ("lsdef", Kind.OBJECTS),
-        ("mkdsklsnode", Kind.OBJECTS),
-        ("snmove", Kind.PLAIN),
-        ("tabdump", Kind.PLAIN),
-        ("lsxcatd", Kind.PLAIN),
-        ("brandnew", Kind.PLAIN),
+        ("nodels", ClientProgram.NODERANGE),
+        ("rpower", ClientProgram.NODERANGE),
+        ("makeconservercf", ClientProgram.NODERANGE),
+        ("lsdef", ClientProgram.OBJECTS),
+        ("mkdsklsnode", ClientProgram.OBJECTS),
+        ("snmove", ClientProgram.PLAIN),
+        ("tabdump", ClientProgram.PLAIN),
+        ("lsxcatd", ClientProgram.PLAIN),
+        ("brandnew", ClientProgram.PLAIN),
     ],
 )
-def test_commands_belong_to_the_known_client_programs(command: str, kind: Kind) -> None:
+def test_commands_belong_to_the_known_client_programs(command: str, kind: ClientProgram) -> None:
     assert kind_of(command) is kind
 
 

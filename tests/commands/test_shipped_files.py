@@ -238,7 +238,9 @@ def test_this_machines_system(release: str, system: str):
 @given(st.from_regex(r"[a-zA-Z]{1,8}[0-9]{0,2}(\.[0-9]{1,2}){0,3}(-[a-z]+)?", fullmatch=True))
 def test_any_version_is_worked_out_or_refused(osvers: str):
     attributes = {"profile": "p", "provmethod": "netboot", "osvers": osvers, "osarch": "a"}
-    world = osimages.World("/root", "x1", "a", lambda _: {"p.a.exlist": True, osvers[:1]: True})
+    world = osimages.ImageSources(
+        "/root", "x1", "a", lambda _: {"p.a.exlist": True, osvers[:1]: True}
+    )
     try:
         osimages.derive(attributes, world, "/i", is_change=False)
     except osimages.Underivable:

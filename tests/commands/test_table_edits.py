@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcat_aix.plan.noderows import nodeedits, nodewords
-from xcat_aix.plan.noderows.nodewords import NOTHING, Change
+from xcat_aix.plan.nodetables import nodeedits, nodewords
+from xcat_aix.plan.nodetables.nodewords import NOTHING, ColumnEdit
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.noderange import abbreviation
@@ -34,20 +34,20 @@ def test_any_text_is_an_assignments_value(text):
 @given(ITEMS, ITEMS)
 def test_items_are_put_before_a_list_once_and_taken_out_again(present, more):
     text = ",".join(present)
-    added = nodeedits._changed([Change(",", ",".join(more))], text)
+    added = nodeedits._changed([ColumnEdit(",", ",".join(more))], text)
     assert (added or text).split(",") == [
         *reversed([i for i in more if i not in present]),
         *present,
     ]
-    left = nodeedits._changed([Change("^", ",".join(more))], added or text)
+    left = nodeedits._changed([ColumnEdit("^", ",".join(more))], added or text)
     assert left == ",".join(item for item in present if item not in more)
 
 
 @given(ITEMS)
 def test_a_list_is_left_alone_by_no_items(present):
     text = ",".join(present)
-    assert nodeedits._changed([Change("^", NOTHING)], text) is None
-    assert nodeedits._changed([Change(",", NOTHING)], text) is None
+    assert nodeedits._changed([ColumnEdit("^", NOTHING)], text) is None
+    assert nodeedits._changed([ColumnEdit(",", NOTHING)], text) is None
 
 
 @given(st.text())

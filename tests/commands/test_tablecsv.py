@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcatd.text import tablecsv
-from xcatd.text.tablecsv import Record
+from xcatd.text.tablecsv import CsvRecord
 
 #: Lines are cut where the client reads them: blanks at their ends are lost, and so are empty ones.
 CELL = st.text(st.characters(exclude_characters="\n\r\v\f", exclude_categories=["Cs"])).map(
@@ -15,7 +15,7 @@ CELL = st.text(st.characters(exclude_characters="\n\r\v\f", exclude_categories=[
 CELLS = st.lists(CELL, min_size=1, max_size=3).map(lambda lines: "\n".join(filter(None, lines)))
 
 
-def read(text: str, width: int) -> list[Record | str]:
+def read(text: str, width: int) -> list[CsvRecord | str]:
     return list(tablecsv.read(text.split("\n"), width))
 
 
@@ -35,7 +35,7 @@ def test_any_lines_are_read_to_their_end(lines, width):
 
 
 def test_a_line_of_too_few_cells_has_empty_ones():
-    assert read("a,b", 4) == [Record(("a", "b", None, None), 0, "a,b")]
+    assert read("a,b", 4) == [CsvRecord(("a", "b", None, None), 0, "a,b")]
 
 
 def test_a_quote_that_is_never_closed_is_named_where_it_starts():

@@ -9,9 +9,9 @@ from xcat_aix.commands.tables.tabdump import Tabdump
 from xcat_aix.commands.tables.tabrestore import Tabrestore
 from xcatd.api import Context, Reply, Request
 from xcatd.client import dumpdb, dumping, restoredb, tablefile, tabrestore
-from xcatd.client.ask import Answer, Keeper
+from xcatd.client.ask import DaemonAnswer, Keeper
 from xcatd.wire.replies import encode
-from xcatd.wire.tree import Limits, parse
+from xcatd.wire.tree import DocumentLimits, parse
 
 PLUGINS = {"tabdump": Tabdump, "tabrestore": Tabrestore}
 
@@ -35,12 +35,12 @@ class Talk:
         _line: object = None,
         *,
         keep: str = "",
-    ) -> Answer:
+    ) -> DaemonAnswer:
         """In place of :func:`xcatd.client.ask.ask`."""
         if command == "gettab":
-            return Answer(0, f"{self.skipped}\n" if self.skipped else "", "")
+            return DaemonAnswer(0, f"{self.skipped}\n" if self.skipped else "", "")
         if command == "lsxcatd":
-            return Answer(0, f"dbengine={self.engine}\n", "")
+            return DaemonAnswer(0, f"dbengine={self.engine}\n", "")
         self.written += [arg for arg in args if arg.startswith("-f")]
         extra = {
             name: tuple(t if t.strip() else None for t in texts)
@@ -51,7 +51,7 @@ class Talk:
         printer = Keeper(out, err, keep)
         for reply in PLUGINS[command]().handle(request, self.context):
             printer.show(_tree(reply))
-        return Answer(
+        return DaemonAnswer(
             printer.status & 0xFF,
             out.getvalue().decode("latin-1"),
             err.getvalue().decode("latin-1"),
@@ -77,4 +77,4 @@ class Talk:
 
 
 def _tree(reply: Reply):
-    return parse(encode(reply, "mn"), "xcatresponse", Limits())
+    return parse(encode(reply, "mn"), "xcatresponse", DocumentLimits())

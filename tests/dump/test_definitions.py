@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from tests.commands import replay
 
-from xcatd.db import definitions
+from xcatd.db import owntables
 from xcatd.db.database import Database
 from xcatd.db.location import Location
 from xcatd.db.schema import AUTO
@@ -33,7 +33,7 @@ types = number: INTEGER AUTO_INCREMENT
 
 def load(directory, text, name="own.ini", engine="SQLite"):
     (directory / name).write_text(text)
-    return definitions.load(directory, engine)
+    return owntables.load(directory, engine)
 
 
 def test_a_definition_has_what_a_perl_module_would_have(tmp_path):
@@ -88,7 +88,7 @@ def test_files_may_be_for_one_engine(tmp_path):
     for suffix in ("mysql", "pgsql", "sqlite", "db2", "else"):
         (tmp_path / f"t_{suffix}.ini").write_text(f"[t{suffix}]\ncols = a\nkeys = a\n")
     names = {
-        engine: [table.name for table in definitions.load(tmp_path, engine)[0]]
+        engine: [table.name for table in owntables.load(tmp_path, engine)[0]]
         for engine in ("SQLite", "Pg", "mysql")
     }
     assert names == {
@@ -96,7 +96,7 @@ def test_files_may_be_for_one_engine(tmp_path):
         "Pg": ["telse", "tpgsql"],
         "mysql": ["telse", "tmysql"],
     }
-    assert definitions.load(tmp_path / "none", "Pg") == ([], [])
+    assert owntables.load(tmp_path / "none", "Pg") == ([], [])
 
 
 def test_defined_tables_are_created_as_xcat_creates_them(tmp_path):
@@ -128,7 +128,7 @@ def test_commands_list_and_describe_them(tmp_path):
 
 
 def test_the_daemon_tells_of_a_file_it_cannot_use(tmp_path, caplog):
-    place = tmp_path / definitions.DIRECTORY
+    place = tmp_path / owntables.DIRECTORY
     place.mkdir()
     (place / "bad.ini").write_text("[site]\n")
     (place / "good.ini").write_text(ASSETS)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xcatd.db.watching import Change
+from xcatd.db.watching import RowChange
 from xcatd.notification.hooks import Hooks, as_text
 
 
@@ -32,15 +32,15 @@ def test_any_truth_disables_a_hook(disable: str | None, is_told: bool):
     assert bool(Hooks.of([row("/x", disable=disable)]).watched) is is_told
 
 
-ADDED = Change("a", "nodelist", new={"node": "nA", "comments": 'a "b",c', "groups": "all"})
-UPDATED = Change(
+ADDED = RowChange("a", "nodelist", new={"node": "nA", "comments": 'a "b",c', "groups": "all"})
+UPDATED = RowChange(
     "u",
     "mac",
     ("node", "interface", "mac", "comments", "disable"),
     (("n1", None, "aa", None, None), ("n2", "", "bb", "x\ny", None)),
     {"node": "n1", "mac": None},
 )
-DELETED = Change("d", "site", ("key", "value"), (("domain", "example.org"),))
+DELETED = RowChange("d", "site", ("key", "value"), (("domain", "example.org"),))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ DELETED = Change("d", "site", ("key", "value"), (("domain", "example.org"),))
         (DELETED, "d\nsite\n[old data]\nkey,value\ndomain,example.org\n[new data]\n"),
     ],
 )
-def test_a_command_reads_what_xcat_gives_it(change: Change, text: str):
+def test_a_command_reads_what_xcat_gives_it(change: RowChange, text: str):
     assert as_text(change) == text
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_path_is_not_called_and_keeps_nobody_else_from_being_called(f
 
 @given(st.dictionaries(st.text(min_size=1), st.text() | st.none(), min_size=1), st.text(min_size=1))
 def test_no_value_reaches_a_command_line(new: dict[str, str | None], text: str):
-    change = Change("u", "nodelist", ("node",), ((text,),), new)
+    change = RowChange("u", "nodelist", ("node",), ((text,),), new)
     for call in Hooks.of([row("/bin/x"), row("m.pm")]).calls(change, "/opt/xcat"):
         argv = ("/bin/x",) if call.filename == "/bin/x" else call.argv
         assert call.argv == argv
@@ -126,7 +126,7 @@ def test_no_value_reaches_a_command_line(new: dict[str, str | None], text: str):
 
 
 def _calls_for_nothing(filename: str):
-    return Hooks.of([row(filename)]).calls(Change("u", "nodelist"), "/opt/xcat")
+    return Hooks.of([row(filename)]).calls(RowChange("u", "nodelist"), "/opt/xcat")
 
 
 @pytest.mark.parametrize(

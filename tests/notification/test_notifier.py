@@ -13,7 +13,7 @@ from tests.drafts import Read, Write, made
 from xcatd.db.database import Database
 from xcatd.db.errors import ChangedMeanwhile
 from xcatd.db.location import Location
-from xcatd.notification.hooks import Call
+from xcatd.notification.hooks import HookCall
 from xcatd.notification.notifier import MEMORY, TABLE, Notifier
 from xcatd.site import Settings
 
@@ -32,9 +32,9 @@ class Told:
     """Takes calls instead of running them."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[HookCall] = []
 
-    def add(self, calls: Sequence[Call]) -> None:
+    def add(self, calls: Sequence[HookCall]) -> None:
         self.calls += calls
 
     def forget(self) -> None:

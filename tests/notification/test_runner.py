@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from xcatd.db.watching import Change
-from xcatd.notification.hooks import Call, Hooks
+from xcatd.db.watching import RowChange
+from xcatd.notification.hooks import HookCall, Hooks
 from xcatd.notification.paths import environment
-from xcatd.notification.runner import SILENCE, Runner
+from xcatd.notification.runner import SILENCE, HookRunner
 
 PATIENCE = 20.0  # seconds; a busy machine starts programs slowly
 
@@ -28,41 +28,43 @@ def script(path: Path, text: str) -> Path:
 
 
 @pytest.fixture
-def runner() -> Iterator[Runner]:
-    made = Runner(os.environ)
+def runner() -> Iterator[HookRunner]:
+    made = HookRunner(os.environ)
     yield made
     made.close(0)
 
 
-def test_a_hook_gets_its_words_and_its_input(tmp_path: Path, runner: Runner):
+def test_a_hook_gets_its_words_and_its_input(tmp_path: Path, runner: HookRunner):
     hook = script(tmp_path / "hook", f'echo "$# $2" > {tmp_path}/got; cat >> {tmp_path}/got')
-    runner.add([Call("x", hook, (str(hook), "-a", "b $(c) `d`; e"), 'line "1"\nline ☃\n')])
+    runner.add([HookCall("x", hook, (str(hook), "-a", "b $(c) `d`; e"), 'line "1"\nline ☃\n')])
     assert runner.wait(PATIENCE)
     assert (tmp_path / "got").read_text() == '2 b $(c) `d`; e\nline "1"\nline ☃\n'
 
 
-def test_one_hook_sees_changes_in_order(tmp_path: Path, runner: Runner):
+def test_one_hook_sees_changes_in_order(tmp_path: Path, runner: HookRunner):
     hook = script(tmp_path / "hook", f"cat >> {tmp_path}/got")
-    runner.add([Call("x", hook, (str(hook),), f"{number}\n") for number in range(20)])
+    runner.add([HookCall("x", hook, (str(hook),), f"{number}\n") for number in range(20)])
     assert runner.wait(PATIENCE)
     assert (tmp_path / "got").read_text().split() == [str(number) for number in range(20)]
 
 
-def test_nobody_waits_for_hooks(tmp_path: Path, runner: Runner):
+def test_nobody_waits_for_hooks(tmp_path: Path, runner: HookRunner):
     os.mkfifo(tmp_path / "gate")
     hook = script(tmp_path / "hook", f"read x < {tmp_path}/gate; cat > {tmp_path}/got")
-    runner.add([Call("x", hook, (str(hook),), "text")])
+    runner.add([HookCall("x", hook, (str(hook),), "text")])
     assert not (tmp_path / "got").exists()
     (tmp_path / "gate").write_text("go\n")
     assert runner.wait(PATIENCE)
     assert (tmp_path / "got").read_text() == "text"
 
 
-def test_a_slow_hook_does_not_hold_up_another(tmp_path: Path, runner: Runner):
+def test_a_slow_hook_does_not_hold_up_another(tmp_path: Path, runner: HookRunner):
     os.mkfifo(tmp_path / "gate")
     slow = script(tmp_path / "slow", f"read x < {tmp_path}/gate")
     quick = script(tmp_path / "quick", f"echo done > {tmp_path}/gate")
-    runner.add([Call("slow", slow, (str(slow),), ""), Call("quick", quick, (str(quick),), "")])
+    runner.add(
+        [HookCall("slow", slow, (str(slow),), ""), HookCall("quick", quick, (str(quick),), "")]
+    )
     assert runner.wait(PATIENCE)
 
 
@@ -70,8 +72,8 @@ def test_a_hook_that_hangs_is_ended_with_all_it_started(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     hook = script(tmp_path / "hook", f"sleep 600 & echo $! > {tmp_path}/child; wait")
-    runner = Runner(os.environ, longest=0.5)
-    runner.add([Call("/x/hook", hook, (str(hook),), "")])
+    runner = HookRunner(os.environ, longest=0.5)
+    runner.add([HookCall("/x/hook", hook, (str(hook),), "")])
     assert runner.wait(PATIENCE)
     runner.close(0)
     assert "ended the notification hook /x/hook" in caplog.text
@@ -90,9 +92,9 @@ def _ends(pid: int) -> bool:
         os.close(process)
 
 
-def test_what_a_hook_leaves_running_is_not_waited_for(tmp_path: Path, runner: Runner):
+def test_what_a_hook_leaves_running_is_not_waited_for(tmp_path: Path, runner: HookRunner):
     hook = script(tmp_path / "hook", f"setsid sleep 600 & echo $! > {tmp_path}/child")
-    runner.add([Call("x", hook, (str(hook),), "")])
+    runner.add([HookCall("x", hook, (str(hook),), "")])
     try:
         assert runner.wait(PATIENCE)
     finally:
@@ -100,25 +102,27 @@ def test_what_a_hook_leaves_running_is_not_waited_for(tmp_path: Path, runner: Ru
 
 
 def test_a_failing_hook_is_logged_with_its_last_words(
-    tmp_path: Path, runner: Runner, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, runner: HookRunner, caplog: pytest.LogCaptureFixture
 ):
     hook = script(tmp_path / "hook", "echo 'no such\nthing' >&2; exit 3")
-    runner.add([Call("/x/hook", hook, (str(hook),), "")])
+    runner.add([HookCall("/x/hook", hook, (str(hook),), "")])
     assert runner.wait(PATIENCE)
     assert "notification hook /x/hook failed with 3: no such thing" in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/nowhere/hook", "/etc", "/etc/passwd", "/a\0b"])
 def test_a_hook_that_cannot_be_started_is_logged(
-    path: str, runner: Runner, caplog: pytest.LogCaptureFixture
+    path: str, runner: HookRunner, caplog: pytest.LogCaptureFixture
 ):
-    runner.add([Call("x", Path(path), (path,), "")])
+    runner.add([HookCall("x", Path(path), (path,), "")])
     assert runner.wait(PATIENCE)
     assert "cannot call the notification hook x" in caplog.text
 
 
-def test_a_hook_that_reads_nothing_is_no_trouble(runner: Runner, caplog: pytest.LogCaptureFixture):
-    runner.add([Call("x", Path(os.path.realpath("/bin/true")), ("true",), "x" * 1_000_000)])
+def test_a_hook_that_reads_nothing_is_no_trouble(
+    runner: HookRunner, caplog: pytest.LogCaptureFixture
+):
+    runner.add([HookCall("x", Path(os.path.realpath("/bin/true")), ("true",), "x" * 1_000_000)])
     assert runner.wait(PATIENCE)
     assert not caplog.records
 
@@ -129,8 +133,8 @@ def test_the_queue_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture):
         tmp_path / "hook",
         f"read x; test $x != 0 || read y < {tmp_path}/gate; echo $x >> {tmp_path}/got",
     )
-    runner = Runner(os.environ, most_waiting=3)
-    runner.add([Call("x", hook, (str(hook),), f"{number}\n") for number in range(10)])
+    runner = HookRunner(os.environ, most_waiting=3)
+    runner.add([HookCall("x", hook, (str(hook),), f"{number}\n") for number in range(10)])
     (tmp_path / "gate").write_text("go\n")
     assert runner.wait(PATIENCE)
     runner.close(0)
@@ -141,8 +145,8 @@ def test_the_queue_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture):
 def test_the_end_of_the_daemon_ends_hooks(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     os.mkfifo(tmp_path / "gate")
     hook = script(tmp_path / "hook", f"echo > {tmp_path}/gate; exec sleep 600")
-    runner = Runner(os.environ)
-    runner.add([Call("x", hook, (str(hook),), ""), Call("x", hook, (str(hook),), "")])
+    runner = HookRunner(os.environ)
+    runner.add([HookCall("x", hook, (str(hook),), ""), HookCall("x", hook, (str(hook),), "")])
     (tmp_path / "gate").read_text()
     runner.close(0)
     assert "2 notifications are not delivered" in caplog.text
@@ -173,9 +177,11 @@ def test_a_perl_module_gets_what_xcat_gives_it(tmp_path: Path):
     if shutil.which("perl") is None:
         pytest.fail("perl is needed to test Perl modules; install it")
     (tmp_path / "watcher.pm").write_text(MODULE)
-    change = Change("u", "mac", ("node", "mac"), (("n1", None),), {"node": "n1", "mac": "a\"b'\nc"})
+    change = RowChange(
+        "u", "mac", ("node", "mac"), (("n1", None),), {"node": "n1", "mac": "a\"b'\nc"}
+    )
     row = {"filename": f"{tmp_path}/watcher.pm", "tables": "mac", "tableops": "u", "disable": ""}
-    runner = Runner(environment({}))
+    runner = HookRunner(environment({}))
     runner.add(list(Hooks.of([row]).calls(change, "/nowhere")))
     assert runner.wait(PATIENCE)
     runner.close(0)
@@ -190,8 +196,8 @@ def test_without_perl_modules_are_mentioned_once(
     caplog.set_level(logging.ERROR)
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "m.pm").touch()
-    runner = Runner(os.environ)
-    call = Call("m.pm", tmp_path / "m.pm", ("perl", "-e", "1"), "{}")
+    runner = HookRunner(os.environ)
+    call = HookCall("m.pm", tmp_path / "m.pm", ("perl", "-e", "1"), "{}")
     runner.add([call, call, call])
     assert runner.wait(PATIENCE)
     runner.close(0)
@@ -200,7 +206,7 @@ def test_without_perl_modules_are_mentioned_once(
 
 @pytest.mark.parametrize("kind", ["file", "folder", "sticky", "link", "above"])
 def test_what_others_could_change_is_not_called(
-    kind: str, tmp_path: Path, runner: Runner, caplog: pytest.LogCaptureFixture
+    kind: str, tmp_path: Path, runner: HookRunner, caplog: pytest.LogCaptureFixture
 ):
     (tmp_path / "a/b").mkdir(parents=True)
     hook = script(tmp_path / "a/b/hook", f"touch {tmp_path}/got")
@@ -219,39 +225,41 @@ def test_what_others_could_change_is_not_called(
             os.chown(called, 12345, -1, follow_symlinks=False)
         case "above":
             os.chown(tmp_path / "a", 12345, -1)
-    runner.add([Call("/x/hook", called, (str(called),), "")])
+    runner.add([HookCall("/x/hook", called, (str(called),), "")])
     assert runner.wait(PATIENCE)
     assert not (tmp_path / "got").exists()
     assert "cannot call the notification hook /x/hook: cannot trust " in caplog.text
 
 
-def test_a_sticky_directory_of_roots_and_roots_links_are_safe(tmp_path: Path, runner: Runner):
+def test_a_sticky_directory_of_roots_and_roots_links_are_safe(tmp_path: Path, runner: HookRunner):
     (tmp_path / "sticky").mkdir()
     (tmp_path / "sticky").chmod(0o1777)
     hook = script(tmp_path / "sticky/hook", f"touch {tmp_path}/got")
     (tmp_path / "link").symlink_to(hook)
-    runner.add([Call("x", tmp_path / "link", (str(tmp_path / "link"),), "")])
+    runner.add([HookCall("x", tmp_path / "link", (str(tmp_path / "link"),), "")])
     assert runner.wait(PATIENCE)
     assert (tmp_path / "got").exists()
 
 
-def test_a_file_is_looked_at_again_before_each_call(tmp_path: Path, runner: Runner):
+def test_a_file_is_looked_at_again_before_each_call(tmp_path: Path, runner: HookRunner):
     hook = script(tmp_path / "hook", f"echo called >> {tmp_path}/got")
     for _ in range(2):
-        runner.add([Call("x", hook, (str(hook),), "")])
+        runner.add([HookCall("x", hook, (str(hook),), "")])
         assert runner.wait(PATIENCE)
         hook.chmod(0o777)
     assert (tmp_path / "got").read_text() == "called\n"
 
 
 def test_a_module_is_not_loaded_beside_others_files(
-    tmp_path: Path, runner: Runner, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, runner: HookRunner, caplog: pytest.LogCaptureFixture
 ):
     library = tmp_path / "lib/perl"
     library.mkdir(parents=True)
     library.chmod(0o777)
     (tmp_path / "m.pm").touch()
-    runner.add([Call("/m.pm", tmp_path / "m.pm", ("perl", "-e", "exit 0"), "{}", library=library)])
+    runner.add(
+        [HookCall("/m.pm", tmp_path / "m.pm", ("perl", "-e", "exit 0"), "{}", library=library)]
+    )
     assert runner.wait(PATIENCE)
     assert f"cannot trust {library}: others may write it" in caplog.text
 
@@ -259,8 +267,8 @@ def test_a_module_is_not_loaded_beside_others_files(
 def test_a_hook_finds_nothing_of_the_daemons_environment(tmp_path: Path):
     hook = script(tmp_path / "hook", f"/usr/bin/env > {tmp_path}/got")
     given = {"BASH_ENV": "/x", "PERL5OPT": "-Mx", "LD_PRELOAD": "", "XCATCFG": "y", "PATH": "/x"}
-    runner = Runner(environment({**given, "XCATROOT": "/opt/x", "HOME": "/x"}))
-    runner.add([Call("x", hook, (str(hook),), "")])
+    runner = HookRunner(environment({**given, "XCATROOT": "/opt/x", "HOME": "/x"}))
+    runner.add([HookCall("x", hook, (str(hook),), "")])
     assert runner.wait(PATIENCE)
     runner.close(0)
     found = dict(line.split("=", 1) for line in (tmp_path / "got").read_text().splitlines())
@@ -274,11 +282,11 @@ def test_a_hook_that_always_fails_is_a_line_a_minute(
 ):
     hook = script(tmp_path / "hook", "exit 1")
     now = [0.0]
-    runner = Runner(os.environ, monotonic=lambda: now[0])
-    runner.add([Call("/x/hook", hook, (str(hook),), "")] * 20)
+    runner = HookRunner(os.environ, monotonic=lambda: now[0])
+    runner.add([HookCall("/x/hook", hook, (str(hook),), "")] * 20)
     assert runner.wait(PATIENCE)
     now[0] = SILENCE
-    runner.add([Call("/x/hook", hook, (str(hook),), "")])
+    runner.add([HookCall("/x/hook", hook, (str(hook),), "")])
     assert runner.wait(PATIENCE)
     runner.close(0)
     lines = [record.getMessage() for record in caplog.records]
@@ -289,8 +297,8 @@ def test_a_hook_that_always_fails_is_a_line_a_minute(
 def test_what_waits_can_be_forgotten(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     os.mkfifo(tmp_path / "gate")
     hook = script(tmp_path / "hook", f"read x < {tmp_path}/gate; echo called >> {tmp_path}/got")
-    runner = Runner(os.environ)
-    runner.add([Call("x", hook, (str(hook),), "")] * 5)
+    runner = HookRunner(os.environ)
+    runner.add([HookCall("x", hook, (str(hook),), "")] * 5)
     gate = (tmp_path / "gate").open("w")  # opens when the first one reads
     runner.forget()
     gate.write("go\n")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.db import schema
 from xcatd.objects import descriptions, mapping
-from xcatd.objects.mapping import TYPES, Guard
+from xcatd.objects.mapping import TYPES, Condition
 
 
 def test_every_entry_names_a_table_and_column_of_the_schema() -> None:
     for kind in TYPES.values():
         for entry in kind.entries:
-            assert tables.has_column(entry.table, entry.column), entry
+            assert tablenames.has_column(entry.table, entry.column), entry
 
 
 def test_every_row_key_is_a_column_of_its_table() -> None:
@@ -37,7 +37,7 @@ def test_a_later_place_comes_after_an_earlier_one() -> None:
     places = TYPES["node"].places("id")
     assert [(place.table, place.guard) for place in places] == [
         ("ppc", None),
-        ("mp", Guard("mgt", ("blade",))),
+        ("mp", Condition("mgt", ("blade",))),
     ]
 
 
@@ -52,11 +52,11 @@ def test_fixed_columns_tell_rows_of_one_object_apart() -> None:
     [("ppc", True), ("ppc,osi", True), ("osi,ppc", True), ("ppc64", False), ("", False)],
 )
 def test_a_guard_wants_a_whole_word(text: str, passes: bool) -> None:
-    assert Guard("nodetype", ("hmc", "ppc")).allows(text) is passes
+    assert Condition("nodetype", ("hmc", "ppc")).allows(text) is passes
 
 
 def test_a_guard_on_nothing_fails() -> None:
-    assert not Guard("mgt", ("hmc",)).allows(None)
+    assert not Condition("mgt", ("hmc",)).allows(None)
 
 
 def test_reading_an_attribute_reads_what_guards_it() -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Lane, Plan, Step, Target
-from xcat_aix.plan.ordering import Order
-from xcat_aix.plan.undo import Way, undo
+from xcat_aix.plan.ordering import LaneOrder
+from xcat_aix.plan.undo import LaneWay, undo
 from xcatd import changes
 from xcatd.changes import Change, ChangedRow, Changes
 
@@ -114,8 +114,8 @@ def test_a_command_says_what_it_knows_of_each_lanes_way() -> None:
         for node in NODES
     ]
 
-    def ways(lane: Lane) -> Way | NoReverse:
-        return NoReverse("its name is gone") if lane.id == "n3" else Way(SN2, f"old-{lane.id}")
+    def ways(lane: Lane) -> LaneWay | NoReverse:
+        return NoReverse("its name is gone") if lane.id == "n3" else LaneWay(SN2, f"old-{lane.id}")
 
     back = undo(plan(*lanes), done(lanes), "x", KINDS, ways=ways, is_forward=True)
     assert [(lane.id, lane.via, lane.steps[0].args) for lane in back.lanes] == [
@@ -226,7 +226,7 @@ def test_many_lanes_before_and_behind_are_not_told_of_each_other_one_by_one() ->
     first = [Lane(f"a{number}", ()) for number in range(300)]
     middle = Lane("middle", (define(),), "sn1", SN1, needs=tuple(lane.id for lane in first))
     last = [Lane(f"b{number}", (), needs=("middle",)) for number in range(300)]
-    order = Order([*first, middle, *last])
+    order = LaneOrder([*first, middle, *last])
     (empty,) = order.leave_out(["middle"])
     assert (empty.steps, empty.target) == ((), None)
     assert order.placed(last[0]).needs == ("middle",)

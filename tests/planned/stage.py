@@ -18,7 +18,7 @@ from xcat_aix_proto.identity import Role
 from xcatd.api import Context, NodeReply, Relay, Reply, Request
 from xcatd.db.database import Database
 from xcatd.db.location import Location
-from xcatd.nodes import Route
+from xcatd.nodes import PluginValues
 from xcatd.plugins import PluginHost
 
 from . import toy
@@ -147,7 +147,7 @@ class Site:
         )  # fmt: skip
 
     def _run(self, request: Request, context: Context) -> Iterator[Reply]:
-        route = Route(self.db.read({"nodelist", "site"}))
+        route = PluginValues(self.db.read({"nodelist", "site"}))
         if request.command not in self.plugins.commands:
             return iter((Reply(errors=("Unsupported request",)),))
         return self.plugins.run(self.plugins.choose(request.command, (), route), request, context)

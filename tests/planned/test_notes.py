@@ -145,7 +145,7 @@ def test_the_outcome_as_json(site: Site) -> None:
     }
     assert body["errors"][0] == "n3: keep the note 'hello': the command failed"
     assert {lane["subject"]: lane["result"] for lane in body["lanes"].values()} == {
-        "sn1": "mixed", "sn2": "moved", "database": "mixed",
+        "sn1": "partial", "sn2": "done", "database": "partial",
     }  # fmt: skip
     assert json.loads(keep(site, "--json", "--yes", "--fanout", "x").lines[0])["status"] == 1
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from xcat_aix.commands.planned import lacking
-from xcat_aix.commands.planned.agents import Agents
+from xcat_aix.commands.planned.agents import AgentCalls
 from xcat_aix.plan.model import Lane, Target
 from xcat_aix.plan.steps import operation_step
 from xcat_aix_proto import operations
@@ -128,7 +128,7 @@ def test_nobody_is_asked_for_what_the_last_version_knows(
     def ask_each(*_: object) -> None:
         raise AssertionError("an agent was asked")
 
-    monkeypatch.setattr(Agents, "ask_each", ask_each)
+    monkeypatch.setattr(AgentCalls, "ask_each", ask_each)
     assert keep(older, "--dry-run").status == 0
     assert keep(older).status == 2  # its lane says so
 

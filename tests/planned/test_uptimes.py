@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.agents.conftest import Cluster
 
-from xcat_aix.commands.planned.agents import MOST_AT_ONCE, Agents
+from xcat_aix.commands.planned.agents import MOST_AT_ONCE, AgentCalls
 from xcat_aix.plan.model import Target
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Role
@@ -50,7 +50,7 @@ def test_many_are_asked_at_once_up_to_a_bound(tmp_path: Path) -> None:
     together = threading.Barrier(MOST_AT_ONCE, timeout=20)
     asked = NODES[: 4 * MOST_AT_ONCE]
     site.world.on_call = lambda _node, _call: together.wait() and None
-    agents = Agents.of(asked, site.context())
+    agents = AgentCalls.of(asked, site.context())
     found = agents.ask([Target("cn", node) for node in asked], lambda agent: agent.query(Uptime()))
     assert {target.node for target, answer in found.items() if isinstance(answer, Up)} == set(asked)
     assert site.world.most_connections == MOST_AT_ONCE

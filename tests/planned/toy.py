@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from xcat_aix.commands.options import Arguments, parse
-from xcat_aix.commands.planned.agents import Agents
+from xcat_aix.commands.planned.agents import AgentCalls
 from xcat_aix.commands.planned.command import (
     HELP,
     PLANNING,
@@ -24,10 +24,10 @@ from xcat_aix.commands.planned.how import UsageError
 from xcat_aix.commands.planned.page import Page
 from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.model import Lane, Plan, Step, Target
+from xcat_aix.plan.reading import Tables
 from xcat_aix.plan.steps import operation_step
-from xcat_aix.plan.tables import Tables
 from xcat_aix.steps import agent as agent_steps
-from xcat_aix.steps.words import Words, turned
+from xcat_aix.steps.words import KindWords, turned
 from xcat_aix_agent import files, operations
 from xcat_aix_agent.host import Host, Report
 from xcat_aix_agent.operations import fornodes
@@ -102,7 +102,7 @@ class Notes:
 
 # 2. The step's words
 
-NOTES = Words(
+NOTES = KindWords(
     title=lambda args: f"keep the note {args['text']!r}" if args["text"] else "take the note away",
     reverse=turned(KeepNotes, lambda done: replace(done, text=done.before, before=done.text)),
 )
@@ -172,7 +172,9 @@ class UptimesCommand:
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         nodes = context.expand(parse(request.words, ()).operands[0]).nodes
         asked = [Target("cn", node) for node in nodes]
-        found = Agents.of(nodes, context).ask(asked, lambda agent: agent.query(Uptime(), SECONDS))
+        found = AgentCalls.of(nodes, context).ask(
+            asked, lambda agent: agent.query(Uptime(), SECONDS)
+        )
         for target, answer in found.items():
             if isinstance(answer, AgentError):
                 yield Reply(nodes=(NodeReply(target.node, error=answer.message, errorcode=1),))

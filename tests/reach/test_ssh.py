@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from xcatd.api import Context
 from xcatd.reach.quoting import quoted
-from xcatd.reach.ssh import Ended, SshError, SshProgram, Trouble, on_hosts
+from xcatd.reach.ssh import Ended, SshError, SshProgram, SshTrouble, on_hosts
 from xcatd.testing import FakeSsh, Run
 
 #: Stands for ssh: writes its words to a file, then runs its last one as the other end's shell would.
@@ -110,13 +110,13 @@ def test_output_is_bounded_and_the_command_not_held_up(program: Path) -> None:
 def test_no_connection_is_told_with_sshs_own_words(ssh: SshProgram) -> None:
     with pytest.raises(SshError, match="cannot reach sn1 by ssh: Connection refused") as caught:
         ssh.run("sn1", ["sh", "-c", "echo Connection refused >&2; exit 255"])
-    assert caught.value.trouble is Trouble.UNREACHABLE
+    assert caught.value.trouble is SshTrouble.UNREACHABLE
 
 
 def test_a_command_that_takes_too_long_is_ended(ssh: SshProgram) -> None:
     with pytest.raises(SshError, match=r"sn1: sleep did not end within 0\.5 seconds") as caught:
         ssh.run("sn1", ["sleep", "600"], limit=0.5)
-    assert caught.value.trouble is Trouble.TOO_SLOW
+    assert caught.value.trouble is SshTrouble.TOO_SLOW
 
 
 def test_a_command_that_nobody_waits_for_is_ended(ssh: SshProgram) -> None:
@@ -128,13 +128,13 @@ def test_a_command_that_nobody_waits_for_is_ended(ssh: SshProgram) -> None:
             on_output=lambda *_: cancelled.set(),
             cancelled=cancelled,
         )
-    assert caught.value.trouble is Trouble.UNWANTED
+    assert caught.value.trouble is SshTrouble.UNWANTED
 
 
 def test_without_ssh_nothing_is_done(tmp_path: Path) -> None:
     with pytest.raises(SshError, match="cannot be run: No such file") as caught:
         SshProgram(program=tmp_path / "none").run("sn1", ["true"])
-    assert caught.value.trouble is Trouble.NO_SSH
+    assert caught.value.trouble is SshTrouble.NO_SSH
 
 
 def test_many_hosts_are_asked_at_once_and_each_has_its_end(ssh: SshProgram) -> None:
@@ -154,7 +154,7 @@ def test_one_host_out_of_reach_is_its_own_trouble() -> None:
 
 
 def test_the_double_ends_as_it_is_told() -> None:
-    refused = SshError(Trouble.TOO_SLOW, "n1: slow")
+    refused = SshError(SshTrouble.TOO_SLOW, "n1: slow")
     ssh = FakeSsh({"n1": lambda *_: refused, "n2": lambda *_: Ended(1, "o", "e")})
     heard: list[tuple[bytes, bool]] = []
     with pytest.raises(SshError, match="slow"):

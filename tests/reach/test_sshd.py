@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from xcatd.reach.ssh import SshError, SshProgram, Trouble
+from xcatd.reach.ssh import SshError, SshProgram, SshTrouble
 
 pytestmark = pytest.mark.servers
 
@@ -124,10 +124,10 @@ def test_what_stands_against_it_is_told_and_nobody_asked(
     filled = {name: value.format(sshd.directory) for name, value in options.items()}
     with pytest.raises(SshError, match=words) as caught:
         sshd.ssh(**filled).run("sn1", ["true"])
-    assert caught.value.trouble is Trouble.UNREACHABLE
+    assert caught.value.trouble is SshTrouble.UNREACHABLE
 
 
 def test_a_command_that_hangs_is_left(sshd: Sshd) -> None:
     with pytest.raises(SshError) as caught:
         sshd.ssh().run("sn1", ["sleep", "30"], limit=1.5)
-    assert caught.value.trouble is Trouble.TOO_SLOW
+    assert caught.value.trouble is SshTrouble.TOO_SLOW

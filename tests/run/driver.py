@@ -26,7 +26,7 @@ from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import Outcome
-from xcat_aix.run.task import Connection, Task
+from xcat_aix.run.task import AgentLine, Task
 from xcat_aix.steps.database import DatabaseWrite
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcatd.api import SystemClock
@@ -74,7 +74,7 @@ class KillAt:
             self._left -= 1
 
 
-def connect(target: Target, via: Target | None) -> Connection:
+def connect(target: Target, via: Target | None) -> AgentLine:
     raise AssertionError(f"nobody asked for an agent: {target}, {via}")
 
 

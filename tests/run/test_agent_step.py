@@ -18,10 +18,10 @@ from xcat_aix_proto import operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import (
     JobEvent,
+    JobOutcome,
     JobState,
     JobStatus,
     JobUpdate,
-    Outcome,
     Probe,
     Verdict,
 )
@@ -111,7 +111,7 @@ def test_a_step_of_an_older_plan_is_carried_out_as_it_is_now() -> None:
 
 def test_what_a_job_tells_is_bounded() -> None:
     desk = Desk()
-    status = JobStatus("p.n1.repoint.1", REPOINT, JobState.EXITED, 30_000, Outcome(ok=True))
+    status = JobStatus("p.n1.repoint.1", REPOINT, JobState.EXITED, 30_000, JobOutcome(ok=True))
     events = tuple(JobEvent(n, "x", "y\x1b" * 9_000) for n in range(1, 30_001))
     updates = [JobUpdate(replace(status, state=JobState.RUNNING, outcome=None), events[:9])] * 3
     updates.append(JobUpdate(status, events))
@@ -388,8 +388,8 @@ def test_a_dead_job_that_cannot_be_asked_about_leaves_doubt() -> None:
         STEP.effect(desk.task)
 
 
-@pytest.mark.parametrize("outcome", [Outcome(ok=False), None])
-def test_an_end_without_reason_is_no_success(outcome: Outcome | None) -> None:
+@pytest.mark.parametrize("outcome", [JobOutcome(ok=False), None])
+def test_an_end_without_reason_is_no_success(outcome: JobOutcome | None) -> None:
     desk = Desk()
     STEP.effect(desk.task)
     desk.node.effects.clear()
@@ -443,7 +443,7 @@ def test_a_job_that_does_not_end_keeps_the_doubt() -> None:
     "job",
     [
         {"state": JobState.LOST, "outcome": None},
-        {"outcome": Outcome(ok=False, error={"code": 401, "message": "x", "detail": ""})},
+        {"outcome": JobOutcome(ok=False, error={"code": 401, "message": "x", "detail": ""})},
     ],
 )
 @pytest.mark.parametrize("verdict", list(Verdict))

@@ -61,7 +61,7 @@ def test_a_plan_from_end_to_end() -> None:
         "PlanEnded",
     ]  # fmt: skip
     assert outcome(told) is Outcome.OK
-    assert results(told) == {"database": "moved", "n1": "moved"}
+    assert results(told) == {"database": "done", "n1": "done"}
     assert ended(told, "database", "write").result == {"cells": 1}
     assert ended(told, "n1", "repoint").result == {"was": "done"}
     assert rig.servicenodes()["n1"] == "sn2,sn1"
@@ -135,7 +135,7 @@ def test_a_failing_lane_stops_itself_only() -> None:
     rig.world.node("n1").failing.add(REPOINT)
     told = rig.run(plan(["n1", "n2"]))
     assert outcome(told) is Outcome.PARTIAL
-    assert results(told) == {"database": "moved", "n1": "unmoved", "n2": "moved"}
+    assert results(told) == {"database": "done", "n1": "undone", "n2": "done"}
     failed = ended(told, "n1", "repoint")
     assert (failed.state, failed.text, failed.detail, failed.code) == (
         StepState.FAILED, "the command failed", "0042-000 output", 401,
@@ -174,7 +174,7 @@ def test_a_dead_node_fails_at_once_and_is_resumed_when_it_is_back() -> None:
     rig = Rig()
     rig.world.node("n1").is_down = True
     told = rig.run(plan(["n1", "n2"]))
-    assert results(told) == {"database": "moved", "n1": "unmoved", "n2": "moved"}
+    assert results(told) == {"database": "done", "n1": "undone", "n2": "done"}
     failed = ended(told, "n1", "repoint")
     assert (failed.text, failed.code) == ("its agent cannot be connected", 407)
     assert "intent n1/repoint" not in words(rig)
@@ -210,7 +210,7 @@ def test_an_agent_that_went_away_in_the_middle_is_not_skipped() -> None:
     rig.world.on_call = go_down
     told = rig.run(plan(["n1"], lanes=[DATABASE, lane("n1", if_unreachable="skip")]))
     assert outcome(told) is Outcome.PARTIAL
-    assert results(told)["n1"] == "mixed"
+    assert results(told)["n1"] == "partial"
 
 
 def test_an_agent_that_refuses_is_a_failure_even_if_it_need_not_be_there() -> None:
@@ -218,7 +218,7 @@ def test_an_agent_that_refuses_is_a_failure_even_if_it_need_not_be_there() -> No
     lanes = [DATABASE, replace(lane("n1", if_unreachable="skip"), target=None)]
     told = rig.run(plan(["n1"], lanes=lanes))
     assert ended(told, "n1", "repoint").text == "cannot be sent to an agent: its lane names none"
-    assert results(told)["n1"] == "unmoved"
+    assert results(told)["n1"] == "undone"
 
 
 def test_a_peer_that_is_refused_is_a_failure_even_if_it_need_not_be_there() -> None:
@@ -230,7 +230,7 @@ def test_a_peer_that_is_refused_is_a_failure_even_if_it_need_not_be_there() -> N
     told = rig.run(plan(["n1"], lanes=lanes), connect=refuse)
     failed = ended(told, "n1", "repoint")
     assert (failed.state, failed.text) == (StepState.FAILED, "the peer is somebody else")
-    assert results(told)["n1"] == "unmoved"
+    assert results(told)["n1"] == "undone"
 
 
 def test_a_step_in_doubt_stays_so_while_its_agent_cannot_be_asked() -> None:
@@ -258,7 +258,7 @@ def test_a_step_found_half_done_is_left_so_without_retry() -> None:
     told = list(executor.run(executor.claim(rig.only_plan()), retry=False))
     broken = ended(told, "n1", "repoint")
     assert (broken.state, broken.text) == (StepState.FAILED, "half of it is there")
-    assert results(told)["n1"] == "mixed"
+    assert results(told)["n1"] == "partial"
     assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
     assert rig.world.state()["n1"][REPOINT] == {"nim_name": "n1", "master": "sn2"}
 
@@ -271,7 +271,7 @@ def test_lanes_wait_for_what_they_need_and_are_held_without_it() -> None:
     rig.world.node("n2").failing.add(REPOINT)
     told = rig.run(wanted)
     assert results(told) == {
-        "database": "moved", "n1": "moved", "n2": "unmoved", "last": "unmoved", "after": "unmoved",
+        "database": "done", "n1": "done", "n2": "undone", "last": "undone", "after": "undone",
     }  # fmt: skip
     texts = {each.lane.id: each.text for each in told if isinstance(each, LaneEnded)}
     assert texts["last"] == texts["after"] == "n2 was not done"
@@ -297,7 +297,7 @@ def test_a_changed_row_stops_everything_and_is_named() -> None:
     assert "noderes node=n2 servicenode: read 'sn1,sn2', now 'sn9'" in text
     assert rig.servicenodes()["n1"] == "sn1,sn2"
     assert not rig.world.calls
-    assert results(told) == {"database": "unmoved", "n1": "unmoved", "n2": "unmoved"}
+    assert results(told) == {"database": "undone", "n1": "undone", "n2": "undone"}
     with rig.db.transaction("noderes") as transaction:
         transaction.update("noderes", {"node": "n2"}, {"servicenode": "sn1,sn2"})
     assert outcome(rig.resume(rig.only_plan())) is Outcome.OK
@@ -328,7 +328,7 @@ def test_a_hung_node_holds_up_nobody_and_is_in_doubt() -> None:
     assert lost.text == "no result within the time limit; its job may go on at the agent"
     ends = [each.lane.id for each in told if isinstance(each, LaneEnded)]
     assert ends[-1] == "n1"
-    assert set(results(told).values()) == {"moved", "mixed"}
+    assert set(results(told).values()) == {"done", "partial"}
     assert outcome(told) is Outcome.PARTIAL
     # The job ends after all; the resumed move takes its result and starts no second one.
     node = rig.world.node("n1")
@@ -340,8 +340,7 @@ def test_a_hung_node_holds_up_nobody_and_is_in_doubt() -> None:
 
 
 def finish_job(rig: Rig, name: str) -> None:
-    from xcat_aix_proto.jobs import JobState
-    from xcat_aix_proto.jobs import Outcome as JobOutcome
+    from xcat_aix_proto.jobs import JobOutcome, JobState
 
     (job,) = rig.world.node(name).jobs.values()
     job.state, job.outcome = JobState.EXITED, JobOutcome(ok=True)
@@ -360,7 +359,7 @@ def test_no_step_is_begun_after_the_time_limit() -> None:
     assert ended(told, "n1", "repoint").state is StepState.DONE
     late = ended(told, "n1", "xcatinfo")
     assert late.text == "the time limit of 600 s was over before this step"
-    assert results(told)["n1"] == "mixed"
+    assert results(told)["n1"] == "partial"
     assert rig.performed() == {("n1", REPOINT): 1}
 
 
@@ -403,7 +402,7 @@ def test_a_worker_that_never_returns_is_given_up() -> None:
     )
     before = set(threading.enumerate())
     told = list(executor.run(executor.open(plan(["n1"], lanes=lanes))))
-    assert results(told) == {"stuck": "mixed", "n1": "moved"}
+    assert results(told) == {"stuck": "partial", "n1": "done"}
     assert ended(told, "stuck", "s").text == "gave no sign of life for 0.3 s"
     stuck.release.set()
     for thread in set(threading.enumerate()) - before:
@@ -431,7 +430,7 @@ def test_stopped_on_request_it_stays_open_and_goes_on_later() -> None:
     nodes = ["n1", "n2", "n3"]
     told = rig.run(plan(nodes), stop=stop)
     assert outcome(told) is None
-    assert results(told)["n1"] == "moved" and results(told)["n3"] == "unmoved"
+    assert results(told)["n1"] == "done" and results(told)["n3"] == "undone"
     (summary,) = rig.journal().list()
     assert summary.is_interrupted
     with pytest.raises(Overlap, match="was interrupted"):
@@ -546,7 +545,7 @@ def test_a_fault_of_the_program_ends_its_lane_and_no_other(kind, caplog) -> None
     executor = replace(rig.executor(), registry=Registry([kind(), *kinds(rig)]))
     told = list(executor.run(executor.open(plan(["n1", "n2"], lanes=lanes))))
     assert outcome(told) is Outcome.PARTIAL
-    assert results(told) == {"bad": "mixed", "n1": "moved"}
+    assert results(told) == {"bad": "partial", "n1": "done"}
     stored = rig.journal().load(rig.only_plan())
     assert stored.state.record("bad", "repoint").state is StepState.DONE
     record = stored.state.record("bad", "s")
@@ -567,7 +566,7 @@ def test_a_fault_before_a_step_is_begun_fails_it(caplog) -> None:
 
     lanes = [lane("n1", needs=()), lane("n2", needs=())]
     told = rig.run(plan(lanes=lanes), connect=faulty)
-    assert results(told) == {"n1": "unmoved", "n2": "moved"}
+    assert results(told) == {"n1": "undone", "n2": "done"}
     assert ended(told, "n1", "repoint").state is StepState.FAILED
     assert "RecursionError" in caplog.text
     told = rig.resume(rig.only_plan())

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from xcat_aix.plan.model import FORMAT
-from xcat_aix.run import rows
+from xcat_aix.run import stored
 from xcat_aix.run.errors import (
     LeaseLost,
     NotClosed,
@@ -27,7 +27,7 @@ from xcat_aix.run.errors import (
     StillRunning,
     UnknownPlan,
 )
-from xcat_aix.run.journal import Hold, Journal
+from xcat_aix.run.journal import Claim, Journal
 from xcat_aix.run.states import Event, Outcome, Phase, StepState, Word
 from xcat_aix.run.store import EVENTS, PLANS, Transaction
 from xcat_aix.run.testing import ManualClock, MemoryDatabase
@@ -327,7 +327,7 @@ def test_exactly_one_of_many_claimants_gets_a_plan(shelf: Shelf) -> None:
 def test_exactly_one_of_many_overlapping_plans_is_opened(shelf: Shelf) -> None:
     plans = [plan(["n0", f"n{number}"]) for number in range(1, 6)]
     got = race([lambda p=each: shelf.journal().open_plan(p) for each in plans])  # type: ignore[misc] # bound now
-    (hold,) = [each for each in got if isinstance(each, Hold)]
+    (hold,) = [each for each in got if isinstance(each, Claim)]
     refused = [each for each in got if isinstance(each, Overlap)]
     assert len(refused) == 4
     assert {each.plan_id for each in refused} == {hold.plan_id}
@@ -477,7 +477,7 @@ def test_an_unreadable_body_is_parked(shelf: Shelf, body: str, reason: str) -> N
     shelf.change(body=body)
     with pytest.raises(Parked, match="was altered"):
         shelf.journal().load(hold.plan_id)
-    shelf.change(digest=rows.digest(body))
+    shelf.change(digest=stored.digest(body))
     with pytest.raises(Parked, match=reason):
         shelf.journal().load(hold.plan_id)
 
@@ -513,7 +513,7 @@ def test_a_number_that_is_none_is_parked(shelf: Shelf) -> None:
     [
         {"state": "sleeping"},
         {"format": 99},
-        {"body": "{", "digest": rows.digest("{")},
+        {"body": "{", "digest": stored.digest("{")},
     ],
 )
 def test_an_unreadable_plan_stops_nobody_else(shelf: Shelf, values: dict[str, Any]) -> None:
@@ -611,9 +611,9 @@ def test_long_texts_are_shortened(shelf: Shelf) -> None:
     hold = journal.open_plan(plan())
     detail = {"text": "t" * 5000, "detail": "d" * 9000, "result": {"r": "r" * 20000}, "code": 401}
     (event, _) = journal.record(hold, [replace(INTENT, detail=detail), DONE])
-    assert len(event.detail["text"]) == rows.TEXT_LIMIT
+    assert len(event.detail["text"]) == stored.TEXT_LIMIT
     assert event.detail["text"].endswith(" ...")
-    assert len(event.detail["detail"]) == rows.DETAIL_LIMIT
+    assert len(event.detail["detail"]) == stored.DETAIL_LIMIT
     assert event.detail["result"] == {"omitted": "the result was too large for the journal"}
     assert journal.load(hold.plan_id).events[1].detail == event.detail
 

@@ -17,7 +17,7 @@ from xcat_aix.plan.kinds import NoReverse
 from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.board import Board
 from xcat_aix.run.executor import Executor
-from xcat_aix.run.journal import Claimed, Journal
+from xcat_aix.run.journal import Journal, OpenPlan
 from xcat_aix.run.locks import Queue
 from xcat_aix.run.progress import Progress, StepEnded, StepWaits
 from xcat_aix.run.registry import Registry
@@ -114,16 +114,16 @@ def plan(*lanes: Lane) -> Plan:
 class Running:
     """An execution in a thread of its own, and what it tells."""
 
-    def __init__(self, executor: Executor, wanted: Plan | Claimed) -> None:
+    def __init__(self, executor: Executor, wanted: Plan | OpenPlan) -> None:
         self.told: list[Progress] = []
         self.problems: list[BaseException] = []
         self.said = threading.Condition()
-        claimed = wanted if isinstance(wanted, Claimed) else executor.open(wanted)
+        claimed = wanted if isinstance(wanted, OpenPlan) else executor.open(wanted)
         self.plan_id = claimed.hold.plan_id
         self._thread = threading.Thread(target=self._run, args=(executor, claimed), daemon=True)
         self._thread.start()
 
-    def _run(self, executor: Executor, claimed: Claimed) -> None:
+    def _run(self, executor: Executor, claimed: OpenPlan) -> None:
         try:
             for each in executor.run(claimed):
                 with self.said:
@@ -241,9 +241,9 @@ def test_lanes_come_after_others_however_these_ended() -> None:
     ]
     board = Board(lanes, {})
     assert [lane.id for lane in board.ready()] == ["a"]
-    assert [lane.id for lane in board.ended("a", LaneResult.UNMOVED)] == ["b"]
+    assert [lane.id for lane in board.ended("a", LaneResult.UNDONE)] == ["b"]
     assert [lane.id for lane in board.ready()] == ["c"]
-    board.ended("c", LaneResult.MOVED)
+    board.ended("c", LaneResult.DONE)
     assert [lane.id for lane in board.ready()] == ["d"]
 
 
@@ -285,7 +285,7 @@ def test_waiting_ends_with_the_time_limit_and_names_the_holder() -> None:
     second.until(StepWaits)
     told = second.end(lambda: site.clock.advance(5.0))
     assert outcome(told) is Outcome.FAILED
-    assert results(told) == {"n2": "unmoved", "n3": "unmoved"}
+    assert results(told) == {"n2": "undone", "n3": "undone"}
     for lane in ("n2", "n3"):
         (end,) = [e for e in told if isinstance(e, StepEnded) and e.lane.id == lane]
         assert end.text == (

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from xcat_aix.plan.fold import fold, unfold
 from xcat_aix.plan.model import Lane, Plan, Step
-from xcat_aix.run import outcomes, rows
+from xcat_aix.run import outcomes, stored
 from xcat_aix.run.outcomes import NodeOutcomes
 from xcat_aix.run.progress import Progress, StepEnded
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import CorruptJournal, Event, LaneResult, Outcome, StepState, Word
 from xcat_aix.run.story import PlanState
 from xcat_aix.run.story import fold as fold_events
-from xcat_aix.run.testing import NodeWork
+from xcat_aix.run.testing import FakeWork
 from xcat_aix.steps.database import ONLY_DONE, DatabaseWrite
 from xcatd.changes import Change, ChangedRow, Changes, Way
 
@@ -31,22 +31,22 @@ NODES = ("n1", "n2", "n3", "n4")
 
 
 def serving(nodes: tuple[str, ...] = NODES, names: tuple[str, ...] = ("a", "b")) -> Plan:
-    steps = tuple(Step(name, NodeWork.kind, about=nodes) for name in names)
+    steps = tuple(Step(name, FakeWork.kind, about=nodes) for name in names)
     return Plan("test", nodes, (Lane("sn1", steps, subject="sn1"),))
 
 
 class Serving(Rig):
     """A rig whose plan serves several nodes with each step."""
 
-    def begin(self, work: NodeWork, plan: Plan | None = None, **more: Any) -> list[Progress]:
+    def begin(self, work: FakeWork, plan: Plan | None = None, **more: Any) -> list[Progress]:
         executor = replace(self.executor(**more), registry=self.kinds(work))
         return list(executor.run(executor.open(plan or serving())))
 
-    def go_on(self, work: NodeWork, **more: Any) -> list[Progress]:
+    def go_on(self, work: FakeWork, **more: Any) -> list[Progress]:
         executor = replace(self.executor(**more), registry=self.kinds(work))
         return list(executor.run(executor.claim(self.only_plan())))
 
-    def kinds(self, work: NodeWork) -> Registry:
+    def kinds(self, work: FakeWork) -> Registry:
         return Registry([DatabaseWrite(self.db), work])
 
     def state(self) -> PlanState:
@@ -54,12 +54,12 @@ class Serving(Rig):
 
 
 def test_a_lane_goes_on_for_the_nodes_that_are_well() -> None:
-    rig, work = Serving(), NodeWork()
+    rig, work = Serving(), FakeWork()
     work.fates = {"n2": "failed", "n4": "lost"}
     told = rig.begin(work)
     assert work.asked == [NODES, ("n1", "n3")]
     assert outcome(told) is Outcome.PARTIAL
-    assert results(told) == {"sn1": "mixed"}
+    assert results(told) == {"sn1": "partial"}
     (first, second) = [each for each in told if isinstance(each, StepEnded)]
     assert (first.state, first.text) == (StepState.UNKNOWN, "n2: failed on n2")
     assert {node: (found.state.value, found.text) for node, found in first.nodes.items()} == {
@@ -78,7 +78,7 @@ def test_a_lane_goes_on_for_the_nodes_that_are_well() -> None:
 
 
 def test_a_step_that_is_done_for_some_is_partial() -> None:
-    rig, work = Serving(), NodeWork()
+    rig, work = Serving(), FakeWork()
     work.fates = {"n2": "failed"}
     rig.begin(work)
     state = rig.state()
@@ -88,7 +88,7 @@ def test_a_step_that_is_done_for_some_is_partial() -> None:
 
 
 def test_a_retry_works_on_what_is_left_only() -> None:
-    rig, work = Serving(), NodeWork()
+    rig, work = Serving(), FakeWork()
     work.fates = {"n2": "failed", "n4": "lost", "n3": "broken"}
     rig.begin(work)
     work.fates, work.asked = {}, []
@@ -100,16 +100,16 @@ def test_a_retry_works_on_what_is_left_only() -> None:
 
 
 def test_a_step_that_fails_for_all_stops_its_lane() -> None:
-    rig, work = Serving(), NodeWork()
+    rig, work = Serving(), FakeWork()
     work.fates = dict.fromkeys(NODES, "failed")
     told = rig.begin(work)
     assert len(work.asked) == 1
     assert outcome(told) is Outcome.FAILED
-    assert results(told) == {"sn1": "unmoved"}
+    assert results(told) == {"sn1": "undone"}
 
 
 def test_what_is_not_yet_to_be_done_is_left_for_later() -> None:
-    rig, work = Serving(), NodeWork()
+    rig, work = Serving(), FakeWork()
     work.fates = {"n2": "not yet"}
     assert outcome(rig.begin(work)) is Outcome.PARTIAL
     assert rig.state().nodes()["n2"].state is StepState.TODO
@@ -120,11 +120,11 @@ def test_what_is_not_yet_to_be_done_is_left_for_later() -> None:
 
 def test_a_step_about_other_nodes_goes_on_if_something_was_done() -> None:
     steps = (
-        Step("a", NodeWork.kind, about=("n1", "n2")),
-        Step("b", NodeWork.kind, about=("n2", "n3")),
-        Step("c", NodeWork.kind),
+        Step("a", FakeWork.kind, about=("n1", "n2")),
+        Step("b", FakeWork.kind, about=("n2", "n3")),
+        Step("c", FakeWork.kind),
     )
-    rig, work = Serving(), NodeWork()
+    rig, work = Serving(), FakeWork()
     work.fates = {"n2": "failed"}
     rig.begin(work, Plan("test", ("n1", "n2", "n3"), (Lane("sn1", steps),)))
     assert work.asked == [("n1", "n2"), ("n3",), ()]
@@ -139,7 +139,7 @@ _fates = st.dictionaries(
 @given(st.lists(_fates, min_size=1, max_size=4))
 def test_no_node_is_told_done_unless_its_effect_is_there(stories: list[dict[str, str]]) -> None:
     """And every node is accounted for, and a last attempt without trouble ends it all."""
-    rig, work = Serving(fanout=1), NodeWork()
+    rig, work = Serving(fanout=1), FakeWork()
     is_over = False
     for number, fates in enumerate([*stories, {}, {}]):
         work.fates = fates
@@ -164,7 +164,7 @@ def test_no_node_is_told_done_unless_its_effect_is_there(stories: list[dict[str,
 def test_killed_in_the_middle_the_probe_of_each_node_decides(
     fates: dict[str, str], crashes: list[int]
 ) -> None:
-    rig, work = Serving(fanout=1), NodeWork()
+    rig, work = Serving(fanout=1), FakeWork()
     work.fates = fates
     begun = False
     for at in [*crashes, None, None, None]:
@@ -177,7 +177,7 @@ def test_killed_in_the_middle_the_probe_of_each_node_decides(
         if outcome(told) is Outcome.OK:
             break
         work.fates = {}
-    assert set(rig.state().results().values()) == {LaneResult.MOVED}
+    assert set(rig.state().results().values()) == {LaneResult.DONE}
     assert work.performed == {f"{step}/{node}": 1 for step in "ab" for node in NODES}
 
 
@@ -218,8 +218,8 @@ def test_folding_events_back_gives_the_same_state(
         Event(Word.INTENT, "l", "s", 1),
         Event(Word.BY_NODE, "l", "s", 1, detail={"nodes": outcomes.grouped(verdicts)}),
     ]
-    kept = [rows.capped(event, "now") for event in events]
-    read = [rows.read_event({**rows.event_row("p", each), "seq": "1"}) for each in kept]
+    kept = [stored.capped(event, "now") for event in events]
+    read = [stored.read_event({**stored.event_row("p", each), "seq": "1"}) for each in kept]
     states = [fold_events(shape, story).record("l", "s").nodes for story in (kept, read)]
     assert states[0] == states[1]
     expected = {Word.FAILED: "failed", Word.LOST: "unknown", Word.NOT_BEGUN: "todo"}
@@ -234,7 +234,7 @@ def test_ten_thousand_nodes_with_a_reason_each_fit() -> None:
     failed = {node: f"{node} says: {'x' * 1000}" for node in nodes[:-1]}
     verdicts = NodeOutcomes(nodes[-1:], failed).verdicts(nodes)
     event = Event(Word.BY_NODE, "l", "s", 1, detail={"nodes": outcomes.grouped(verdicts)})
-    kept = rows.capped(event, "now")
+    kept = stored.capped(event, "now")
     assert len(json.dumps(kept.detail)) <= outcomes.NODES_LIMIT + 100
     story = [Event(Word.OPENED), Event(Word.INTENT, "l", "s", 1), kept]
     found = fold_events({"l": {"s": nodes}}, story).record("l", "s").nodes
@@ -277,7 +277,7 @@ def test_the_database_is_written_for_the_nodes_that_are_done() -> None:
     write = Step("write", DatabaseWrite.kind, {ONLY_DONE: True}, about=NODES, changes=changes)
     last = Lane("database", (write,), subject="database", after=("sn1",))
     plan = replace(serving(), lanes=(*serving().lanes, last))
-    rig, work = Serving(), NodeWork()
+    rig, work = Serving(), FakeWork()
     work.fates = {"n2": "failed", "n3": "lost"}
     told = rig.begin(work, plan)
     assert outcome(told) is Outcome.PARTIAL

@@ -115,7 +115,7 @@ def test_a_dead_agent_is_named_and_its_node_resumed(agents: Agents) -> None:
     rig = Rig()
     agents.stop("n2")
     told = rig.run(moves(), connect=agents.connect)
-    assert results(told) == {"n1": "moved", "n2": "unmoved"}
+    assert results(told) == {"n1": "done", "n2": "undone"}
     assert list(agents.xcatinfo()) == ["n1"]
     agents.start("n2")
     assert outcome(rig.resume(rig.only_plan(), connect=agents.connect)) is Outcome.OK

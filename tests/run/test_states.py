@@ -188,21 +188,21 @@ def two(*words: str) -> LaneResult:
 
 
 def test_results_of_lanes() -> None:
-    assert two() is LaneResult.MOVED
-    assert two("done", "probed-done") is LaneResult.MOVED
+    assert two() is LaneResult.DONE
+    assert two("done", "probed-done") is LaneResult.DONE
     assert two("skipped", "skipped") is LaneResult.SKIPPED
-    assert two("", "") is two("failed", "") is two("held", "held") is LaneResult.UNMOVED
+    assert two("", "") is two("failed", "") is two("held", "held") is LaneResult.UNDONE
     assert two("done", "") is two("done", "failed") is two("lost") is two("doing") is two("broken")
-    assert two("broken") is LaneResult.MIXED
+    assert two("broken") is LaneResult.PARTIAL
 
 
 def test_half_done_stays_mixed_until_a_new_attempt() -> None:
     plan = fold(SHAPE, [OPENED, INTENT, about(Word.LOST), about(Word.PROBED_BROKEN)])
     plan.apply(about(Word.RETRIED))
-    assert plan.lane_result("a") is LaneResult.MIXED
+    assert plan.lane_result("a") is LaneResult.PARTIAL
     plan.apply(Event(Word.INTENT, "a", "one", 2))
     plan.apply(about(Word.FAILED, 2))
-    assert plan.lane_result("a") is LaneResult.UNMOVED
+    assert plan.lane_result("a") is LaneResult.UNDONE
 
 
 @pytest.mark.parametrize(

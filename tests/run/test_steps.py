@@ -14,8 +14,8 @@ from xcat_aix.plan.model import Lane, Step
 from xcat_aix.run import names
 from xcat_aix.run.board import Board
 from xcat_aix.run.errors import Parked, StepFailed
-from xcat_aix.run.line import Finished, Line, Stopped, Wish
 from xcat_aix.run.owner import Owner, is_running
+from xcat_aix.run.ports import CommitRequest, Finished, LanePort, Stopped
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult
 from xcat_aix.run.story import LaneState
@@ -307,16 +307,16 @@ def test_the_board_starts_lanes_in_plan_order_and_holds_what_cannot_be() -> None
     board = Board(lanes, {})
     assert [each.id for each in board.ready()] == ["a", "e"]
     assert board.ready() == ()
-    assert board.ended("e", LaneResult.UNMOVED) == ()
+    assert board.ended("e", LaneResult.UNDONE) == ()
     assert board.ended("a", LaneResult.SKIPPED) == ()
     assert [each.id for each in board.ready()] == ["b"]
-    assert [each.id for each in board.ended("b", LaneResult.MIXED)] == ["c", "d"]
+    assert [each.id for each in board.ended("b", LaneResult.PARTIAL)] == ["c", "d"]
     assert board.ready() == ()
 
 
 def test_the_board_knows_what_was_moved_before() -> None:
     lanes = [lane("a", needs=()), lane("b", needs=("a",))]
-    board = Board(lanes, {"a": LaneResult.MOVED, "b": LaneResult.UNMOVED})
+    board = Board(lanes, {"a": LaneResult.DONE, "b": LaneResult.UNDONE})
     assert [each.id for each in board.ready()] == ["b"]
 
 
@@ -324,14 +324,14 @@ def test_a_worker_waits_for_room_and_is_told_when_nobody_reads_any_more() -> Non
     inbox: queue.Queue[Any] = queue.Queue(maxsize=1)
     closed = threading.Event()
     here = lane("n1")
-    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed, LaneState({}))
+    line = LanePort(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed, LaneState({}))
     line.put(Finished(line))
     got: list[str] = []
 
     def work() -> None:
         try:
             line.put(Finished(line))
-            line.commit(Wish(line))
+            line.commit(CommitRequest(line))
         except Stopped:
             got.append("stopped")
 
@@ -350,7 +350,7 @@ def test_a_worker_whose_wish_is_not_answered_sees_the_end(end: str) -> None:
     inbox: queue.Queue[Any] = queue.Queue()
     closed = threading.Event()
     here = lane("n1")
-    line = Line(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed, LaneState({}))
+    line = LanePort(here, LaneLink(here, FakeWorld().connect, closed), inbox, closed, LaneState({}))
 
     class Deaf(queue.Queue[Any]):
         def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
@@ -360,4 +360,4 @@ def test_a_worker_whose_wish_is_not_answered_sees_the_end(end: str) -> None:
 
     line.inbox = Deaf()
     with pytest.raises(Stopped):
-        line.commit(Wish(line))
+        line.commit(CommitRequest(line))

@@ -18,7 +18,7 @@ from tests.snmove.golden import impossible, service_node
 from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes.meaning import MoveMeaning
-from xcat_aix.plan.servicenodes.moves import Asked, MoveError, World
+from xcat_aix.plan.servicenodes.moves import Asked, MoveError, Surroundings
 from xcat_aix.plan.servicenodes.selection import chosen_nodes, names_to_resolve
 from xcat_aix.plan.servicenodes.snbalance import plan
 from xcat_aix.plan.servicenodes.snbalance_servers import Balance, listed_servers
@@ -46,7 +46,7 @@ def plan_of(case: Mapping[str, Any]) -> Plan:
     addresses = {name: at for name, at in case["addresses"].items() if name in wanted}
     servers = listed_servers(request, tables, addresses)
     known = {name: service_node(name, data) for name, data in case["service_nodes"].items()}
-    return plan(request, tables, chosen, servers, World(addresses, known))
+    return plan(request, tables, chosen, servers, Surroundings(addresses, known))
 
 
 def outcome(case: Mapping[str, Any]) -> dict[str, Any]:

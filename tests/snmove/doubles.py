@@ -14,12 +14,12 @@ from xcat_aix.commands.servicenodes.snbalance import Snbalance
 from xcat_aix.commands.servicenodes.snmove import Snmove
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.facts import Host, Interface, NimDatabase
+from xcat_aix_proto.facts import HostReport, Interface, NimDatabase
 from xcat_aix_proto.jobs import (
+    JobOutcome,
     JobState,
     JobStatus,
     JobUpdate,
-    Outcome,
     Probe,
     Record,
     RecordState,
@@ -100,13 +100,13 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def query(self, op: Operation, limit: float) -> Host | NimDatabase:
+    def query(self, op: Operation, limit: float) -> HostReport | NimDatabase:
         interfaces, nim = self._agents.servers[self._node]
         if limit < self._agents.seconds_to_look.get(op.kind, 0.0):
             raise AgentError(ErrorCode.UNREACHABLE, "no answer in time")
         if isinstance(op, HostFacts):
             found = tuple(Interface("en0", address, "255.255.0.0") for address in interfaces)
-            return Host(self._node, self._node, "7100", found)
+            return HostReport(self._node, self._node, "7100", found)
         assert isinstance(op, NimSnapshot)
         return nim
 
@@ -126,7 +126,7 @@ class Connection:
             is_broken = bool(records) and not records[-1].is_done
             records.append(_NOT_BEGUN if is_broken else self._perform(part))
         problem = next((record.error for record in records if record.error), None)
-        outcome = Outcome(ok=problem is None, error=problem)
+        outcome = JobOutcome(ok=problem is None, error=problem)
         if isinstance(op, Chain):
             outcome = replace(outcome, result={"records": codec.to_wire(records)})
         return JobUpdate(JobStatus(job_id, op.kind, JobState.EXITED, outcome=outcome))

@@ -18,7 +18,7 @@ from tests.kinds import KINDS
 from xcat_aix.plan import explain
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.servicenodes.meaning import MoveMeaning
-from xcat_aix.plan.servicenodes.moves import Asked, MoveError, ServiceNode, World
+from xcat_aix.plan.servicenodes.moves import Asked, MoveError, ServiceNode, Surroundings
 from xcat_aix.plan.servicenodes.selection import choose, chosen_nodes, names_to_resolve
 from xcat_aix.plan.servicenodes.snmove import plan
 from xcat_aix_proto import codec
@@ -66,7 +66,7 @@ def plan_of(case: Mapping[str, Any]) -> Plan:
         name: service_node(name, data) for name, data in case.get("service_nodes", {}).items()
     }
     ranges = {key: frozenset(names) for key, names in case.get("ranges", {}).items()}
-    world = World(addresses, servers, notes, ranges)
+    world = Surroundings(addresses, servers, notes, ranges)
     return plan(request, tables, chosen, choices, world)
 
 

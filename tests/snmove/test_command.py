@@ -489,7 +489,7 @@ def test_disabled_row_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", ["cn", "sn", "mn"])
 def test_lanes_are_connected_by_the_role_of_their_agent(world: World, role: str) -> None:
-    from xcat_aix.commands.planned.agents import Agents as AgentLinks
+    from xcat_aix.commands.planned.agents import AgentCalls as AgentLinks
 
     asked: list[tuple[str, str]] = []
 
@@ -504,7 +504,7 @@ def test_lanes_are_connected_by_the_role_of_their_agent(world: World, role: str)
 
 @pytest.mark.parametrize("relay_answers", [True, False])
 def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers: bool) -> None:
-    from xcat_aix.commands.planned.agents import Agents as AgentLinks
+    from xcat_aix.commands.planned.agents import AgentCalls as AgentLinks
 
     ways: list[Any] = []
 
@@ -542,7 +542,7 @@ def test_nodes_are_reached_by_way_of_the_new_server(world: World, relay_answers:
 def test_a_busy_relay_is_no_unreachable_node(
     world: World, of_relay: ErrorCode, told: ErrorCode
 ) -> None:
-    from xcat_aix.commands.planned.agents import Agents as AgentLinks
+    from xcat_aix.commands.planned.agents import AgentCalls as AgentLinks
 
     class Refusing(Agents):
         def connect(self, node: str, *_: Any, **how: Any) -> Any:
@@ -555,7 +555,7 @@ def test_a_busy_relay_is_no_unreachable_node(
 
 
 def test_refused_connection_is_not_tried_by_another_way(world: World) -> None:
-    from xcat_aix.commands.planned.agents import Agents as AgentLinks
+    from xcat_aix.commands.planned.agents import AgentCalls as AgentLinks
 
     class Refusing(Agents):
         def connect(self, node: str, *_: Any, **__: Any) -> Any:

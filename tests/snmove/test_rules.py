@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcat_aix.plan.fold import PLAIN, fold
-from xcat_aix.plan.servicenodes.moves import Choice, Kind
+from xcat_aix.plan.servicenodes.moves import Assignment, NodeKind
 from xcat_aix.plan.servicenodes.newvalues import backup, entries, new_values
 from xcat_aix.plan.servicenodes.subnets import Networks, address_of
 from xcatd.db.snapshot import Snapshot
-from xcatd.noderange import World, expand
+from xcatd.noderange import Cluster, expand
 
 NAMES = st.sampled_from(["sn1", "sn2", "sn3", "sn10", "sn1.x", ""])
 
 
-def choice(old: str | None = "sn1", new: str = "sn2", master: str | None = "sn1b") -> Choice:
-    return Choice("n1", Kind.LINUX, "10.1.1.1", old, new, new, master, None)
+def choice(old: str | None = "sn1", new: str = "sn2", master: str | None = "sn1b") -> Assignment:
+    return Assignment("n1", NodeKind.LINUX, "10.1.1.1", old, new, new, master, None)
 
 
 @given(st.lists(NAMES, max_size=5), st.sampled_from([",", ", ", " ,"]))
@@ -148,7 +148,7 @@ def test_folded_names_mean_the_same_nodes(parts: list[tuple[str, int, int]]) -> 
         dict.fromkeys(f"{front}{str(number).zfill(width)}" for front, number, width in parts)
     )
     snapshot = Snapshot.from_rows({"nodelist": [{"node": name} for name in names]})
-    expansion = expand(fold(names), World(snapshot))
+    expansion = expand(fold(names), Cluster(snapshot))
     assert set(expansion.nodes) == set(names)
     assert expansion.missed == ()
 

@@ -24,15 +24,17 @@ from tests.wire.conftest import (
 from xcatd.main import Daemon, Machine
 from xcatd.plugins import PluginHost
 from xcatd.tls import user_of
-from xcatd.upstream import Address, Limits, Upstream
-from xcatd.upstream.link import Times
-from xcatd.wire.tree import Limits as TreeLimits
+from xcatd.upstream import Address, RelayLimits, Upstream
+from xcatd.upstream.link import LinkTimes
+from xcatd.wire.tree import DocumentLimits as TreeLimits
 from xcatd.wire.tree import Tree, parse
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.xml"))
 LAST = b"<xcatresponse>\n  <serverdone></serverdone>\n</xcatresponse>\n"
 #: Short where something must fail, long where it must not.
-LIMITS = Limits(commands=4, patience=20.0, times=Times(connect=5.0, handshake=20.0, look=0.02))
+LIMITS = RelayLimits(
+    commands=4, patience=20.0, times=LinkTimes(connect=5.0, handshake=20.0, look=0.02)
+)
 
 
 def info(text: str) -> bytes:
@@ -157,7 +159,7 @@ class Front:
         return server
 
     def daemon(
-        self, upstream: Scripted | Address | None, limits: Limits = LIMITS, name: str = "front"
+        self, upstream: Scripted | Address | None, limits: RelayLimits = LIMITS, name: str = "front"
     ) -> Cluster:
         """Our daemon in front of it."""
         address = upstream.address if isinstance(upstream, Scripted) else upstream

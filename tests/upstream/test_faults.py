@@ -13,7 +13,7 @@ from tests.wire.conftest import Authority, read_answer, request
 
 from xcatd.main import main
 from xcatd.upstream import Address
-from xcatd.upstream.link import Times
+from xcatd.upstream.link import LinkTimes
 
 from .conftest import LAST, LIMITS, Scripted, answers, info, server_context
 
@@ -322,6 +322,6 @@ def test_the_daemon_does_not_start_with_what_cannot_be_used(front, monkeypatch, 
 
 
 def test_limits_are_long_enough_for_a_busy_perl_daemon():
-    times = Times()
+    times = LinkTimes()
     assert times.connect >= 10
     assert times.handshake >= 20

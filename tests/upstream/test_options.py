@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xcatd.process import OptionError, parse_options
+from xcatd.process import DaemonOptionError, parse_options
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,5 @@ def test_none_of_them_is_needed():
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "65536", "³"])
 def test_what_is_no_port_is_refused(text):
-    with pytest.raises(OptionError, match="--port"):
+    with pytest.raises(DaemonOptionError, match="--port"):
         parse_options(["--port", text])

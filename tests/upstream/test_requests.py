@@ -17,7 +17,7 @@ from xcatd.upstream.requests import (
     tree_of,
 )
 from xcatd.wire.requests import ROOT, RequestReader, incoming
-from xcatd.wire.tree import Limits, MalformedError, layout, parse
+from xcatd.wire.tree import DocumentLimits, MalformedError, layout, parse
 
 _NAMES = st.sampled_from(
     ["arg", "node", "env", "data", "cwd", "odd", "noderange", "stdin", "table"]
@@ -33,7 +33,7 @@ _ROOT = Sender("root", ("host",))
 
 
 def sent(tree, sender=_ROOT, daemon="d1"):
-    return parse(document(tree, sender, daemon), ROOT, Limits())
+    return parse(document(tree, sender, daemon), ROOT, DocumentLimits())
 
 
 @settings(max_examples=50)
@@ -51,7 +51,7 @@ def test_only_known_elements_go_on(tree):
     given = {"command": ["rpower", "regnotif"], **tree, "noderange": ["^/etc/passwd"]}
     given |= {"_xcatdest": ["sn1"], "_modname": ["x"], "_xcatpreprocessed": ["1"]}
     try:
-        came = incoming(parse(layout(ROOT, given).encode(), ROOT, Limits()))
+        came = incoming(parse(layout(ROOT, given).encode(), ROOT, DocumentLimits()))
     except MalformedError:
         return
     request = Request(came.command, args=came.args, nodes=("n1",), env=came.env, cwd=came.cwd)
@@ -64,7 +64,7 @@ def test_only_known_elements_go_on(tree):
 @pytest.mark.parametrize("text", ["two\nlines\t", " x ", 'a & <b> "q"', "Zürich ☃", "]]>"])
 def test_odd_texts_arrive_as_they_are(text):
     tree = {"command": ["c"], "arg": [text, None, text], "stdin": [text]}
-    (incoming,) = RequestReader(Limits()).feed(document(tree, Sender("root"), "d"))
+    (incoming,) = RequestReader(DocumentLimits()).feed(document(tree, Sender("root"), "d"))
     assert (incoming.args, incoming.stdin) == ((text, None, text), text)
 
 
@@ -101,7 +101,9 @@ def test_a_plugins_request_looks_like_a_clients():
         environment={"XCAT_A": "1"},
         clienttype="cli",
     )
-    (incoming,) = RequestReader(Limits()).feed(document(tree_of(request), Sender("root"), "d"))
+    (incoming,) = RequestReader(DocumentLimits()).feed(
+        document(tree_of(request), Sender("root"), "d")
+    )
     assert incoming.command == "nodeset"
     assert (incoming.args, incoming.nodes) == (("osimage=x", None), ("n1", "n2"))
     assert (incoming.stdin, incoming.cwd, incoming.environment) == ("in", "/", {"XCAT_A": "1"})

@@ -26,7 +26,7 @@ from xcatd.db.location import Location
 from xcatd.main import Daemon, Machine
 from xcatd.messages import Contents, NodeReply, SavedPlan
 from xcatd.plugins import PluginHost
-from xcatd.serving.peer import Times
+from xcatd.serving.peer import PeerTimes
 from xcatd.serving.server import Server
 
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -383,7 +383,7 @@ def prepared(tmp_path: Path, authority: Authority, filled: Path) -> Path:
     return _prepare(tmp_path, authority, filled)
 
 
-def _start(directory: Path, authority: Authority, times: Times, max_peers: int) -> Cluster:
+def _start(directory: Path, authority: Authority, times: PeerTimes, max_peers: int) -> Cluster:
     """A daemon in a thread of this process."""
     sample = Sample()
     machine = Machine("mn", {"XCATCFG": f"SQLite:{directory / 'db'}"}, directory / "mn")
@@ -405,7 +405,7 @@ def _start(directory: Path, authority: Authority, times: Times, max_peers: int) 
 
 
 #: So patient that a busy machine does not matter.
-PATIENT = Times(handshake=40.0, request=40.0)
+PATIENT = PeerTimes(handshake=40.0, request=40.0)
 
 
 @pytest.fixture
@@ -413,7 +413,7 @@ def start(prepared: Path, authority: Authority) -> Iterator[Callable[..., Cluste
     """Start daemons."""
     running: list[Cluster] = []
 
-    def starter(times: Times = PATIENT, max_peers: int = 1024) -> Cluster:
+    def starter(times: PeerTimes = PATIENT, max_peers: int = 1024) -> Cluster:
         cluster = _start(prepared, authority, times, max_peers)
         running.append(cluster)
         return cluster
@@ -429,7 +429,7 @@ def standing(
 ) -> Iterator[Cluster]:
     """One daemon for many tests that change nothing."""
     directory = _prepare(tmp_path_factory.mktemp("standing") / "top", authority, filled)
-    cluster = _start(directory, authority, Times(), 1024)
+    cluster = _start(directory, authority, PeerTimes(), 1024)
     yield cluster
     cluster.stop()
 

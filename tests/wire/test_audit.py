@@ -11,7 +11,7 @@ import pytest
 
 from xcatd import secrets
 from xcatd.db.errors import DatabaseError
-from xcatd.serving.audit import OF_ALL, OF_SOURCE, PERIOD, AuditWriter, Record, masked, record
+from xcatd.serving.audit import OF_ALL, OF_SOURCE, PERIOD, AuditRecord, AuditWriter, masked, record
 from xcatd.site import Settings
 from xcatd.wire.requests import Incoming
 
@@ -74,7 +74,7 @@ def test_whatever_is_a_secret_to_selections_is_one_to_records(name: str) -> None
     assert masked("tabch", ["node=n1", f"{name}=x"]) == ("node=n1", f"{name}={X}")
 
 
-def _record(incoming: Incoming, user: str | None = "root", **site: str) -> Record:
+def _record(incoming: Incoming, user: str | None = "root", **site: str) -> AuditRecord:
     return record(incoming, user, "mn", Settings.of({"xcatdport": "0", **site}))
 
 
@@ -91,7 +91,7 @@ ROW = {
 
 
 def test_row_and_line() -> None:
-    assert _record(ECHO) == Record(ROW, "xCAT: Allowing echo to n1 a for root from mn")
+    assert _record(ECHO) == AuditRecord(ROW, "xCAT: Allowing echo to n1 a for root from mn")
 
 
 def test_of_nobody_only_what_is_known_is_kept() -> None:
@@ -108,14 +108,14 @@ def test_of_nobody_only_what_is_known_is_kept() -> None:
 
 @pytest.mark.parametrize("command", ["getdestiny", "getcons", "getipmicons", "get"])
 def test_frequent_commands_are_never_recorded(command: str) -> None:
-    assert _record(Incoming(command)) == Record(None, None)
+    assert _record(Incoming(command)) == AuditRecord(None, None)
 
 
 def test_some_go_to_syslog_only() -> None:
     entry = _record(Incoming("getpostscript"))
     assert entry.row is None
     assert entry.line is not None
-    assert _record(Incoming("getcredentials"), skipvalidatelog="1") == Record(None, None)
+    assert _record(Incoming("getcredentials"), skipvalidatelog="1") == AuditRecord(None, None)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_site_can_skip_rows(skip: str, is_skipped: bool) -> None:
 
 
 def test_the_site_can_skip_syslog() -> None:
-    assert _record(ECHO, auditnosyslog="1") == Record(ROW, None)
+    assert _record(ECHO, auditnosyslog="1") == AuditRecord(ROW, None)
     assert _record(ECHO, auditnosyslog="0").line is not None
 
 
@@ -148,7 +148,7 @@ def test_rows_are_written_in_order_with_local_time() -> None:
     written: list[dict[str, str]] = []
     writer = AuditWriter(written.extend, lambda: NOW)
     for number in range(1000):
-        writer.write(Record({"args": str(number)}, None))
+        writer.write(AuditRecord({"args": str(number)}, None))
     assert writer.close(10)
     assert [row["args"] for row in written] == [str(number) for number in range(1000)]
     assert written[0]["audittime"] == NOW.astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -159,7 +159,7 @@ def test_a_database_that_fails_is_said_and_survived(caplog: pytest.LogCaptureFix
         raise DatabaseError("locked")
 
     writer = AuditWriter(insert, lambda: NOW)
-    writer.write(Record({"args": "x"}, None))
+    writer.write(AuditRecord({"args": "x"}, None))
     assert writer.flush(10)
     assert "cannot write 1 auditlog rows" in caplog.text
     assert writer.close(10)
@@ -169,7 +169,7 @@ def test_a_full_queue_is_said_and_not_waited_for(caplog: pytest.LogCaptureFixtur
     gate = threading.Event()
     writer = AuditWriter(lambda _: gate.wait(10) and None, lambda: NOW, backlog=2)
     for _ in range(400):
-        writer.write(Record({"args": "x"}, None))
+        writer.write(AuditRecord({"args": "x"}, None))
     assert "an auditlog row is lost" in caplog.text
     gate.set()
     assert writer.close(10)
@@ -178,7 +178,7 @@ def test_a_full_queue_is_said_and_not_waited_for(caplog: pytest.LogCaptureFixtur
 def test_nothing_is_started_for_nothing(tmp_path: Path) -> None:
     before = threading.active_count()
     writer = AuditWriter(lambda _: None, lambda: NOW)
-    writer.write(Record(None, "line"))
+    writer.write(AuditRecord(None, "line"))
     assert threading.active_count() == before
     assert writer.close(0)
 
@@ -208,7 +208,7 @@ def test_little_is_kept_of_a_request_without_certificate() -> None:
     assert len(named.row["clienttype"]) == 64
 
 
-def _of(host: str, user: str | None = None) -> Record:
+def _of(host: str, user: str | None = None) -> AuditRecord:
     settings = Settings.of({"xcatdport": "0"})
     return record(Incoming("lsxcatd"), user, host, settings)
 

@@ -13,9 +13,9 @@ from xcatd.serving.connection import pieces
 from xcatd.wire import replies
 from xcatd.wire.requests import Incoming, RequestReader
 from xcatd.wire.stream import ResponseReader
-from xcatd.wire.tree import Limits, MalformedError, TooLargeError, layout, parse
+from xcatd.wire.tree import DocumentLimits, MalformedError, TooLargeError, layout, parse
 
-LIMITS = Limits(size=100_000, depth=8, elements=5_000)
+LIMITS = DocumentLimits(size=100_000, depth=8, elements=5_000)
 
 # What the wire can carry: no control characters, and no text that is only blanks.
 _TEXT = st.text(
@@ -72,7 +72,7 @@ def test_any_bytes_give_requests_or_a_refusal(data: bytes, cuts: list[int]) -> N
         pass
 
 
-def _feed(document: str | bytes, limits: Limits = LIMITS) -> list[Incoming]:
+def _feed(document: str | bytes, limits: DocumentLimits = LIMITS) -> list[Incoming]:
     return RequestReader(limits).feed(document.encode() if isinstance(document, str) else document)
 
 
@@ -183,13 +183,15 @@ def test_the_number_of_elements_is_limited() -> None:
 
 
 def test_the_size_is_limited_before_the_end_has_come() -> None:
-    reader = RequestReader(Limits(size=1000))
+    reader = RequestReader(DocumentLimits(size=1000))
     for _ in range(9):
         assert reader.feed(b"<xcatrequest>" + b"x" * 87) == []
     with pytest.raises(TooLargeError, match="more than 1000 bytes"):
         reader.feed(b"x" * 200)
     with pytest.raises(TooLargeError):
-        _feed(b"<xcatrequest><arg>" + b"x" * 2000 + b"</arg></xcatrequest>", Limits(size=1000))
+        _feed(
+            b"<xcatrequest><arg>" + b"x" * 2000 + b"</arg></xcatrequest>", DocumentLimits(size=1000)
+        )
 
 
 def test_newlines_in_a_noderange_stay_where_they_are() -> None:

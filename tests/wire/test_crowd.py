@@ -16,13 +16,13 @@ import pytest
 
 from xcatd.serving import connection
 from xcatd.serving.alarms import Alarms
-from xcatd.serving.connection import Budget
+from xcatd.serving.connection import OutputBudget
 from xcatd.serving.crowd import GRACE, Crowd, Group, Shares, source_of
-from xcatd.serving.peer import Peer, Stage, Times
+from xcatd.serving.peer import Peer, PeerStage, PeerTimes
 
 Cluster = Any
 #: As patient as the other tests' times, but for what is tested.
-QUICK = Times(handshake=40.0, request=40.0, anonymous=0.5)
+QUICK = PeerTimes(handshake=40.0, request=40.0, anonymous=0.5)
 
 
 def _until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -167,7 +167,7 @@ def test_a_step_that_fails_costs_no_place(
         raise KeyError("unforeseen")
 
     with monkeypatch.context() as patched, cluster.plain() as sock:
-        patched.setattr(connection.Connection, "handshake", fails)
+        patched.setattr(connection.ClientConnection, "handshake", fails)
         sock.sendall(b"\x16\x03\x01\x02\x00")
         _until(lambda: not _is_open(sock))
         _until(lambda: "unforeseen" in caplog.text)  # the pool logs it when the place is free
@@ -186,7 +186,7 @@ class Fake:
         self.held = held
 
 
-def _peer(stage: Stage, source: str, *, since: float = 0.0, **of: Any) -> Peer:
+def _peer(stage: PeerStage, source: str, *, since: float = 0.0, **of: Any) -> Peer:
     fake: Any = Fake(**of)
     return Peer(fake, None, stage=stage, source=source, since=since)
 
@@ -200,15 +200,15 @@ def _crowd(shares: Shares, *peers: Peer) -> Crowd:
 
 def test_when_every_place_is_taken_the_least_known_go_first() -> None:
     peers = [
-        _peer(Stage.READING, "k", user="alice"),
-        _peer(Stage.READING, "a"),
-        _peer(Stage.GREETING, "g", has_started=True),
-        _peer(Stage.GREETING, "g", has_started=False),
+        _peer(PeerStage.READING, "k", user="alice"),
+        _peer(PeerStage.READING, "a"),
+        _peer(PeerStage.GREETING, "g", has_started=True),
+        _peer(PeerStage.GREETING, "g", has_started=False),
     ]
     crowd = _crowd(Shares(total=4, greeting=9, anonymous=9), *peers)
     left = []
     for _ in range(4):
-        newcomer = _peer(Stage.RUNNING, "n", user="root")
+        newcomer = _peer(PeerStage.RUNNING, "n", user="root")
         crowd.add(newcomer)
         victim = crowd.surplus(newcomer, 0.0)
         assert victim is not None
@@ -218,39 +218,42 @@ def test_when_every_place_is_taken_the_least_known_go_first() -> None:
 
 
 def test_a_certified_user_with_all_places_makes_room_for_another() -> None:
-    alice = [_peer(Stage.READING, "s", user="alice", since=n) for n in range(3)]
-    root = _peer(Stage.READING, "s", user="root", since=-1.0)
+    alice = [_peer(PeerStage.READING, "s", user="alice", since=n) for n in range(3)]
+    root = _peer(PeerStage.READING, "s", user="root", since=-1.0)
     crowd = _crowd(Shares(total=4), root, *alice)
-    newcomer = _peer(Stage.GREETING, "s", since=9.0)
+    newcomer = _peer(PeerStage.GREETING, "s", since=9.0)
     newcomer.is_in_front = True
     crowd.add(newcomer)
     assert crowd.surplus(newcomer, 9.0) is alice[0]
 
 
 def test_commands_that_run_are_not_taken_away() -> None:
-    running = _peer(Stage.RUNNING, "s", user="root")
-    started = _peer(Stage.RUNNING, "s")
+    running = _peer(PeerStage.RUNNING, "s", user="root")
+    started = _peer(PeerStage.RUNNING, "s")
     started.is_started = True
     crowd = _crowd(Shares(total=2, anonymous=1), running, started)
-    newcomer = _peer(Stage.READING, "s")
+    newcomer = _peer(PeerStage.READING, "s")
     crowd.add(newcomer)
     assert crowd.surplus(newcomer, 0.0) is newcomer
-    waiting = _peer(Stage.RUNNING, "s")
+    waiting = _peer(PeerStage.RUNNING, "s")
     crowd.add(waiting)
     crowd.remove(newcomer)
     assert crowd.surplus(started, 0.0) is waiting  # its command only waits for a thread
 
 
 def test_many_that_greet_have_less_time() -> None:
-    old, young = _peer(Stage.GREETING, "s", since=0.0), _peer(Stage.GREETING, "s", since=5.0)
+    old, young = (
+        _peer(PeerStage.GREETING, "s", since=0.0),
+        _peer(PeerStage.GREETING, "s", since=5.0),
+    )
     crowd = _crowd(Shares(total=9, greeting=2), old, young)
     assert crowd.surplus(young, GRACE - 0.1) is None
     assert crowd.surplus(young, GRACE + 0.1) is old
 
 
 def test_of_those_who_hold_much_the_largest_goes() -> None:
-    small = _peer(Stage.READING, "a", held=10)
-    large = [_peer(Stage.READING, "b", held=size) for size in (300, 400)]
+    small = _peer(PeerStage.READING, "a", held=10)
+    large = [_peer(PeerStage.READING, "b", held=size) for size in (300, 400)]
     crowd = _crowd(Shares(anonymous_bytes=500, known_bytes=500), small, *large)
     assert crowd.holds_too_much(Group.KNOWN) is None
     assert crowd.holds_too_much(Group.ANONYMOUS) is large[1]
@@ -261,7 +264,7 @@ def test_of_those_who_hold_much_the_largest_goes() -> None:
 def test_a_share_of_one_source_is_half() -> None:
     assert Shares.of(1024) == Shares(1024, 512, 256)
     assert Shares.of(1) == Shares(1, 1, 1)
-    peers = [_peer(Stage.READING, "a", since=n) for n in range(4)]
+    peers = [_peer(PeerStage.READING, "a", since=n) for n in range(4)]
     crowd = _crowd(Shares(anonymous=6), *peers)
     assert crowd.surplus(peers[-1], 0.0) is peers[0]
     crowd.remove(peers[0])
@@ -283,7 +286,7 @@ def test_an_ipv6_network_is_one_source(address: str, source: str) -> None:
 
 
 def test_a_budget_is_shared() -> None:
-    budget = Budget(100)
+    budget = OutputBudget(100)
     assert budget.take(60)
     assert not budget.take(60)
     budget.give_back(60)
@@ -295,11 +298,11 @@ def test_peers_beyond_the_shared_budget_are_lost(monkeypatch: pytest.MonkeyPatch
 
     left, right = socket.socketpair()
     with left, right:
-        one = connection.Connection(left, "h", 1, SystemClock(), Budget(100))
+        one = connection.ClientConnection(left, "h", 1, SystemClock(), OutputBudget(100))
         one._tls = left  # type: ignore[assignment]  # plain bytes do
         assert not one.send(b"x" * 101)
         assert one.is_lost
-        known = connection.Connection(right, "h", 1, SystemClock(), Budget(100))
+        known = connection.ClientConnection(right, "h", 1, SystemClock(), OutputBudget(100))
         known._tls = right  # type: ignore[assignment]
         known.user = "root"
         known.send(b"x" * 101)
@@ -320,7 +323,7 @@ def test_threads_do_not_grow_with_the_crowd(start: Callable[..., Cluster]) -> No
 
 def test_a_peer_has_one_alarm_and_the_earliest_counts() -> None:
     alarms = Alarms()
-    one, other = _peer(Stage.READING, "a"), _peer(Stage.READING, "b")
+    one, other = _peer(PeerStage.READING, "a"), _peer(PeerStage.READING, "b")
     for moment in (9.0, 5.0, 7.0):
         alarms.set(one, moment)
     alarms.set(other, 6.0)
@@ -334,7 +337,7 @@ def test_a_peer_has_one_alarm_and_the_earliest_counts() -> None:
 
 def test_whoever_has_gone_is_not_kept_by_an_alarm() -> None:
     alarms = Alarms()
-    peer = _peer(Stage.READING, "a")
+    peer = _peer(PeerStage.READING, "a")
     gone = weakref.ref(peer.connection)
     alarms.set(peer, 60.0)
     alarms.cancel(peer)

@@ -12,7 +12,7 @@ import pytest
 from xcatd.db.snapshot import Snapshot
 from xcatd.serving import guesses, identity
 from xcatd.serving.guesses import PAIR, SOURCE, USER, Guesses
-from xcatd.wire.requests import Credentials
+from xcatd.wire.requests import Login
 
 Cluster = Any
 
@@ -131,12 +131,12 @@ def test_a_hundred_at_once_are_not_all_looked_at(
     looked: list[str] = []
     entered = threading.Barrier(40)
 
-    def look(credentials: Credentials, snapshot: Snapshot) -> None:
+    def look(credentials: Login, snapshot: Snapshot) -> None:
         looked.append(credentials.username)
 
     def guess() -> None:
         entered.wait(10)
-        found.authenticate(Credentials("web", "x"), "10.0.0.1", Snapshot.from_rows({"passwd": []}))
+        found.authenticate(Login("web", "x"), "10.0.0.1", Snapshot.from_rows({"passwd": []}))
 
     monkeypatch.setattr(identity, "authenticate", look)
     threads = [threading.Thread(target=guess) for _ in range(40)]
@@ -166,7 +166,7 @@ def test_a_guesser_is_slowed_down_and_others_are_not(
     looked: list[str] = []
     authenticate = identity.authenticate
 
-    def look(credentials: Credentials, snapshot: Snapshot) -> str | None:
+    def look(credentials: Login, snapshot: Snapshot) -> str | None:
         looked.append(credentials.password)
         return authenticate(credentials, snapshot)
 

@@ -14,7 +14,7 @@ from xcatd.db.location import Location
 from xcatd.db.snapshot import Snapshot
 from xcatd.serving import identity
 from xcatd.serving.peernames import PeerNames, look_up, short_name
-from xcatd.wire.requests import Credentials
+from xcatd.wire.requests import Login
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, 0, tzinfo=dt.UTC)
 
@@ -51,9 +51,9 @@ def test_only_rows_of_xcat_count() -> None:
             ]
         }
     )
-    assert identity.authenticate(Credentials("v", "p"), snapshot) == "v"
+    assert identity.authenticate(Login("v", "p"), snapshot) == "v"
     for name, password in (("u", "p"), ("v", "q"), ("w", "p"), ("", ""), ("off", "p")):
-        assert identity.authenticate(Credentials(name, password), snapshot) is None
+        assert identity.authenticate(Login(name, password), snapshot) is None
 
 
 def _local(moment: dt.datetime) -> str:
@@ -221,7 +221,7 @@ def test_one_hash_is_made_whoever_is_asked_for(monkeypatch: pytest.MonkeyPatch) 
         *(("nobody", "x"), ("", ""), ("nobody", "x" * 100_000), ("hashed", ""), ("a/b", "p")),
     ]:
         made.clear()
-        identity.authenticate(Credentials(name, password), snapshot)
+        identity.authenticate(Login(name, password), snapshot)
         assert len(made) == 1, name
         assert made[0].startswith("$6$saltsalt$")
 
@@ -230,7 +230,7 @@ def test_one_hash_is_made_whoever_is_asked_for(monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_no_user_name_cannot_log_in(name: str, tmp_path: Any) -> None:
     rows = [{"key": "xcat", "username": name, "password": "p"}]
     snapshot = Snapshot.from_rows({"passwd": rows})
-    assert identity.authenticate(Credentials(name, "p"), snapshot) is None
+    assert identity.authenticate(Login(name, "p"), snapshot) is None
     database = Database.open(Location("SQLite", tmp_path))
     database.create_missing_tables(["token"])
     with database.transaction("token") as transaction:

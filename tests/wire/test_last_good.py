@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from xcatd.site import LastGood, Settings, SettingsError
-from xcatd.tls import CertificateError, Contexts
+from xcatd.tls import CertificateError, ServerContexts
 
 GOOD = {"xcatdport": "3001", "master": "mn"}
 
@@ -130,7 +130,7 @@ def test_certificates_must_be_roots_alone_at_the_start(tmp_path: Path, authority
     (tmp_path / "cert/server-cred.pem").write_bytes(authority.credentials("mn"))
     (tmp_path / "cert/ca.pem").write_bytes(authority.pem)
     settings = Settings(port=0, confdir=tmp_path)
-    Contexts().get(settings)
+    ServerContexts().get(settings)
     (tmp_path / "cert").chmod(0o777)
     with pytest.raises(CertificateError, match=r"cannot trust .*/cert: others may write it"):
-        Contexts().get(settings)
+        ServerContexts().get(settings)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from xcatd.api import Context, DatabaseError, Reply, Request
-from xcatd.plugins import Choice, PluginHost
+from xcatd.plugins import Dispatch, PluginHost
 
 
 class Fake:
@@ -52,7 +52,7 @@ NODEHM = {
 NODES = tuple(NODEHM)
 
 
-def _runs(choice: Choice) -> dict[str, tuple[str, ...]]:
+def _runs(choice: Dispatch) -> dict[str, tuple[str, ...]]:
     return {handler.name: nodes for handler, nodes in choice.runs}
 
 

@@ -19,15 +19,15 @@ from cryptography.x509.oid import NameOID
 from xcatd.serving import connection
 from xcatd.serving.connection import OUTBOX_LIMIT
 from xcatd.serving.listener import listen
-from xcatd.serving.peer import Times
-from xcatd.serving.pool import Owner, WorkerPool
+from xcatd.serving.peer import PeerTimes
+from xcatd.serving.pool import TurnKey, WorkerPool
 from xcatd.site import Settings
-from xcatd.tls import Contexts, user_of, versions
+from xcatd.tls import ServerContexts, user_of, versions
 from xcatd.usernames import UserNameError
-from xcatd.wire.tree import Limits
+from xcatd.wire.tree import DocumentLimits
 
 Cluster = Any
-SHORT = Times(handshake=0.5, request=0.5)
+SHORT = PeerTimes(handshake=0.5, request=0.5)
 
 
 def _until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -138,7 +138,7 @@ def test_oversized_requests_are_dropped(
     monkeypatch: pytest.MonkeyPatch,
     user: str | None,
 ) -> None:
-    monkeypatch.setattr(connection, "KNOWN", Limits(size=2 << 20))
+    monkeypatch.setattr(connection, "KNOWN", DocumentLimits(size=2 << 20))
     allowed = connection.KNOWN.size if user else connection.ANONYMOUS.size
     assert allowed > connection.WHILE_RUNNING.size
     with cluster.tls(user) as sock, contextlib.suppress(OSError):
@@ -338,7 +338,7 @@ def test_stopping_is_bounded(
     make_request: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cluster = start(Times(finish=0.2, cancelled=0.2))
+    cluster = start(PeerTimes(finish=0.2, cancelled=0.2))
     stuck = threading.Event()
     monkeypatch.setattr(cluster.sample, "_wait", lambda context: iter(lambda: stuck.wait(20), True))
     with cluster.tls() as sock:
@@ -353,7 +353,7 @@ def test_stopping_is_bounded(
 def test_cancelled_commands_may_end_themselves(
     start: Callable[..., Cluster], make_request: Callable[..., str], answer: Callable[..., str]
 ) -> None:
-    cluster = start(Times(finish=0.2, cancelled=10))
+    cluster = start(PeerTimes(finish=0.2, cancelled=10))
     with cluster.tls() as sock:
         sock.sendall(make_request("wait").encode())
         assert cluster.sample.started.wait(10)
@@ -465,7 +465,7 @@ def test_tls_versions_follow_the_site_table() -> None:
 
 
 def test_contexts_are_kept_until_a_file_or_setting_changes(prepared: Any, authority: Any) -> None:
-    contexts = Contexts()
+    contexts = ServerContexts()
     settings = Settings(port=0, confdir=prepared / "etc")
     first = contexts.get(settings)
     assert contexts.get(settings) is first
@@ -526,11 +526,11 @@ def test_owners_take_turns_and_so_do_their_kinds() -> None:
     order: list[str] = []
     assert pool.submit(lambda: gate.wait(10) and None)
     for number in range(5):
-        assert pool.submit(partial(order.append, f"flood{number}"), Owner("greeting", "flood"))
-    assert pool.submit(partial(order.append, "other"), Owner("greeting", "other"))
-    assert pool.submit(partial(order.append, "root"), Owner("known", "root"))
+        assert pool.submit(partial(order.append, f"flood{number}"), TurnKey("greeting", "flood"))
+    assert pool.submit(partial(order.append, "other"), TurnKey("greeting", "other"))
+    assert pool.submit(partial(order.append, "root"), TurnKey("known", "root"))
     gate.set()
-    assert pool.submit(done.set, Owner("greeting", "flood"))
+    assert pool.submit(done.set, TurnKey("greeting", "flood"))
     assert done.wait(10)
     assert order == ["flood0", "root", "other", "flood1", "flood2", "flood3", "flood4"]
 
@@ -544,11 +544,11 @@ def test_a_kind_has_a_bounded_part_of_the_threads() -> None:
         gate.wait(10)
 
     for _ in range(10):
-        assert pool.submit(slow, Owner("anonymous", "x"))
+        assert pool.submit(slow, TurnKey("anonymous", "x"))
     for _ in range(2):
         assert entered.acquire(timeout=10)
     done = threading.Event()
-    assert pool.submit(done.set, Owner("known", "root"))
+    assert pool.submit(done.set, TurnKey("known", "root"))
     assert done.wait(10)
     assert not entered.acquire(blocking=False)
     gate.set()

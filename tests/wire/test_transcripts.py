@@ -57,7 +57,7 @@ def test_the_client_sends_what_the_perl_client_sent(
     monkeypatch.chdir("/")
     command, *args = transcript["argv"]
     stdin = [] if transcript["stdin"] is None else [transcript["stdin"]]
-    if commands.kind_of(command) is commands.Kind.OBJECTS and not stdin:
+    if commands.kind_of(command) is commands.ClientProgram.OBJECTS and not stdin:
         stdin = [None]  # recorded with an empty standard input that is no terminal
     tree = commands.build(command, args, cwd="/", stdin=stdin, environ=transcript["environ"])
     assert layout("xcatrequest", tree) == transcript["request"]

@@ -44,7 +44,7 @@ RESULT_LIMIT = 16000
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class PlanSummary:
     """One line of the list of plans.
 
     ``is_running``: somebody works on it now.  ``parked`` says why this program cannot execute it; its nodes are
@@ -126,11 +126,11 @@ def shape(plan: Plan) -> Shape:
 
 def summary(
     row: Row, *, is_running: bool, superseded_by: str = "", is_expired: bool = False
-) -> Summary:
+) -> PlanSummary:
     """A row of ``aixplan`` for people; one that cannot be read is open and parked."""
     text = {name: value or "" for name, value in row.items()}
     phase, outcome, damage = _standing(text["state"], text["outcome"])
-    return Summary(
+    return PlanSummary(
         id=text["id"],
         command=text["command"],
         user=text["username"],

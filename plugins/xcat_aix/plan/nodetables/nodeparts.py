@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 #: The tables to read.
 NEEDED = frozenset(["nodelist", "nodetype", "ppc", "site", "zvm"])

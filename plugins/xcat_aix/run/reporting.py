@@ -62,7 +62,7 @@ class Teller:
     def lane_ended(self, lane: Lane) -> LaneEnded:
         """The lane's result, with the reason if it is not moved."""
         result = self._state.lane_result(lane.id)
-        trouble = self._state.trouble(lane.id) if result is not LaneResult.MOVED else None
+        trouble = self._state.trouble(lane.id) if result is not LaneResult.DONE else None
         return LaneEnded(lane, result, trouble.text if trouble else "")
 
 

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Note
-from xcat_aix.plan.tables import Tables
+from xcat_aix.plan.reading import Tables
 
-from .moves import Asked, Kind, Move, World
+from .moves import Asked, Move, NodeKind, Surroundings
 
 _STATES = frozenset({"netboot", "install", "statelite"})
 
 
 def leftover_notes(
-    asked: Asked, tables: Tables, moves: Sequence[Move], world: World
+    asked: Asked, tables: Tables, moves: Sequence[Move], world: Surroundings
 ) -> Iterator[Note]:
     """Everything that stays to be done after the move, by whom and how."""
     yield from _kind_notes(asked, moves)
@@ -29,17 +29,17 @@ def leftover_notes(
 
 
 def _kind_notes(asked: Asked, moves: Sequence[Move]) -> Iterator[Note]:
-    by_kind: dict[Kind, list[Move]] = {}
+    by_kind: dict[NodeKind, list[Move]] = {}
     for move in moves:
         by_kind.setdefault(move.choice.kind, []).append(move)
-    if (unknown := by_kind.get(Kind.AIX)) and not asked.ignore_nodes:
+    if (unknown := by_kind.get(NodeKind.AIX)) and not asked.ignore_nodes:
         yield Note(
             "warning",
             "nodetype.provmethod names no osimage with a nimtype, so it is not known whether the node is"
             " diskful; its NIM registration is left as it is",
             subject=fold([move.node for move in unknown]),
         )
-    if linux := by_kind.get(Kind.LINUX):
+    if linux := by_kind.get(NodeKind.LINUX):
         yield from _linux_notes(asked, linux)
 
 
@@ -62,7 +62,7 @@ def _linux_notes(asked: Asked, moves: Sequence[Move]) -> Iterator[Note]:
         yield Note("warning", text, subject=names)
 
 
-def _statelite_notes(tables: Tables, aix: Sequence[Move], world: World) -> Iterator[Note]:
+def _statelite_notes(tables: Tables, aix: Sequence[Move], world: Surroundings) -> Iterator[Note]:
     """Rows whose literal server is the old master are named, not rewritten.
 
     Facts: docs/facts/snmove.md, Statelite and shared installs.
@@ -82,7 +82,7 @@ def _statelite_notes(tables: Tables, aix: Sequence[Move], world: World) -> Itera
 def _shared_install_notes(tables: Tables, aix: Sequence[Move]) -> Iterator[Note]:
     if tables.site.get("sharedinstall") != "sns":
         return
-    if diskless := [move.node for move in aix if move.choice.kind is Kind.DISKLESS]:
+    if diskless := [move.node for move in aix if move.choice.kind is NodeKind.DISKLESS]:
         text = (
             "site.sharedinstall is sns: the statelite files in the shared_root and the nodes'"
             " .client_data are left untouched: not in this version"
@@ -91,7 +91,7 @@ def _shared_install_notes(tables: Tables, aix: Sequence[Move]) -> Iterator[Note]
 
 
 def _covered(
-    key: str, server: str, moves: Sequence[Move], tables: Tables, world: World
+    key: str, server: str, moves: Sequence[Move], tables: Tables, world: Surroundings
 ) -> list[str]:
     """The moved nodes a statelite row is about; its key is a node, a group or a noderange."""
     ranged = world.ranges.get(key, frozenset())

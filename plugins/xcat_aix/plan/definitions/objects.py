@@ -16,7 +16,7 @@ from xcatd.changes import Draft, Key, Place
 from xcatd.objects import mapping
 from xcatd.objects.mapping import Entry
 from xcatd.objects.reader import ObjectReader, Values
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 from . import attribute_guards, itemlists, severalrows
 from .memberships import Memberships
@@ -44,7 +44,7 @@ class Definition:
 
 
 @dataclass(slots=True)
-class Outcome:
+class Tally:
     """Names of the objects of which something is written, and of those that failed.
 
     ``is_refused``: an attribute may not be set, which fails the command.
@@ -67,12 +67,12 @@ class DefinitionWriter:
         self._removed: set[tuple[str, str]] = set()
         self._indexes: dict[tuple[str, str], dict[str, list[Mapping[str, str | None]]]] = {}
         self._group_values: dict[tuple[str, frozenset[str]], Sequence[Mapping[str, str]]] = {}
-        self._judges: dict[str, attribute_guards.Judge] = {}
+        self._judges: dict[str, attribute_guards.AttributeJudge] = {}
 
-    def judge(self, kind: str) -> attribute_guards.Judge:
+    def judge(self, kind: str) -> attribute_guards.AttributeJudge:
         """Who says where the attributes of objects of this type may be written."""
         if kind not in self._judges:
-            self._judges[kind] = attribute_guards.Judge(kind)
+            self._judges[kind] = attribute_guards.AttributeJudge(kind)
         return self._judges[kind]
 
     def group_sources(
@@ -107,9 +107,9 @@ class DefinitionWriter:
 
     def write(
         self, definitions: Mapping[str, Definition], mode: Mode, *, is_group_command: bool = False
-    ) -> Outcome:
+    ) -> Tally:
         """Write these objects.  ``is_group_command`` decides how a missing item is reported."""
-        outcome = Outcome()
+        outcome = Tally()
         by_kind: dict[str, dict[str, Definition]] = {}
         for name, definition in definitions.items():
             by_kind.setdefault(definition.kind, {})[name] = definition
@@ -153,7 +153,7 @@ class DefinitionWriter:
         return known
 
     def _write_free(
-        self, kind: str, part: Mapping[str, Definition], mode: Mode, outcome: Outcome
+        self, kind: str, part: Mapping[str, Definition], mode: Mode, outcome: Tally
     ) -> None:
         found = self.stored(kind, part, frozenset((kind,)))
         for name, definition in part.items():
@@ -204,7 +204,7 @@ class _KindWriter:
         writer: DefinitionWriter,
         kind: str,
         mode: Mode,
-        outcome: Outcome,
+        outcome: Tally,
         *,
         is_group_command: bool,
     ) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from xcat_aix.plan.definitions import itemlists
 from xcat_aix.plan.writing import Planned, data, error
-from xcatd import tables
-from xcatd.tables import Snapshot, Table, Value
+from xcatd import tablenames
+from xcatd.tablenames import Snapshot, Table, Value
 
-from .nodewords import NOTHING, Change, Words
+from .nodewords import NOTHING, ColumnEdit, CommandWords
 
 _Row = Mapping[str, str | None]
 
@@ -21,12 +21,12 @@ _Row = Mapping[str, str | None]
 NEEDED = frozenset(["nodelist", "nodegroup", "site"])
 
 
-def tables_needed(words: Words) -> frozenset[str]:
+def tables_needed(words: CommandWords) -> frozenset[str]:
     """The tables to read."""
     return NEEDED | words.tables.keys() | words.criteria.keys()
 
 
-def plan(words: Words, nodes: Sequence[str], snapshot: Snapshot) -> Planned:
+def plan(words: CommandWords, nodes: Sequence[str], snapshot: Snapshot) -> Planned:
     """New values for those of the nodes that the criteria leave; a BadPattern is the caller's to tell."""
     planned = Planned(remarks=list(words.remarks))
     chosen = _chosen(words, nodes, snapshot)
@@ -42,11 +42,11 @@ def plan(words: Words, nodes: Sequence[str], snapshot: Snapshot) -> Planned:
     return planned
 
 
-def _chosen(words: Words, nodes: Sequence[str], snapshot: Snapshot) -> Sequence[str]:
+def _chosen(words: CommandWords, nodes: Sequence[str], snapshot: Snapshot) -> Sequence[str]:
     left = list(nodes)
     for name, criteria in words.criteria.items():
         matchers = {column: condition.matcher for column, condition in criteria.items()}
-        rows = tables.values_all(snapshot, name, tuple(matchers), left)
+        rows = tablenames.values_all(snapshot, name, tuple(matchers), left)
         left = [node for node in left if _fits(rows[node] or ({},), matchers)]
     return left
 
@@ -63,7 +63,7 @@ def _fits(
 
 
 def _warnings(
-    columns: Mapping[str, Sequence[Change]], nodes: Sequence[str], snapshot: Snapshot
+    columns: Mapping[str, Sequence[ColumnEdit]], nodes: Sequence[str], snapshot: Snapshot
 ) -> Iterator[str]:
     """What to say, for each node again, about groups that have no members of their own."""
     dynamic = {
@@ -87,7 +87,7 @@ class _Editor:
     def __init__(
         self,
         table: Table,
-        columns: Mapping[str, Sequence[Change]],
+        columns: Mapping[str, Sequence[ColumnEdit]],
         snapshot: Snapshot,
         planned: Planned,
     ) -> None:
@@ -117,7 +117,7 @@ class _Editor:
         """The values that items are added to or taken from, inherited ones too."""
         if all(change.sign == "" for change in self._columns[column][:1]):
             return {}
-        if not tables.is_known(self._table.name):  # nothing is inherited in tables of others
+        if not tablenames.is_known(self._table.name):  # nothing is inherited in tables of others
             own = {node: rows[0].get(column) or "" for node, rows in self._stored.items()}
             return {node: own[node] for node in nodes if node in own}
         found = self._snapshot.values(self._table.name, (column,), nodes)
@@ -142,7 +142,7 @@ class _Editor:
             self._planned.draft.guard(place, column, before)
 
 
-def _changed(changes: Iterable[Change], effective: str | None) -> str | None:
+def _changed(changes: Iterable[ColumnEdit], effective: str | None) -> str | None:
     """What the cell gets; None when it is left as it is."""
     new: str | None = None
     for change in changes:
@@ -156,7 +156,7 @@ def _changed(changes: Iterable[Change], effective: str | None) -> str | None:
     return new
 
 
-def _edited(change: Change, present: str) -> str:
+def _edited(change: ColumnEdit, present: str) -> str:
     """The list after one change; just as it was where no item comes or goes."""
     before = itemlists.split(present)
     named = [] if change.text == NOTHING else itemlists.split(change.text)
@@ -170,7 +170,7 @@ def _edited(change: Change, present: str) -> str:
     return present if after == before else ",".join(after)
 
 
-def plan_deletion(words: Words, names: Sequence[str], snapshot: Snapshot) -> Planned:
+def plan_deletion(words: CommandWords, names: Sequence[str], snapshot: Snapshot) -> Planned:
     """The rows of these nodes or groups in the tables of the words go; disabled ones, too."""
     planned = Planned(remarks=list(words.remarks))
     for table in words.tables.values():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from xcat_aix.plan.writing import Remark, error
 from xcatd.noderange.selection import SHORT_NAMES, Condition
-from xcatd.tables import Table
+from xcatd.tablenames import Table
 
 #: Stored for an empty value: the node has none, whatever its groups have.
 NOTHING = "|^.*$||"
@@ -29,7 +29,7 @@ class WrongWordError(ValueError):
     """A word that ends the command; the text is for the user."""
 
 
-class Change(NamedTuple):
+class ColumnEdit(NamedTuple):
     """``sign`` is empty for a new value, ``,`` to put items before those that are there, ``^`` to remove some."""
 
     sign: str
@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 
 @dataclass(slots=True)
-class Words:
+class CommandWords:
     """Everything the words ask for.
 
     ``changes`` by table and column, in order; ``criteria`` by table and column, the last one counts; ``remarks``
@@ -45,14 +45,14 @@ class Words:
     """
 
     tables: dict[str, Table] = field(default_factory=dict)
-    changes: dict[str, dict[str, list[Change]]] = field(default_factory=dict)
+    changes: dict[str, dict[str, list[ColumnEdit]]] = field(default_factory=dict)
     criteria: dict[str, dict[str, Condition]] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
 
 
-def parse(words: Iterable[str], find: Find) -> Words:
+def parse(words: Iterable[str], find: Find) -> CommandWords:
     """Read criteria and assignments; raises WrongWordError for a column that is not there."""
-    found = Words()
+    found = CommandWords()
     for word in words:
         if "=" not in word and "!~" not in word:
             found.remarks.append(error(f"Malformed argument {word} ignored."))
@@ -91,17 +91,17 @@ def _place(name: str, find: Find) -> tuple[Table, str]:
     return table, column
 
 
-def _assign(word: str, found: Words, find: Find) -> None:
+def _assign(word: str, found: CommandWords, find: Find) -> None:
     left, _, text = word.partition("=")
     sign = left[-1:] if left.endswith((_ADDS, _REMOVES)) else ""
     table, column = _place(left.removesuffix(sign), find)
     # An @ lets a value start with what would be an operator.
-    change = Change(sign, text.removeprefix("@") or NOTHING)
+    change = ColumnEdit(sign, text.removeprefix("@") or NOTHING)
     found.tables[table.name] = table
     found.changes.setdefault(table.name, {}).setdefault(column, []).append(change)
 
 
-def check_no_renaming(words: Words) -> None:
+def check_no_renaming(words: CommandWords) -> None:
     """Raises WrongWordError for a new text where a table has the node's name: that would rename a row."""
     for name, columns in words.changes.items():
         column = words.tables[name].node_column
@@ -111,9 +111,9 @@ def check_no_renaming(words: Words) -> None:
             )
 
 
-def parse_tables(words: Iterable[str], find: Find) -> Words:
+def parse_tables(words: Iterable[str], find: Find) -> CommandWords:
     """Read the names of tables whose rows are to be deleted."""
-    found = Words()
+    found = CommandWords()
     for word in words:
         table = find(word)
         if "=" in word or "." in word:

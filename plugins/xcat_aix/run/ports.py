@@ -29,12 +29,12 @@ class Stopped(Exception):  # noqa: N818 - not an error: the thread has nothing t
     """The execution is over for this worker."""
 
 
-class Parked(Exception):  # noqa: N818 - not an error: the lane goes on later, perhaps in another thread
+class LaneParked(Exception):  # noqa: N818 - not an error: the lane goes on later, perhaps in another thread
     """What was to be begun needs a lock that somebody has; everything before it is committed."""
 
 
 @dataclass(slots=True, eq=False)
-class Wish:
+class CommitRequest:
     """Something to be committed; ``settled`` is set when it is, or never will be.
 
     ``events`` are stored in any case; ``intents`` only if the lane gets all of ``locks``, or instead of them what
@@ -43,7 +43,7 @@ class Wish:
     with this.
     """
 
-    line: Line
+    line: LanePort
     events: Sequence[Event] = ()
     intents: Sequence[Event] = ()
     locks: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Wish:
 class Said:
     """A line of progress; committed with the next wish of anybody."""
 
-    line: Line
+    line: LanePort
     event: Event
 
 
@@ -75,16 +75,16 @@ class Finished:
     ``problem`` is what nobody foresaw; then ``outcomes`` of steps before it may still have to be committed.
     """
 
-    line: Line
+    line: LanePort
     problem: BaseException | None = None
     outcomes: Sequence[Event] = ()
 
 
-Message: TypeAlias = Wish | Said | Finished
+Message: TypeAlias = CommitRequest | Said | Finished
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class LanePort:
     """One lane's way to the settling thread.
 
     ``state`` is the worker's own copy, ``undone`` the nodes that the lanes before this one did not get done.
@@ -102,7 +102,7 @@ class Line:
     thread: threading.Thread | None = None
     is_revoked: bool = False
 
-    def commit(self, wish: Wish) -> None:
+    def commit(self, wish: CommitRequest) -> None:
         """Return once it is committed; raises what ``write`` raised, :class:`Parked` or :class:`Stopped`."""
         self.put(wish)
         while not wish.settled.wait(_PATIENCE):

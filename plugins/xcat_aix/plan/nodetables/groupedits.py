@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from xcat_aix.plan.writing import Planned
-from xcatd.tables import Snapshot, Table
+from xcatd.tablenames import Snapshot, Table
 
-from .nodewords import Words, WrongWordError
+from .nodewords import CommandWords, WrongWordError
 
 _NOTIFICATION = "notification"
 
 
-def check(words: Words) -> None:
+def check(words: CommandWords) -> None:
     """Raises WrongWordError for what groups cannot have."""
     for name, columns in words.changes.items():
         place = words.tables[name].node_column
@@ -34,13 +34,13 @@ def check(words: Words) -> None:
             raise WrongWordError(f"Table {name} has no rows of nodes")
 
 
-def tables_needed(words: Words) -> frozenset[str]:
+def tables_needed(words: CommandWords) -> frozenset[str]:
     """The tables to read."""
     return frozenset([_NOTIFICATION, *words.changes])
 
 
 def plan(
-    words: Words,
+    words: CommandWords,
     groups: Sequence[str],
     members: Mapping[str, Sequence[str]],
     snapshot: Snapshot,
