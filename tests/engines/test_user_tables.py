@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from tests.commands import replay
-from tests.dump.talk import Talk
-from tests.dump.test_programs import SAMPLE, files
+from tests.daemon.rows.talk import Talk
+from tests.daemon.rows.test_programs import SAMPLE, files
+from tests.plugins.commands import replay
 
 from xcatd.db import owntables
 from xcatd.db.database import Database

@@ -20,7 +20,7 @@ from xcat_aix_lab.rehearsal import rehearse
 from xcat_aix_lab.sim.execute import execute
 from xcatd.text import tablecsv
 
-SAMPLE = Path(__file__).parents[1] / "dump" / "sample29"
+SAMPLE = Path(__file__).parents[1] / "daemon" / "rows" / "sample29"
 SETTINGS = SampleSettings(octet=9, xcatdport=3001, confdir="/lab/xcat")
 
 
