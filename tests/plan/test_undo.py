@@ -15,6 +15,8 @@ from xcat_aix.plan.kinds import Begun, NoReverse
 from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.plan.ordering import Order
 from xcat_aix.plan.undo import Way, undo
+from xcatd import changes
+from xcatd.changes import Change, ChangedRow, Changes
 
 SN1, SN2 = Target("sn", "sn1"), Target("sn", "sn2")
 NODES = ("n1", "n2", "n3")
@@ -229,3 +231,47 @@ def test_many_lanes_before_and_behind_are_not_told_of_each_other_one_by_one() ->
     assert (empty.steps, empty.target) == ((), None)
     assert order.placed(last[0]).needs == ("middle",)
     assert len(order.placed(empty).needs) == 300
+
+
+# What was begun for some nodes only, and what is carried along
+
+
+def test_what_was_not_begun_for_a_node_is_not_taken_back_there() -> None:
+    lane = Lane("sn1", (define("a"), define("b")), "sn1", SN1)
+    back = undo(plan(lane), done([lane]), "x", KINDS, spared={"sn1": {"a": {"n2"}}})
+    assert [(step.id, step.about) for step in back.lanes[0].steps] == [
+        ("b", NODES), ("a", ("n1", "n3")),
+    ]  # fmt: skip
+
+
+def test_hosts_are_taken_back_only_if_the_database_was() -> None:
+    """In the order of before it was only to come after them."""
+    host = Lane("sn1", (define(),), "sn1", SN1)
+    row = ChangedRow(Change(changes.Way.SET, "nodelist", ("node",), (("comments", "x"),)), ("n1",))
+    write = Step("write", "toy.rebuild@1", about=NODES, changes=Changes((row,)))
+    database = Lane("database", (write,), after=("sn1",))
+    kinds = Kinds()
+    kinds.reverses = {**Kinds.reverses, "toy.rebuild@1": lambda it: replace(it.step, id="back")}
+    lanes = {
+        lane.id: lane
+        for lane in undo(plan(host, database), done([host, database]), "x", kinds).lanes
+    }
+    assert lanes["sn1"].needs == ("database",) and lanes["database"].needs == ()
+
+
+@given(plans(), st.data())
+def test_an_undo_of_an_undo_can_be_carried_out_whatever_was_left(
+    case: tuple[Plan, set[str], set[str]], data: st.DataObject
+) -> None:
+    """What is done again comes after what it depends on, and what is carried along after what it waited for."""
+    there, begun, _ = case
+    made = done([lane for lane in there.lanes if lane.id in begun])
+    names = st.sampled_from([lane.id for lane in there.lanes])
+    back = undo(there, made, "x", KINDS, unfinished=data.draw(st.sets(names)))
+    forth = undo(back, done(back.lanes), "y", KINDS)
+    assert forth.problems() == ()
+    assert {lane.id for lane in back.rest} <= {lane.id for lane in forth.lanes}
+    carried, now = {lane.id for lane in back.rest}, ancestors(forth.lanes)
+    if all(step.kind != "toy.rebuild@1" for lane in there.lanes for step in lane.steps):
+        for lane in back.rest:
+            assert {*lane.needs, *lane.after} & carried <= now[lane.id]

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.agents.conftest import Cluster
 from tests.run.rig import Bomb
 from tests.snmove.doubles import Names, World, open_world
 from tests.snmove.test_command import ADDRESSES, agents, rows
@@ -50,3 +51,10 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Dying:
         return fuse
 
     return die
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path)
+    yield made
+    made.stop()

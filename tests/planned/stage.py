@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 
 from tests.run.rig import Bomb, Killed
 
+from xcat_aix.commands.planned.doing import journal_of
 from xcat_aix.commands.planned.plans import Plans
 from xcat_aix.plan.model import Target
 from xcat_aix.run.testing import FakeConnection, FakeWorld, ManualClock
@@ -38,7 +38,7 @@ SERVED = {"n1": "sn1", "n2": "sn1", "n3": "sn1", "n4": "sn2", "n5": "sn2"}
 NODES = tuple(SERVED)
 
 
-def fill(db: Database, served: dict[str, str]) -> None:
+def fill(db: Database, served: dict[str, str] = SERVED) -> None:
     db.create_missing_tables(TABLES)
     names = dict.fromkeys((*served.values(), *served))
     rows: dict[str, list[dict[str, str | None]]] = {
@@ -162,14 +162,7 @@ class Site:
 
     def plan_ids(self) -> list[str]:
         """Newest first."""
-        return (
-            [found["id"] for found in json.loads(self.run("plans", "--json").lines[0])]
-            if self._has_plans()
-            else []
-        )
-
-    def _has_plans(self) -> bool:
-        return bool(self.db.select("aixplan", columns=("id",)))
+        return [found.id for found in journal_of(self.context()).list()]
 
     def attempt(self, *words: str) -> Said | None:
         """The same of a command that may be killed: None then."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.kinds import KINDS
 
 from xcat_aix.plan.model import Lane, Plan, Target
 from xcat_aix.run.errors import NothingToResume
@@ -15,8 +17,10 @@ from xcat_aix.run.registry import AnyKind
 from xcat_aix.run.states import Outcome
 from xcat_aix.run.store import Transaction
 from xcat_aix.run.task import Task
+from xcat_aix.steps.agent import AgentStep
 from xcat_aix_proto.jobs import Probe, Verdict
 
+from . import matrix
 from .rig import DATABASE, REPOINT, XCATINFO, Bomb, Killed, Rig, lane, plan, steps
 from .worded import Worded
 
@@ -159,6 +163,45 @@ def test_killed_while_a_node_is_down_and_resumed_when_it_is_back() -> None:
 def _finish(rig: Rig) -> Outcome | None:
     rig.resume(rig.only_plan())
     return rig.journal().load(rig.only_plan()).state.outcome
+
+
+# Whatever kinds and golden plans there are
+
+
+@pytest.mark.parametrize("name", matrix.golden_plans())
+def test_every_golden_plan_killed_and_resumed(name: str) -> None:
+    assert matrix.check(name, matrix.golden_plans()[name]) >= matrix.SAMPLED
+
+
+@pytest.mark.parametrize("kind", KINDS.kinds)
+def test_every_kind_killed_at_every_boundary(kind: str) -> None:
+    plan = matrix.plan_of(matrix.sample(kind))
+    assert matrix.check(kind, plan) >= 5
+    assert matrix.check(kind, plan, is_old=True) >= 5
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_every_kind_that_can_be_joined_killed_at_every_boundary(*, is_old: bool) -> None:
+    groups = list(matrix.chained())
+    assert max(map(len, groups)) >= 6
+    for steps in groups:
+        assert matrix.check("chain", matrix.plan_of(*steps), is_old=is_old) >= 8
+
+
+def test_the_matrix_would_see_a_kind_that_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AgentStep, "probe", lambda *_: Probe(Verdict.NOT_DONE))
+    with pytest.raises(AssertionError, match=r"client.xcatinfo@1: after-effect"):
+        matrix.check(XCATINFO, matrix.plan_of(matrix.sample(XCATINFO)))
+
+
+def test_the_golden_plans_of_all_planners_are_there() -> None:
+    names = Counter(name.partition("/")[0] for name in matrix.golden_plans())
+    assert names["snmove"] >= 25 and names["snbalance"] >= 20
+
+
+def test_a_kind_that_nobody_knows_how_to_try_is_named() -> None:
+    with pytest.raises(AssertionError, match=r"new.kind@1: no golden plan has such a step"):
+        matrix.sample("new.kind@1")
 
 
 class Blind(Worded):

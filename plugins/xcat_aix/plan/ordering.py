@@ -76,12 +76,16 @@ class Order:
                 self._add(follower, first, is_needed=is_needed and too)
 
     def wait_as(self, lanes: Iterable[Lane]) -> None:
-        """Have these wait for what they wait for by themselves, too: as far as it is here, and does not wait for them."""
-        lanes = tuple(lanes)
-        for lane in lanes:
-            if lane.id not in self._waits:
-                self._waits[lane.id], self._followers[lane.id] = {}, {}
-        for lane in lanes:
+        """Have these wait for what they wait for by themselves: as far as it is here, and does not wait for them.
+
+        For each other they wait in no other way.
+        """
+        own = {lane.id: lane for lane in lanes}
+        for name in own:
+            for first in own.keys() & self._waits.setdefault(name, {}).keys():
+                del self._waits[name][first], self._followers[first][name]
+            self._followers.setdefault(name, {})
+        for lane in own.values():
             for first, is_needed in _waits(lane).items():
                 if first in self._waits and lane.id not in _reached(first, self._waits):
                     self._add(lane.id, first, is_needed=is_needed)
