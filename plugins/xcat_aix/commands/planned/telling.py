@@ -34,6 +34,9 @@ from .words import Words
 # How a command that ran as a step marks its warnings among its lines.
 _WARNING = "warning: "
 
+# How the database ends what it refuses; an undo would be refused again.
+_AGAIN = "; run the command again"
+
 #: Most lines shown of what a failed command printed.
 DETAIL_LINES = 8
 
@@ -163,6 +166,8 @@ class Narrator:
             for lane in causes:
                 yield from self._failures(lane)
             reason = "see above" if causes else "nothing could be done"
+        if self.plan.undoes:
+            reason = reason.removesuffix(_AGAIN)
         yield error(f"nothing was changed: {reason}{self._then(reason)}")
 
     def _then(self, reason: str) -> str:

@@ -237,6 +237,7 @@ def test_undo_is_refused_when_a_cell_changed_since(world: World) -> None:
     assert exit_status(replies) == 1
     assert "nfsserver" in errors(replies)[0] and "nothing was changed" in errors(replies)[0]
     assert errors(replies)[0].endswith("move the nodes by snmove NODERANGE -d SN")
+    assert "again" not in errors(replies)[0]
     assert servers(world)["n1"] == MOVED["n1"]
 
 
