@@ -23,7 +23,7 @@ from .messages import (
 )
 from .notification.paths import BadHookError, check_registered, root_of
 from .plugins import Plugin
-from .reach.dns import Answer, Dns, Failure, Question, Server
+from .reach.dns import Answer, Dns, Failure, NameServer, Question
 from .reach.ssh import Ended, Ssh, SshError, SshTrouble, on_hosts
 from .rights import EVERYTHING, NOTHING, SECRET_TABLES, NotPermittedError, Targets
 from .watching.notices import Level, Notice, Notices, NoticeState
@@ -46,6 +46,7 @@ __all__ = [
     "Ended",
     "Failure",
     "Level",
+    "NameServer",
     "NodeReply",
     "NotPermittedError",
     "Notice",
@@ -57,7 +58,6 @@ __all__ = [
     "Reply",
     "Request",
     "SavedPlan",
-    "Server",
     "Ssh",
     "SshError",
     "SshTrouble",

@@ -146,14 +146,14 @@ def expand(
     if snapshot is None or not _holds(snapshot, needed):
         snapshot = database.read(needed)
     files = _Files()
-    looked_at = noderange.Cluster(snapshot, read_file=files, with_files=rights.is_known)
+    looked_at = noderange.KnownNames(snapshot, read_file=files, with_files=rights.is_known)
     needed |= noderange.tables_needed(text, snapshot, looked_at)
     if asked := noderange.dynamic_attributes(snapshot):
         needed |= mapping.tables(("node",), asked)
     if not _holds(snapshot, needed):
         snapshot = database.read(needed)
     variables = environ or {}
-    world = noderange.Cluster(
+    world = noderange.KnownNames(
         snapshot,
         attribute=reader.attribute_lookup(snapshot) if asked else None,
         read_file=files,

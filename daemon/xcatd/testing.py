@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .reach.dns import LIMIT as DNS_LIMIT
-from .reach.dns import Answer, Failure, Question, Server
+from .reach.dns import Answer, Failure, NameServer, Question
 from .reach.quoting import quoted
 from .reach.ssh import LIMIT as SSH_LIMIT
 from .reach.ssh import Ended, Output, SshError, SshTrouble
@@ -68,14 +68,14 @@ class FakeSsh:
 class FakeDns:
     """What each server knows, ``None`` for the system; what is not there has no name.  ``asked`` keeps the questions."""
 
-    known: Mapping[Server | None, Mapping[Question, Answer]] = field(default_factory=dict)
-    asked: list[tuple[Server | None, Question]] = field(default_factory=list)
+    known: Mapping[NameServer | None, Mapping[Question, Answer]] = field(default_factory=dict)
+    asked: list[tuple[NameServer | None, Question]] = field(default_factory=list)
 
     def ask(
         self,
         questions: Iterable[Question],
         *,
-        server: Server | None = None,
+        server: NameServer | None = None,
         limit: float = DNS_LIMIT,  # noqa: ARG002 - it takes no time
     ) -> Mapping[Question, Answer]:
         """See :meth:`xcatd.reach.dns.Dns.ask`; a server that is not there does not answer."""

@@ -14,7 +14,7 @@ from pathlib import Path
 MIB = 1 << 20
 
 
-class Complaint(Exception):  # noqa: N818 - a finding, not an error of the harness
+class Complaint(Exception):
     """An input did what none may; the text says what."""
 
 

@@ -12,7 +12,7 @@ from xcatd.db.transaction import Transaction
 from xcatd.watching import notices as rules
 from xcatd.watching.notices import Level, Notice, Notices, bounded
 from xcatd.watching.turns import TABLE as TURNS
-from xcatd.watching.turns import Turns
+from xcatd.watching.turns import WatchTurns
 
 
 @dataclass
@@ -168,7 +168,7 @@ def test_a_thousand_notices_cost_as_many_statements_as_one(database, book, monke
 @pytest.fixture
 def daemons(database, location, clock, book):
     other = Database.open(location, busy_timeout=5)
-    yield Turns(database, clock, "mn1:1:a"), Turns(other, clock, "mn2:1:b")
+    yield WatchTurns(database, clock, "mn1:1:a"), WatchTurns(other, clock, "mn2:1:b")
     other.close()
 
 

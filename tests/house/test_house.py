@@ -7,6 +7,7 @@ import configparser
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -196,3 +197,18 @@ def test_documents_name_no_file_that_is_not_there():
         text = (TOP / document).read_text()
         for path in re.findall(r"\]\(([\w./-]+)\)", text):
             assert (TOP / path).exists(), f"{document} links to {path}"
+
+
+#: Class names that stand twice and mean the same: what stands for a class of the other side, and what both sides of the
+#: border between daemon and agent have.
+SAME = {"Clock", "Database", "LineFormatter", "SystemClock", "Transaction"}
+
+
+def test_no_class_name_means_two_things():
+    found = Counter(
+        name
+        for root in ("proto", "agent", "daemon", "plugins", "lab")
+        for path in (TOP / root).rglob("*.py")
+        for name in re.findall(r"^class ([A-Z]\w*)", path.read_text("utf-8"), re.MULTILINE)
+    )
+    assert {name for name, times in found.items() if times > 1} == SAME

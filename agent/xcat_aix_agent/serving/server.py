@@ -41,7 +41,7 @@ from .peers import ConnectedPeer, Peers
 from .policy import Policy, RemoteCall
 from .quiet import QuietLog
 from .rights import PolicyFile
-from .service import Conversation, PeerSlots, Service
+from .service import PeerSession, PeerSlots, Service
 from .standing import Standing
 from .trust import Trust
 from .visit import Visit
@@ -276,11 +276,9 @@ class AgentServer:
         if session.refused is not None:
             self._turned_away(session.whom, session.peer, session.refused)
 
-    def _session(self, peer: ConnectedPeer, standing: Standing) -> Conversation:
+    def _session(self, peer: ConnectedPeer, standing: Standing) -> PeerSession:
         """A laboratory's agents may have another."""
-        return Conversation(
-            self.service, standing, peer.name, partial(self._let_in, peer, standing)
-        )
+        return PeerSession(self.service, standing, peer.name, partial(self._let_in, peer, standing))
 
     def _serve_visit(self, peer: ConnectedPeer, sock: ssl.SSLSocket, standing: Standing) -> None:
         identity, protocol = standing.identity, standing.protocol

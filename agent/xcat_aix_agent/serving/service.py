@@ -92,7 +92,7 @@ class Service:
         )
 
 
-class Conversation:
+class PeerSession:
     """One authenticated connection from ``source``.  ``on_hello`` is called when the peer was let in.
 
     Rights are looked up at every call, so that a change of the policy holds at once.
@@ -257,15 +257,15 @@ _HELLO = _Argument((dict,), functools.partial(codec.from_wire, messages.Hello))
 _GRANT = _Argument((dict,), functools.partial(codec.from_wire, messages.Grant))
 #: Method -> handler and its arguments.
 _METHODS: Dict[str, Tuple[Callable[..., Any], Tuple[_Argument, ...]]] = {
-    "hello": (Conversation._hello, (_HELLO,)),  # noqa: SLF001 - this table is part of the class
-    "query": (Conversation._query, (_OPERATION,)),  # noqa: SLF001 - as above
-    "probe": (Conversation._probe, (_OPERATION, _TEXT)),  # noqa: SLF001 - as above
-    "submit": (Conversation._submit, (_TEXT, _OPERATION, _NUMBER)),  # noqa: SLF001 - as above
-    "begin": (Conversation._begin, (_TEXT, _OPERATION, _NUMBER, _NUMBER)),  # noqa: SLF001 - as above
-    "follow": (Conversation._follow, (_TEXT, _COUNT, _NUMBER)),  # noqa: SLF001 - as above
-    "acknowledge": (Conversation._acknowledge, (_TEXT,)),  # noqa: SLF001 - as above
-    "cancel": (Conversation._cancel, (_TEXT,)),  # noqa: SLF001 - as above
-    "lodge": (Conversation._lodge, (_GRANT, _NUMBER)),  # noqa: SLF001 - as above
-    "withdraw": (Conversation._withdraw, (_GRANT,)),  # noqa: SLF001 - as above
-    "jobs": (Conversation._jobs, ()),  # noqa: SLF001 - as above
+    "hello": (PeerSession._hello, (_HELLO,)),  # noqa: SLF001 - this table is part of the class
+    "query": (PeerSession._query, (_OPERATION,)),  # noqa: SLF001 - as above
+    "probe": (PeerSession._probe, (_OPERATION, _TEXT)),  # noqa: SLF001 - as above
+    "submit": (PeerSession._submit, (_TEXT, _OPERATION, _NUMBER)),  # noqa: SLF001 - as above
+    "begin": (PeerSession._begin, (_TEXT, _OPERATION, _NUMBER, _NUMBER)),  # noqa: SLF001 - as above
+    "follow": (PeerSession._follow, (_TEXT, _COUNT, _NUMBER)),  # noqa: SLF001 - as above
+    "acknowledge": (PeerSession._acknowledge, (_TEXT,)),  # noqa: SLF001 - as above
+    "cancel": (PeerSession._cancel, (_TEXT,)),  # noqa: SLF001 - as above
+    "lodge": (PeerSession._lodge, (_GRANT, _NUMBER)),  # noqa: SLF001 - as above
+    "withdraw": (PeerSession._withdraw, (_GRANT,)),  # noqa: SLF001 - as above
+    "jobs": (PeerSession._jobs, ()),  # noqa: SLF001 - as above
 }

@@ -7,14 +7,14 @@ class DatabaseError(Exception):
     """The database cannot be found, opened, read or written; the message says what to do next."""
 
 
-class BrokenValue(DatabaseError):  # noqa: N818 - reads as what it is
+class BrokenValue(DatabaseError):
     """A stored expression cannot be worked out in time, so nobody knows the value."""
 
     def __init__(self, table: str, row: str, column: str, why: object) -> None:
         super().__init__(f"no value for table {table}, row {row}, column {column}: {why}")
 
 
-class ChangedMeanwhile(DatabaseError):  # noqa: N818 - the name is part of the plugin interface
+class ChangedMeanwhile(DatabaseError):
     """Guarded cells no longer hold the values a plan was computed from; nothing was written.
 
     ``cells`` names each one: ``noderes node=n1 servicenode: read 'a', now 'b'``.

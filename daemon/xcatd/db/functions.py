@@ -19,7 +19,7 @@ LONGEST_TEXT = 4096
 _LEADING_NUMBER = re.compile(r"\s*([-+]?\d{1,18})", re.ASCII)
 
 
-class CannotEvaluate(ValueError):  # noqa: N818 - reads as what it is
+class CannotEvaluate(ValueError):
     """The expression is wrong or outside of what is supported."""
 
 

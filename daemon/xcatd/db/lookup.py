@@ -16,7 +16,7 @@ NEXT_RECORD = "+=NEXTRECORD"
 MOST_ROWS = 1000
 
 
-class TooManyRows(Exception):  # noqa: N818 - reads as what it is
+class TooManyRows(Exception):
     """Groups with several rows each multiply a node's rows beyond :data:`MOST_ROWS`."""
 
 

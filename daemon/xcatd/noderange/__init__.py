@@ -56,22 +56,22 @@ class NoderangeError(ValueError):
     """The text cannot be evaluated at all."""
 
 
-class UnbalancedParentheses(NoderangeError):  # noqa: N818 - the name is part of the daemon's interface
+class UnbalancedParentheses(NoderangeError):
     """An opening parenthesis without its closing one."""
 
     def __init__(self) -> None:
         super().__init__("Unbalanced parentheses in noderange")
 
 
-class TooLarge(NoderangeError):  # noqa: N818 - reads as what it is
+class TooLarge(NoderangeError):
     """More names, work or time, or deeper nesting, than anybody means."""
 
 
-class NotAllowed(NoderangeError):  # noqa: N818 - reads as what it is
+class NotAllowed(NoderangeError):
     """Whoever asks must not name such nodes, choose by such values, or have such a file read."""
 
 
-class NoSuchNodes(NoderangeError):  # noqa: N818 - reads as what it is
+class NoSuchNodes(NoderangeError):
     """A file holds something else than nodes, and names are taken as they are."""
 
 
@@ -87,7 +87,7 @@ class Expansion:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class KnownNames:
     """What a noderange is evaluated in.
 
     ``attribute(node, name)`` gives a node's object attribute and is asked for dynamic groups only; without it
@@ -167,7 +167,7 @@ class Cluster:
         return frozenset(nodes)
 
 
-def expand(text: str, world: Cluster, *, verify: bool = True) -> Expansion:
+def expand(text: str, world: KnownNames, *, verify: bool = True) -> Expansion:
     """Evaluate a noderange.
 
     With ``verify``, names that do not exist are missed; without, they are taken as they are, but for those of files.
@@ -182,7 +182,7 @@ def expand(text: str, world: Cluster, *, verify: bool = True) -> Expansion:
 
 
 def tables_needed(
-    text: str, snapshot: Snapshot | None = None, world: Cluster | None = None
+    text: str, snapshot: Snapshot | None = None, world: KnownNames | None = None
 ) -> set[str]:
     """The tables to read before ``text`` can be expanded.
 
@@ -202,7 +202,7 @@ def tables_needed(
 
 def dynamic_attributes(snapshot: Snapshot) -> set[str]:
     """Names of the object attributes that any dynamic group asks for."""
-    wherevals = Cluster(snapshot).group_rows.values()
+    wherevals = KnownNames(snapshot).group_rows.values()
     return {
         condition.left
         for text in wherevals
@@ -255,7 +255,7 @@ class _Missed:
 class _Evaluation:
     """One evaluation: the missed names so far, and how much was generated, read and looked at."""
 
-    world: Cluster
+    world: KnownNames
     excluded: frozenset[str]
     with_files: bool = True
     missed: _Missed = field(default_factory=_Missed)

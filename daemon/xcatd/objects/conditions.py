@@ -14,7 +14,7 @@ from xcatd.noderange.selection import Condition
 OPERATORS = ("==", "=~", "!=", "!~", "=")
 
 
-class BadCondition(ValueError):  # noqa: N818 - reads as what it is
+class BadCondition(ValueError):
     """The text has no operator, or says nothing after a single equals sign."""
 
 

@@ -30,7 +30,7 @@ _NAMES = frozenset(["PTR", "CNAME", "NS"])
 _OF_SYSTEM = ("A", "AAAA", "PTR")
 
 
-class Server(NamedTuple):
+class NameServer(NamedTuple):
     """A server of names."""
 
     address: str
@@ -76,7 +76,11 @@ class Dns(Protocol):
     """Something that answers: :class:`Resolvers`, or :class:`xcatd.testing.FakeDns`."""
 
     def ask(
-        self, questions: Iterable[Question], *, server: Server | None = None, limit: float = LIMIT
+        self,
+        questions: Iterable[Question],
+        *,
+        server: NameServer | None = None,
+        limit: float = LIMIT,
     ) -> Mapping[Question, Answer]:
         """An answer to every question, within ``limit`` seconds for all together.
 
@@ -91,7 +95,11 @@ class Resolvers:
         self._attempt = attempt
 
     def ask(
-        self, questions: Iterable[Question], *, server: Server | None = None, limit: float = LIMIT
+        self,
+        questions: Iterable[Question],
+        *,
+        server: NameServer | None = None,
+        limit: float = LIMIT,
     ) -> Mapping[Question, Answer]:
         """See :meth:`Dns.ask`."""
         wanted = list(dict.fromkeys(questions))
@@ -140,7 +148,7 @@ def _address(pointer: str) -> str:
 # -- one server ------------------------------------------------------------------------------------
 
 
-def of_server(server: Server, deadline: float, attempt: float, question: Question) -> Answer:
+def of_server(server: NameServer, deadline: float, attempt: float, question: Question) -> Answer:
     """What one server says; every ``attempt`` seconds, a datagram may have got lost, again until ``deadline``."""
     import dns.exception  # noqa: PLC0415 - loaded where it is used: most commands ask no server
     import dns.message  # noqa: PLC0415

@@ -48,7 +48,7 @@ _KNOWN_SECONDS = 10.0
 _ANONYMOUS_SECONDS = 1.0
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a failure
+class Refusal(Exception):
     """The request ends with this reply; ``keeps`` tells whether the connection stays open."""
 
     def __init__(self, text: str, *, code: int | None = 1, keeps: bool = True) -> None:

@@ -26,7 +26,7 @@ MOST_ITEMS = 8192
 _MOST_TIMES = 65534
 
 
-class BadPattern(ValueError):  # noqa: N818 - reads as what it is
+class BadPattern(ValueError):
     """The text is no regular expression, or one that cannot be used here."""
 
 

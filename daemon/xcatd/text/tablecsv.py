@@ -28,7 +28,7 @@ class BadHeaderError(ValueError):
     """The first line is not ``#column,column,…``."""
 
 
-class _BadLine(ValueError):  # noqa: N818 - reads as what it is
+class _BadLine(ValueError):
     """A line cannot be read; the text is for the user."""
 
 

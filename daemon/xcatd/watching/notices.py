@@ -77,7 +77,7 @@ class News:
     over: tuple[NoticeState, ...] = ()
 
 
-class Clock(Protocol):
+class TimeOfDay(Protocol):
     """The time of day."""
 
     def now(self) -> datetime:
@@ -115,7 +115,7 @@ def bounded(told: Iterable[Notice]) -> Iterator[Notice]:
 class Notices:
     """The notices of a database.  Raises ``DatabaseError`` where that cannot be read or written."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, clock: TimeOfDay) -> None:
         self._db = db
         self._clock = clock
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .notices import Clock, stamp
+from .notices import TimeOfDay, stamp
 
 if TYPE_CHECKING:
     from xcatd.db.database import Database
@@ -22,11 +22,11 @@ _FRESH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class WatchTurns:
     """The turns of one daemon, which ``owner`` names among all of them."""
 
     db: Database
-    clock: Clock
+    clock: TimeOfDay
     owner: str
 
     def take(self, kind: str, interval: float, lease: float) -> bool:

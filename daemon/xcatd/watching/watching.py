@@ -18,7 +18,7 @@ from xcatd.serving.pool import WorkerPool
 
 from .notices import LONGEST_WORDS, TABLE, Level, News, Notice, Notices, NoticeState, bounded
 from .turns import TABLE as TURNS
-from .turns import Turns
+from .turns import WatchTurns
 
 if TYPE_CHECKING:
     from xcatd.context import Clock, Context
@@ -113,7 +113,7 @@ class Watching:
     ) -> None:
         self._db = db
         self._notices = Notices(db, clock)
-        self._turns = Turns(db, clock, owner)
+        self._turns = WatchTurns(db, clock, owner)
         self._context = context
         self._clock = clock
         self._jitter = jitter

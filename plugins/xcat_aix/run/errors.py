@@ -1,4 +1,3 @@
-# ruff: noqa: N818 - the names say what is the case, as in "except Overlap"
 """What can go wrong with plans and steps, by who must know it.
 
 Raised by step handlers: :class:`StepFailed`, :class:`Unreachable`, :class:`StepLost`.  Shown to the user by a

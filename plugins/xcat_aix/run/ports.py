@@ -25,11 +25,11 @@ _PATIENCE = 0.5
 Write: TypeAlias = Callable[[Transaction], Sequence[Event]]
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the thread has nothing to do any more
+class Stopped(Exception):
     """The execution is over for this worker."""
 
 
-class LaneParked(Exception):  # noqa: N818 - not an error: the lane goes on later, perhaps in another thread
+class LaneParked(Exception):
     """What was to be begun needs a lock that somebody has; everything before it is committed."""
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-class CorruptJournal(Exception):  # noqa: N818 - says what is the case
+class CorruptJournal(Exception):
     """Stored events that cannot have happened; the message names plan, sequence number and event."""
 
 

@@ -46,7 +46,7 @@ _FIRST = (StepState.DOING, StepState.WAITING, StepState.UNKNOWN)
 _REST = (StepState.FAILED, StepState.TODO, StepState.HELD, StepState.SKIPPED)
 
 
-class _Impossible(Exception):  # noqa: N818 - says what is the case
+class _Impossible(Exception):
     """Why an event cannot come here."""
 
 

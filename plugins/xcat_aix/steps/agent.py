@@ -30,7 +30,7 @@ from xcat_aix_proto.jobs import (
 )
 from xcat_aix_proto.operations import Chain, ForNodes, Operation
 
-from .agent_jobs import LATE, PAUSES, Caller, JobFollower, failed, in_words
+from .agent_jobs import LATE, PAUSES, AgentCaller, JobFollower, failed, in_words
 from .client import WORDS
 
 _NO_REASON = "failed without giving a reason"
@@ -225,7 +225,7 @@ def _ask(task: Task, pauses: Sequence[float], operation: Operation, job_id: str)
     def ask(connection: AgentLine) -> Probe:
         return connection.probe(operation, job_id)
 
-    return Caller(task, pauses).call(ask)
+    return AgentCaller(task, pauses).call(ask)
 
 
 def _seen_after_loss(

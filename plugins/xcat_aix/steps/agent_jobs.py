@@ -49,7 +49,7 @@ def failed(problem: AgentError) -> StepFailed:
     return StepFailed(problem.message, problem.detail, int(problem.code))
 
 
-class Caller:
+class AgentCaller:
     """Calls an agent.
 
     A broken line is opened again and the call repeated, after a pause.  While nothing was ``sent`` that
@@ -104,7 +104,7 @@ class JobFollower:
         self._parts = parts
         self._id = job_id
         self._limit = task.deadline + late
-        self._caller = Caller(task, pauses)
+        self._caller = AgentCaller(task, pauses)
         self._seen = 0
         self._story = bounds.Story()
 

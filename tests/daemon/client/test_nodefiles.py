@@ -60,8 +60,8 @@ def test_the_daemon_finds_what_it_would_have_read(text: str, tmp_path: Path) -> 
     ]
     snapshot = Snapshot.from_rows({"nodelist": rows})
     files = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    read_there = noderange.expand(text, noderange.Cluster(snapshot, read_file=files.get))
-    read_here = noderange.expand(nodefiles.put_in(text), noderange.Cluster(snapshot))
+    read_there = noderange.expand(text, noderange.KnownNames(snapshot, read_file=files.get))
+    read_here = noderange.expand(nodefiles.put_in(text), noderange.KnownNames(snapshot))
     assert read_here == read_there
 
 

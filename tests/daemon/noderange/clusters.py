@@ -32,14 +32,14 @@ def snapshot(cluster: str = "example", **site: str) -> Snapshot:
 
 def world(
     cluster: str = "example", files: Mapping[str, str] | None = None, **site: str
-) -> noderange.Cluster:
+) -> noderange.KnownNames:
     database = snapshot(cluster, **site)
 
     def attribute(node: str, name: str) -> str | None:
         known = _ATTRIBUTES.get(name)
         return database.value(node, *known) if known else None
 
-    return noderange.Cluster(database, attribute, (files or {}).get)
+    return noderange.KnownNames(database, attribute, (files or {}).get)
 
 
 def cases(name: str) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ def test_nesting_is_bounded():
 def with_long_name(where):
     rows = where.snapshot.to_rows()
     rows["nodelist"].append({"node": "n" * 60, "groups": "all"})
-    return noderange.Cluster(Snapshot.from_rows(rows), where.attribute, where.read_file)
+    return noderange.KnownNames(Snapshot.from_rows(rows), where.attribute, where.read_file)
 
 
 COSTLY = "/" + ".*" * 900 + "[XY]"
@@ -102,7 +102,7 @@ class TestCost:
         rows["nodelist"].append({"node": "n" * 60})
         where = f"node=~{COSTLY}"
         rows["nodegroup"] = [{"groupname": "dyn", "grouptype": "dynamic", "wherevals": where}]
-        world = noderange.Cluster(Snapshot.from_rows(rows), lambda node, name: node)
+        world = noderange.KnownNames(Snapshot.from_rows(rows), lambda node, name: node)
         with perlre.budget(0.6):
             with pytest.raises(
                 noderange.TooLarge, match="row dyn of the table nodegroup, column wherevals: "
@@ -256,20 +256,20 @@ def test_an_atom_with_an_intersection_that_cannot_be_split_is_missed():
 def test_a_long_list_takes_linear_time():
     count = 5000
     rows = {"nodelist": [{"node": f"cn{i:05}"} for i in range(count)]}
-    where = noderange.Cluster(Snapshot.from_rows(rows))
+    where = noderange.KnownNames(Snapshot.from_rows(rows))
     text = ",".join(f"cn{i:05}" for i in range(count))
     assert len(nodes(text, where)) == count
 
 
 def test_names_are_sorted_by_their_bytes():
     rows = {"nodelist": [{"node": name} for name in ("é", "z", "Z", "n10", "n2")]}
-    where = noderange.Cluster(Snapshot.from_rows(rows))
+    where = noderange.KnownNames(Snapshot.from_rows(rows))
     assert noderange.expand("z,Z,é,n2,n10", where).nodes == ("Z", "n10", "n2", "z", "é")
 
 
 def test_prefix_and_suffix_of_plain_numbers():
     rows = {"nodelist": [{"node": "cn1-x"}, {"node": "cn2-x"}, {"node": "cn3-x"}]}
-    where = noderange.Cluster(Snapshot.from_rows(rows), prefix="cn", suffix="-x")
+    where = noderange.KnownNames(Snapshot.from_rows(rows), prefix="cn", suffix="-x")
     assert nodes("1-2", where) == {"cn1-x", "cn2-x"}
     assert nodes("2+1", where) == {"cn2-x", "cn3-x"}
 
@@ -308,7 +308,7 @@ class TestFiles:
             asked.append(path)
             return "n2"
 
-        where = noderange.Cluster(Snapshot.from_rows(rows), read_file=read, with_files=False)
+        where = noderange.KnownNames(Snapshot.from_rows(rows), read_file=read, with_files=False)
         noderange.tables_needed("^/mine,n1,n2", where.snapshot, where)
         assert nodes("n1,n2", where) == {"n1"}
         with pytest.raises(noderange.NotAllowed, match="cannot read /mine"):
@@ -326,7 +326,7 @@ class TestFiles:
         assert nodes("node5,^/e,^/unreadable", self.where) == {"node5"}
 
     def test_without_a_reader_there_are_no_files(self):
-        assert nodes("^/f", noderange.Cluster(snapshot())) == set()
+        assert nodes("^/f", noderange.KnownNames(snapshot())) == set()
 
 
 class TestExcludedNodes:
@@ -346,7 +346,7 @@ class TestExcludedNodes:
 
 class TestDynamicGroups:
     def test_without_attributes_they_have_no_members_but_exist(self):
-        where = noderange.Cluster(snapshot())
+        where = noderange.KnownNames(snapshot())
         assert noderange.expand("dynx86", where) == noderange.Expansion((), ())
 
     @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ class TestDynamicGroups:
         )
         database = Snapshot.from_rows(rows)
         known = {"mgt": ("nodehm", "mgt")}
-        where = noderange.Cluster(
+        where = noderange.KnownNames(
             database, lambda node, name: known.get(name) and database.value(node, *known[name])
         )
         assert nodes("dyn", where) == expected
@@ -414,7 +414,7 @@ def test_every_row_of_a_node_is_compared():
             {"node": "n1", "switch": "sw2", "port": "2"},
         ],
     }
-    where = noderange.Cluster(Snapshot.from_rows(rows))
+    where = noderange.KnownNames(Snapshot.from_rows(rows))
     assert nodes("switch.switch==sw2", where) == {"n1"}
     assert nodes("switch.switch!=sw2", where) == {"n1"}
     assert nodes("switch.switch==sw3", where) == set()

@@ -7,7 +7,7 @@ import pytest
 from xcatd import tablenames
 from xcatd.db import schema
 from xcatd.objects import descriptions, mapping
-from xcatd.objects.mapping import TYPES, Condition
+from xcatd.objects.mapping import TYPES, AttributeGuard
 
 
 def test_every_entry_names_a_table_and_column_of_the_schema() -> None:
@@ -37,7 +37,7 @@ def test_a_later_place_comes_after_an_earlier_one() -> None:
     places = TYPES["node"].places("id")
     assert [(place.table, place.guard) for place in places] == [
         ("ppc", None),
-        ("mp", Condition("mgt", ("blade",))),
+        ("mp", AttributeGuard("mgt", ("blade",))),
     ]
 
 
@@ -52,11 +52,11 @@ def test_fixed_columns_tell_rows_of_one_object_apart() -> None:
     [("ppc", True), ("ppc,osi", True), ("osi,ppc", True), ("ppc64", False), ("", False)],
 )
 def test_a_guard_wants_a_whole_word(text: str, passes: bool) -> None:
-    assert Condition("nodetype", ("hmc", "ppc")).allows(text) is passes
+    assert AttributeGuard("nodetype", ("hmc", "ppc")).allows(text) is passes
 
 
 def test_a_guard_on_nothing_fails() -> None:
-    assert not Condition("mgt", ("hmc",)).allows(None)
+    assert not AttributeGuard("mgt", ("hmc",)).allows(None)
 
 
 def test_reading_an_attribute_reads_what_guards_it() -> None:

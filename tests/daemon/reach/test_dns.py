@@ -14,7 +14,7 @@ import dns.rrset
 import pytest
 
 from xcatd.reach import bulk
-from xcatd.reach.dns import Answer, Failure, Question, Resolvers, Server, of_system
+from xcatd.reach.dns import Answer, Failure, NameServer, Question, Resolvers, of_system
 from xcatd.testing import FakeDns
 
 RECORDS = {
@@ -43,7 +43,7 @@ def ordinary(query: dns.message.Message, _is_tcp: bool) -> bytes:
 
 
 @dataclass
-class NameServer:
+class LocalServer:
     """A server on loopback, for datagrams and connections."""
 
     respond: Respond = ordinary
@@ -51,7 +51,7 @@ class NameServer:
 
     def __post_init__(self) -> None:
         self._tcp = socket.create_server(("127.0.0.1", 0))
-        self.server = Server("127.0.0.1", self._tcp.getsockname()[1])
+        self.server = NameServer("127.0.0.1", self._tcp.getsockname()[1])
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._udp.bind(self.server)
         self._threads = [threading.Thread(target=work) for work in (self._by_udp, self._by_tcp)]
@@ -93,13 +93,13 @@ class NameServer:
 
 
 @pytest.fixture
-def names() -> Iterator[NameServer]:
-    server = NameServer()
+def names() -> Iterator[LocalServer]:
+    server = LocalServer()
     yield server
     server.close()
 
 
-def _one(server: NameServer, name: str, kind: str = "A", limit: float = 20) -> Answer:
+def _one(server: LocalServer, name: str, kind: str = "A", limit: float = 20) -> Answer:
     question = Question(name, kind)
     return Resolvers().ask([question], server=server.server, limit=limit)[question]
 
@@ -119,11 +119,11 @@ def _one(server: NameServer, name: str, kind: str = "A", limit: float = 20) -> A
         ("sn1", "NOSUCH", Answer(failure=Failure.BAD_QUESTION)),
     ],
 )
-def test_a_server_is_asked(names: NameServer, name: str, kind: str, answer: Answer) -> None:
+def test_a_server_is_asked(names: LocalServer, name: str, kind: str, answer: Answer) -> None:
     assert _one(names, name, kind) == answer
 
 
-def test_many_are_asked_at_once_and_each_has_an_answer(names: NameServer) -> None:
+def test_many_are_asked_at_once_and_each_has_an_answer(names: LocalServer) -> None:
     questions = [Question(f"n{number}") for number in range(100)] + [Question("sn1")] * 2
     found = Resolvers().ask(questions, server=names.server, limit=40)
     assert set(found) == set(questions)
@@ -132,7 +132,7 @@ def test_many_are_asked_at_once_and_each_has_an_answer(names: NameServer) -> Non
     assert len(names.asked) == 101
 
 
-def test_a_long_answer_comes_by_a_connection(names: NameServer) -> None:
+def test_a_long_answer_comes_by_a_connection(names: LocalServer) -> None:
     def truncated(query: dns.message.Message, is_tcp: bool) -> bytes:
         if is_tcp:
             return ordinary(query, is_tcp)
@@ -144,13 +144,13 @@ def test_a_long_answer_comes_by_a_connection(names: NameServer) -> None:
     assert _one(names, "sn1").values == {"10.0.0.1", "10.0.0.2"}
 
 
-def test_a_lost_datagram_is_asked_for_again(names: NameServer) -> None:
+def test_a_lost_datagram_is_asked_for_again(names: LocalServer) -> None:
     names.respond = lambda query, tcp: ordinary(query, tcp) if len(names.asked) > 1 else None
     found = Resolvers(0.2).ask([Question("sn1")], server=names.server, limit=40)
     assert found[Question("sn1")].values
 
 
-def test_a_server_that_says_nothing_is_waited_for_so_long_only(names: NameServer) -> None:
+def test_a_server_that_says_nothing_is_waited_for_so_long_only(names: LocalServer) -> None:
     names.respond = lambda *_: None
     assert _one(names, "sn1", limit=0.3) == Answer(failure=Failure.NO_ANSWER)
 
@@ -158,14 +158,14 @@ def test_a_server_that_says_nothing_is_waited_for_so_long_only(names: NameServer
 def test_nobody_listening_is_no_answer() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        server = Server(*sock.getsockname())
+        server = NameServer(*sock.getsockname())
     question = Question("sn1")
     found = Resolvers().ask([question], server=server, limit=0.3)
     assert found == {question: Answer(failure=Failure.NO_ANSWER)}
 
 
 @pytest.mark.parametrize("rcode", [dns.rcode.REFUSED, dns.rcode.SERVFAIL, dns.rcode.NOTIMP])
-def test_a_server_may_refuse(names: NameServer, rcode: dns.rcode.Rcode) -> None:
+def test_a_server_may_refuse(names: LocalServer, rcode: dns.rcode.Rcode) -> None:
     def refusing(query: dns.message.Message, _is_tcp: bool) -> bytes:
         reply = dns.message.make_response(query)
         reply.set_rcode(rcode)
@@ -190,7 +190,7 @@ def _to_another(query: dns.message.Message, _is_tcp: bool) -> bytes:
 @pytest.mark.parametrize(
     "respond", [_loop, _to_another, lambda query, _: query.to_wire()[:2] + b"\xff" * 30]
 )
-def test_nonsense_is_no_value(names: NameServer, respond: Respond) -> None:
+def test_nonsense_is_no_value(names: LocalServer, respond: Respond) -> None:
     names.respond = respond
     answer = _one(names, "sn1", limit=2)
     assert answer.failure in {Failure.BROKEN, Failure.NO_ANSWER}
@@ -269,10 +269,10 @@ def test_nothing_is_asked_of_nobody() -> None:
 
 
 def test_the_double_knows_what_it_was_told() -> None:
-    server, question = Server("10.0.0.9"), Question("sn1")
+    server, question = NameServer("10.0.0.9"), Question("sn1")
     fake = FakeDns({None: {question: Answer(frozenset(["1"]))}, server: {}})
     assert fake.ask([question, question])[question].values == {"1"}
     assert fake.ask([question], server=server)[question].failure is Failure.NO_NAME
-    silent = Server("10.0.0.8")
+    silent = NameServer("10.0.0.8")
     assert fake.ask([question], server=silent)[question].failure is Failure.NO_ANSWER
     assert fake.asked == [(None, question), (server, question), (silent, question)]

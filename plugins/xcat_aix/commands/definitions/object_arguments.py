@@ -66,7 +66,7 @@ _EXCLUSIVE = (
 _DERIVING = ("mkdef", "chdef")
 
 
-class Refused(ValueError):  # noqa: N818 - reads as what it is
+class Refused(ValueError):
     """The request cannot be answered; ``with_usage`` says whether the usage is shown as well.
 
     ``more`` are further lines of the same message.

@@ -116,7 +116,7 @@ def _columns(nodes: Sequence[str], arguments: Arguments, context: Context) -> It
     yield from map(error, broken)
 
 
-class _TwoCriteria(ValueError):  # noqa: N818 - reads as what it is
+class _TwoCriteria(ValueError):
     """Two different criteria on one column."""
 
 

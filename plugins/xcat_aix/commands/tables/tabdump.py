@@ -179,7 +179,7 @@ def _rows(table: Table, arguments: Arguments, context: Context) -> Iterator[Repl
         yield data(*batch)
 
 
-class _Refused(ValueError):  # noqa: N818 - reads as what it is
+class _Refused(ValueError):
     """The rows cannot be chosen as asked."""
 
 

@@ -17,7 +17,7 @@ _OPERATORS = ("==", "=~", "!=", "!~", "<=", "<", ">=", ">")
 _ACCEPTED = {"==": (0,), "!=": (-1, 1), "<=": (-1, 0), "<": (-1,), ">=": (0, 1), ">": (1,)}
 
 
-class BadWhere(ValueError):  # noqa: N818 - reads as what it is
+class BadWhere(ValueError):
     """The text has no operator."""
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from xcatd import tablenames
 from xcatd.objects import mapping
-from xcatd.objects.mapping import Condition, Entry
+from xcatd.objects.mapping import AttributeGuard, Entry
 
 #: Where a guard's attribute is looked for: the command's own values, the stored ones, groups' ones.
 Sources = Sequence[Mapping[str, str]]
@@ -120,7 +120,7 @@ def _failures(entries: Iterable[Entry], sources: Sources) -> Iterator[str]:
             unguarded.add(attribute)
             continue
         for value in guard.values:
-            one = Condition(guard.attribute, (value,))
+            one = AttributeGuard(guard.attribute, (value,))
             if any(one.allows(source.get(guard.attribute)) for source in sources):
                 matched.add(attribute)
             elif attribute not in matched:

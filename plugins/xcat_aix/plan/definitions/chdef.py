@@ -193,7 +193,7 @@ def _has_capital(name: str) -> bool:
     return name != name.lower()
 
 
-class GroupFault(ValueError):  # noqa: N818 - reads as what it is
+class GroupFault(ValueError):
     """A group cannot be changed as asked; ``definition`` is what xCAT writes of it all the same."""
 
     def __init__(self, lines: tuple[str, ...], definition: Definition | None) -> None:

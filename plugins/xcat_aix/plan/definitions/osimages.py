@@ -47,7 +47,7 @@ class ImageSources:
     list_folder: ListFolder
 
 
-class Underivable(ValueError):  # noqa: N818 - reads as what it is
+class Underivable(ValueError):
     """Something is missing or contradictory; the text is for users."""
 
 

@@ -18,7 +18,7 @@ _OPTIONAL = "OPTIONAL:"
 _MANDATORY = "MANDATORY:"
 
 
-class TemplateFault(ValueError):  # noqa: N818 - reads as what it is
+class TemplateFault(ValueError):
     """The template cannot be used; the text is for users."""
 
 

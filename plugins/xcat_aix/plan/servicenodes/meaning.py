@@ -13,7 +13,7 @@ from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Plan
 from xcat_aix.plan.phrases import columns, count
 
-from .summary import BalanceLine, MoveSummary, Route
+from .summary import BalanceLine, MoveRoute, MoveSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _balance_row(line: BalanceLine) -> tuple[str, str, str, str]:
     return name, weight, primary, backup
 
 
-def _route_text(route: Route) -> str:
+def _route_text(route: MoveRoute) -> str:
     return (
         f"{route.kind.value}: servicenode {value(route.old)} -> {value(route.new)},"
         f" xcatmaster {value(route.old_master)} -> {value(route.new_master)}"

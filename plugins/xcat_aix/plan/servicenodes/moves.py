@@ -19,7 +19,7 @@ class MoveError(PlanError):
     """The move cannot be planned."""
 
 
-class NothingToMove(MoveError):  # noqa: N818 - reads as what it is
+class NothingToMove(MoveError):
     """No node is concerned."""
 
 

@@ -20,7 +20,7 @@ from .not_done import leftover_notes
 from .readiness import findings
 from .selection import MOST_NAMED, Chosen
 from .subnets import Networks, Subnet, address_of
-from .summary import MoveSummary, Route
+from .summary import MoveRoute, MoveSummary
 from .writes import Writes, planned_writes
 
 COMMAND = "snmove"
@@ -205,7 +205,7 @@ def _conserver_lane(nodes: Sequence[str]) -> Lane:
     return Lane(CONSERVER_LANE, (step,), subject="conserver", needs=(DATABASE_LANE,))
 
 
-def _routes(moves: Sequence[Move], addresses: Mapping[str, str]) -> tuple[Route, ...]:
+def _routes(moves: Sequence[Move], addresses: Mapping[str, str]) -> tuple[MoveRoute, ...]:
     """The moves, nodes with the same servers together: for people, and for the way back."""
     groups: dict[tuple[NodeKind, str | None, str, str | None, str, str], list[str]] = {}
     for move in moves:
@@ -220,7 +220,7 @@ def _routes(moves: Sequence[Move], addresses: Mapping[str, str]) -> tuple[Route,
         )
         groups.setdefault(key, []).append(choice.node)
     return tuple(
-        Route(
+        MoveRoute(
             kind=kind,
             old=old,
             new=new,

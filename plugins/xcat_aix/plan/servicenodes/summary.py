@@ -18,7 +18,7 @@ from .moves import NodeKind
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class MoveRoute:
     """Nodes of one kind that go from one service node to another.
 
     ``old`` and ``new`` are their names as in ``servicenode``, the masters what the nodes know of them, with their
@@ -35,9 +35,9 @@ class Route:
     server: str | None
     nodes: tuple[str, ...]
 
-    def back(self, behind: Mapping[str, str]) -> Route:
+    def back(self, behind: Mapping[str, str]) -> MoveRoute:
         """The way of the same nodes back; ``behind`` gives the node behind a name that is not a node's."""
-        return Route(
+        return MoveRoute(
             kind=self.kind,
             old=self.new,
             new=self.old,
@@ -77,7 +77,7 @@ class MoveSummary:
     change; ``unready`` are the diskless nodes that their new service node is not ready for; ``kept`` and ``balance`` are snbalance's: nodes changed without a move, and the counts.
     """
 
-    routes: tuple[Route, ...] = ()
+    routes: tuple[MoveRoute, ...] = ()
     boot: tuple[str, ...] = ()
     conserver: tuple[str, ...] = ()
     ignore_nodes: bool = False

@@ -17,7 +17,7 @@ from xcat_aix.plan.wayback import WayBack
 from .moves import MoveError
 from .nodesteps import DATABASE_LANE
 from .snmove import CONSERVER_LANE
-from .summary import MoveSummary, Route
+from .summary import MoveRoute, MoveSummary
 
 _AS_WRITTEN: Mapping[str, str] = {}
 _NO_MASTER = NoReverse("its old xcatmaster is not known")
@@ -56,7 +56,7 @@ def undo_move(
     return replace(back, summary=summary.back(behind, rebuilt).plain())
 
 
-def _way(route: Route, behind: Mapping[str, str]) -> LaneWay | NoReverse:
+def _way(route: MoveRoute, behind: Mapping[str, str]) -> LaneWay | NoReverse:
     if not (route.old_master and route.old_address):
         return _NO_MASTER
     server = behind.get(route.old, route.old) if route.old else None

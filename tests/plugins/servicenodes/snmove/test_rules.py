@@ -13,7 +13,7 @@ from xcat_aix.plan.servicenodes.moves import Assignment, NodeKind
 from xcat_aix.plan.servicenodes.newvalues import backup, entries, new_values
 from xcat_aix.plan.servicenodes.subnets import Networks, address_of
 from xcatd.db.snapshot import Snapshot
-from xcatd.noderange import Cluster, expand
+from xcatd.noderange import KnownNames, expand
 
 NAMES = st.sampled_from(["sn1", "sn2", "sn3", "sn10", "sn1.x", ""])
 
@@ -148,7 +148,7 @@ def test_folded_names_mean_the_same_nodes(parts: list[tuple[str, int, int]]) -> 
         dict.fromkeys(f"{front}{str(number).zfill(width)}" for front, number, width in parts)
     )
     snapshot = Snapshot.from_rows({"nodelist": [{"node": name} for name in names]})
-    expansion = expand(fold(names), Cluster(snapshot))
+    expansion = expand(fold(names), KnownNames(snapshot))
     assert set(expansion.nodes) == set(names)
     assert expansion.missed == ()
 
