@@ -28,7 +28,7 @@ Faults of a NIM master meet the niminit and nimclient of the clients that come t
 _BUSY = 13
 
 
-class BadFault(ValueError):  # noqa: N818  (the name of the condition)
+class BadFault(ValueError):
     """The words do not describe a fault; the message says why."""
 
 

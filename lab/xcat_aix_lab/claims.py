@@ -22,7 +22,7 @@ _AVOIDED = {53, 127}  # resolvers listen on 127.0.0.53 and the like; 127.127 rea
 _MARK = "octet"
 
 
-class NoFreeRange(Exception):  # noqa: N818  (the name of the condition)
+class NoFreeRange(Exception):
     """All 127.x ranges are taken."""
 
 

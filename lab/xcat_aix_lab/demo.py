@@ -23,7 +23,7 @@ _DEAD, _BACKUP = "sn1", "sn2"
 _COMMAND_SECONDS = 60.0
 
 
-class _Wrong(Exception):  # noqa: N818  (it is a finding of the demo, not an error of the program)
+class _Wrong(Exception):
     """Something is not as it should be; the message says what."""
 
 

@@ -16,7 +16,7 @@ _POSTSCRIPTS = "/xcatpost/"
 _LOG = "/var/log/xcat/postscripts.log"
 
 
-class _Expired(Exception):  # noqa: N818  (not an error: the command's time is over)
+class _Expired(Exception):
     pass
 
 

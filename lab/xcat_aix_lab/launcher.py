@@ -23,7 +23,7 @@ _POLL = 0.02
 _LOG_TAIL = 2000
 
 
-class NotReady(Exception):  # noqa: N818  (the name of the condition)
+class NotReady(Exception):
     """A process ended or said nothing in time; the message holds the end of its log."""
 
 

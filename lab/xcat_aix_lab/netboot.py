@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xcat_aix_lab.sim.store import Store
 
 
-class CannotBoot(Exception):  # noqa: N818  (the name of the condition)
+class CannotBoot(Exception):
     """The node gets no boot image; the message says why."""
 
 

@@ -18,7 +18,7 @@ PATIENCE = 10.0
 _POLL = 0.05
 
 
-class NotInstalled(Exception):  # noqa: N818  (the name of the condition)
+class NotInstalled(Exception):
     """The host has no such command."""
 
 

@@ -17,7 +17,7 @@ TIMED_OUT = "A remote host did not respond within the timeout period."
 REFUSED = "A remote host refused an attempted connect operation."
 
 
-class Pause(Exception):  # noqa: N818  (a request of the command to its executor, not an error)
+class Pause(Exception):
     """The command takes time: take all back, wait ``seconds`` without any lock, run it again."""
 
     def __init__(self, key: str, seconds: float, node: str, *, until_cleared: bool) -> None:
@@ -28,7 +28,7 @@ class Pause(Exception):  # noqa: N818  (a request of the command to its executor
         self.until_cleared = until_cleared
 
 
-class NimLockNeeded(Exception):  # noqa: N818  (as above)
+class NimLockNeeded(Exception):
     """The command changes a NIM database: take all back, get that master's lock, run it again."""
 
     def __init__(self, node: str) -> None:
@@ -36,7 +36,7 @@ class NimLockNeeded(Exception):  # noqa: N818  (as above)
         self.node = node
 
 
-class DiskFull(Exception):  # noqa: N818  (the name of the condition)
+class DiskFull(Exception):
     """A file system has no space left."""
 
 
