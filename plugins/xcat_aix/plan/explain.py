@@ -14,7 +14,7 @@ from xcatd.changes import Cell, Changes, Guard
 
 from .fold import fold
 from .kinds import Title
-from .model import Lane, Note, Plan
+from .model import Lane, Note, Plan, Step
 from .phrases import count
 
 #: The last line of what is only shown.
@@ -99,6 +99,11 @@ def _named(cell: Cell | Guard) -> dict[str, Any]:
 def note_line(note: Note) -> str:
     """One note with its nodes in front."""
     return f"{note.subject}: {note.text}" if note.subject else note.text
+
+
+def whom(step: Step) -> str:
+    """For which nodes a step is, behind its title; nothing where that is its lane's own."""
+    return f" for {fold(step.about)}" if step.about else ""
 
 
 def value(text: str | None) -> str:
@@ -190,7 +195,7 @@ def _naming(title: Title) -> Callable[[Lane, int], str]:
 
     def named(lane: Lane, number: int) -> str:
         step = lane.steps[number]
-        return f"{title(step)} for {fold(step.about)}" if step.about else title(step)
+        return f"{title(step)}{whom(step)}"
 
     return named
 

@@ -24,6 +24,8 @@ from .stage import Dying, Fuse, Site
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
     toy.installed(monkeypatch.setitem)
+    # Time that a test lets pass in leaps is no sign that a worker is gone.
+    monkeypatch.setattr(doing, "Executor", partial(Executor, grace=1e6))
     # Lost lines are asked again at once.
     monkeypatch.setattr(kinds, "agent_steps", partial(agent.agent_steps, (0.0, 0.0), late=0.0))
 
@@ -47,7 +49,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Dying:
     def die(at: int | None = None, *, point: str = "") -> Bomb:
         fuse = Fuse(at)
         fuse.point = point
-        monkeypatch.setattr(doing, "Executor", partial(Executor, crash=fuse))
+        monkeypatch.setattr(doing, "Executor", partial(Executor, grace=1e6, crash=fuse))
         return fuse
 
     return die

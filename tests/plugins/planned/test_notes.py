@@ -183,7 +183,7 @@ def test_a_service_node_that_is_down_costs_its_nodes_only(site: Site) -> None:
     site.world.node("sn2").is_down = True
     said = keep(site)
     assert said.status == 2
-    assert said.errors[0].startswith("sn2: keep the note 'hello': ")
+    assert said.errors[0].startswith("sn2: keep the note 'hello' for n4,n5: ")
     assert said.errors[-1].startswith("2 of 5 nodes not finished")
     assert site.comments() == {**NOTED, "n4": None, "n5": None}
     site.world.node("sn2").is_down = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xcat_aix.plan.explain import note_line
+from xcat_aix.plan.explain import note_line, whom
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane, Note, Plan, Step
@@ -212,7 +212,8 @@ class Narrator:
         """Where it went wrong and what was said there, the host's own words last."""
         if trouble is None:
             return self._reasons.get(lane.id) or "not finished"
-        text = f"{self.title(trouble.step)}: {trouble.text or trouble.state.sentence}"
+        name = f"{self.title(trouble.step)}{whom(trouble.step)}"
+        text = f"{name}: {trouble.text or trouble.state.sentence}"
         lines = [line.strip() for line in trouble.detail.splitlines() if line.strip()]
         shown = lines[:DETAIL_LINES]
         if len(lines) > DETAIL_LINES:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from xcat_aix.plan.explain import whom
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Lane, Plan, Step
 from xcat_aix.plan.phrases import count
@@ -55,8 +56,7 @@ class Words:
 
     def started(self, lane: Lane, step: Step, title: str) -> str:
         """A step on some host begins."""
-        whom = f" for {fold(step.about)}" if step.about else ""
-        return f"{lane.subject or lane.id}: {title}{whom}"
+        return f"{lane.subject or lane.id}: {title}{whom(step)}"
 
     # The end.
 
