@@ -37,7 +37,7 @@ def test_a_node_that_nim_refuses_ends_the_story_badly(
     assert demo.run_demo(tmp_path / "lab", keep=False) == 1
     told = capfd.readouterr().out
     assert "0042-175 niminit: the dog ate it" in told
-    assert "NOT AS IT SHOULD BE: snmove -s sn1 ended with 1 instead of 0" in told
+    assert "NOT AS IT SHOULD BE: snmove -s sn1 ended with 2 instead of 0" in told
     assert not (tmp_path / "lab").exists()
 
 

@@ -75,10 +75,10 @@ class UnknownPlan(RunError):
 class StillRunning(RunError):
     """Somebody holds the plan."""
 
-    def __init__(self, plan_id: str, owner: str, until: str) -> None:
+    def __init__(self, plan_id: str, owner: str, until: str = "") -> None:
         super().__init__(
             f"cannot take over {plan_id}: it is being worked on by {owner}; wait for it, or interrupt its command"
-            f" (its claim runs until {until} unless renewed)"
+            + (f" (its claim runs until {until} unless renewed)" if until else "")
         )
 
 

@@ -188,8 +188,6 @@ class PlannedCommand:
             yield self._question(plan, doing)
         else:
             words = self.words(plan)
-            if context.cancelled.is_set():
-                raise PlanError("interrupted before anything was begun")
             executor = executor_of(plan, how, context)
             claimed = executor.open(plan, command=said(doing.request), user=_user(doing.request))
             yield from doing.carry_out(executor, claimed, words, remarks)

@@ -74,6 +74,18 @@ VERBS: tuple[Option, ...] = (
 )
 
 
+def verb_forms(noun: str) -> tuple[str, ...]:
+    """The command lines of :data:`VERBS`; ``noun`` stands for the id of a plan."""
+    running = "[--force] [--fanout N] [--timeout SECONDS]"
+    return (
+        f"--show {noun} [--json]",
+        f"--resume {noun} [-V] [--yes --json] {running}",
+        f"--undo {noun} [-V] [--dry-run | --out FILE] [--json] [--yes] {running}",
+        f"--apply FILE|{noun} [--digest SHA256] [-V] [--json] {running}",
+        f"--abandon {noun} [--json] | --forget {noun} [--json]",
+    )
+
+
 class UsageError(ValueError):
     """The arguments make no command.  ``shows_usage``: the usage text helps."""
 

@@ -10,6 +10,7 @@ from xcatd.api import Request
 
 from . import verbs
 from .command import HELP, PLANNING, VERBOSE, VERBS, VERSION, PlannedCommand
+from .how import verb_forms
 from .page import Page
 
 
@@ -21,11 +22,7 @@ class Plans(PlannedCommand):
         "list, show, resume, undo, give up and forget what is in the journal",
         (
             "[--list] [--json]",
-            "--show PLAN [--json]",
-            "--resume PLAN [-V] [--yes --json] [--force] [--fanout N] [--timeout SECONDS]",
-            "--undo PLAN [-V] [--dry-run] [--json] [--yes] [--out FILE] [--force] [--fanout N] [--timeout SECONDS]",
-            "--apply FILE|PLAN [--digest SHA256] [-V] [--json] [--force] [--fanout N] [--timeout SECONDS]",
-            "--abandon PLAN | --forget PLAN",
+            *verb_forms("PLAN"),
             "-h|--help | -v|--version",
         ),
         (("Verbs", VERBS), ("Options", (VERBOSE, *PLANNING, HELP, VERSION))),

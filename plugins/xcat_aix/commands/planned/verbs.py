@@ -18,10 +18,10 @@ from xcat_aix.plan.fold import fold
 from xcat_aix.plan.kinds import Title
 from xcat_aix.plan.model import Lane
 from xcat_aix.plan.undo import Done, Spared
-from xcat_aix.run.errors import Parked
+from xcat_aix.run.errors import Parked, StillRunning, UnknownPlan
 from xcat_aix.run.journal import Journal, Stored
-from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
+from xcat_aix.run.stored import PlanSummary
 from xcatd.api import NOTHING, Context, Reply, Targets, data, info
 
 from . import ending, lacking, telling
@@ -46,6 +46,7 @@ _ALLOWED: dict[str, set[str]] = {
 }
 
 _UNSUPPORTED = "Unsupported request"
+_NOT_BEGUN = "not begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def targets(verb: Verb, context: Context) -> Targets:
     return NOTHING if summary is None else _targets_of(summary)
 
 
-def _targets_of(summary: Summary) -> Targets:
+def _targets_of(summary: PlanSummary) -> Targets:
     """Without a readable command line nobody can tell whose work it is."""
     command, *words = _split(summary.command) or [""]
     return Targets.of(summary.nodes, command, words)
@@ -191,27 +192,34 @@ def _list(command: PlannedCommand, journal: Journal, doing: Doing) -> Iterator[R
         yield data(*telling.listing(rows, noun.upper()))
 
 
-def _is_listed(summary: Summary, command: PlannedCommand) -> bool:
+def _is_listed(summary: PlanSummary, command: PlannedCommand) -> bool:
     if not command.lists:
         return True
     return summary.id.startswith(tuple(f"{name}-" for name in command.lists))
 
 
-def _left(summary: Summary, journal: Journal) -> dict[str, str]:
+def _left(summary: PlanSummary, journal: Journal) -> dict[str, str]:
     """The unfinished nodes of a plan, each with the reason; taken from its story only where the outcome does not tell."""
     if summary.parked:
         return dict.fromkeys(summary.nodes, summary.parked)
-    if summary.outcome is Outcome.OK or summary.phase is Phase.UNDONE:
+    if summary.outcome is Outcome.OK:
         return {}
     try:
         stored = journal.load(summary.id)
     except Parked as problem:  # nobody can tell which of them are
         return dict.fromkeys(summary.nodes, problem.reason)
+    except UnknownPlan:  # forgotten since it was listed
+        return {}
     return _reasons(stored)
 
 
 def _reasons(stored: Stored) -> dict[str, str]:
     """The unfinished nodes, each with the reason."""
+    summary = stored.summary
+    if summary.phase is Phase.UNDONE:
+        return {}
+    if summary.is_saved:
+        return dict.fromkeys(summary.nodes, _NOT_BEGUN)
     states = ending.node_states(stored.plan, stored.state)
     return {
         node: states[node].text or states[node].state.sentence
@@ -219,7 +227,7 @@ def _reasons(stored: Stored) -> dict[str, str]:
     }
 
 
-def _entry(summary: Summary, left: dict[str, str]) -> dict[str, Any]:
+def _entry(summary: PlanSummary, left: dict[str, str]) -> dict[str, Any]:
     """A plan of the list for programs."""
     return {
         "id": summary.id,
@@ -242,8 +250,7 @@ def _show(stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Rep
     title = registry_of(doing.context).title
     if doing.how.is_json:
         states = ending.node_states(stored.plan, stored.state)
-        is_over = stored.summary.phase is Phase.UNDONE
-        body = _entry(stored.summary, {} if is_over else _reasons(stored)) | {
+        body = _entry(stored.summary, _reasons(stored)) | {
             "lanes": _lanes_as_json(stored),
             "node_states": {
                 node: {"state": found.state.value, "text": found.text}
@@ -357,6 +364,8 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
 
 
 def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
+    if stored.summary.is_running:  # what it did is not known yet
+        raise StillRunning(verb.plan_id, stored.summary.owner)
     plan = command.undo(stored, doing.context, is_forced=doing.how.is_forced)
     if not doing.how.is_json:
         yield info(f"Taking back {verb.plan_id}.")
@@ -396,4 +405,4 @@ def spared_nodes(stored: Stored) -> Spared:
 def unfinished_lanes(stored: Stored) -> tuple[str, ...]:
     """The lanes of a stored plan of which not everything was done."""
     results = stored.state.results()
-    return tuple(id_ for id_, result in results.items() if result is not LaneResult.MOVED)
+    return tuple(id_ for id_, result in results.items() if result is not LaneResult.DONE)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from xcat_aix.commands.options import Arguments, Option, flag, value
 from xcat_aix.commands.planned.command import HELP, PLANNING, VERBOSE, VERBS, VERSION
-from xcat_aix.commands.planned.how import UsageError
+from xcat_aix.commands.planned.how import UsageError, verb_forms
 from xcat_aix.commands.planned.page import Page
 from xcat_aix.plan.servicenodes.moves import Asked
 
@@ -43,7 +43,8 @@ MOVE_PAGE = Page(
     (
         "noderange [-V] [-d SN2] [-D SN2N] [-i] [-n] [-P LIST] [-l] [planning options]",
         "-s SN1 [-S SN1N] [-V] [-d SN2] [-D SN2N] [-i] [-n] [-P LIST] [-l] [planning options]",
-        "--list [--json] | --show MOVE | --resume MOVE | --undo MOVE [--dry-run] [--force] | --apply FILE|MOVE",
+        "--list [--json]",
+        *verb_forms("MOVE"),
         "-h|--help | -v|--version",
     ),
     (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from xcat_aix.commands.options import Arguments, value
 from xcat_aix.commands.planned.command import PLANNING, VERBS
-from xcat_aix.commands.planned.how import UsageError
+from xcat_aix.commands.planned.how import UsageError, verb_forms
 from xcat_aix.commands.planned.page import Page
 from xcat_aix.plan.servicenodes.snbalance_servers import Balance
 
@@ -18,7 +18,8 @@ BALANCE_PAGE = Page(
     "split compute nodes between service nodes, moving as few of them as possible",
     (
         "noderange SN1,SN2[,...] [--weights SN1=W,SN2=W...] [--backups N] [-V] [-i] [-n] [-P LIST] [planning options]",
-        "--list [--json] | --show MOVE | --resume MOVE | --undo MOVE [--dry-run] [--force] | --apply FILE|MOVE",
+        "--list [--json]",
+        *verb_forms("MOVE"),
         "-h|--help | -v|--version",
     ),
     (
