@@ -184,8 +184,8 @@ def test_every_kind_killed_at_every_boundary(kind: str) -> None:
 def test_every_kind_that_can_be_joined_killed_at_every_boundary(*, is_old: bool) -> None:
     groups = list(matrix.chained())
     assert max(map(len, groups)) >= 6
-    for steps in groups:
-        assert matrix.check("chain", matrix.plan_of(*steps), is_old=is_old) >= 8
+    for group in groups:
+        assert matrix.check("chain", matrix.plan_of(*group), is_old=is_old) >= 8
 
 
 def test_the_matrix_would_see_a_kind_that_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
