@@ -41,7 +41,7 @@ else:
 """
 
 
-class Result(enum.Enum):
+class Holds(enum.Enum):
     """What a check found."""
 
     HOLDS = "holds"
@@ -57,7 +57,7 @@ class Subject:
     config: AgentConfig
 
 
-Seen = Tuple[str, Result]
+Seen = Tuple[str, Holds]
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ class Finding:
     source: str
     expected: str
     seen: str
-    result: Result
+    result: Holds
 
 
 def _judge(seen: str, holds: bool) -> Seen:
-    return seen, Result.HOLDS if holds else Result.FAILS
+    return seen, Holds.HOLDS if holds else Holds.FAILS
 
 
 def _unknown(why: str) -> AgentError:
@@ -231,7 +231,7 @@ def _niminfo_master(subject: Subject) -> Seen:
 
 
 def _only_by_changing(_place: Subject) -> Seen:
-    return "to see it would change this host; watch the first move of a test node", Result.UNKNOWN
+    return "to see it would change this host; watch the first move of a test node", Holds.UNKNOWN
 
 
 # Commands of AIX.

@@ -21,7 +21,7 @@ from . import config as settings
 from .clock import SystemClock
 from .config import AgentConfig, ConfigError
 from .jobs.runners import Detached
-from .jobs.store import JobStore, Limits
+from .jobs.store import JobStore, StoreLimits
 from .ownership import OwnershipError
 from .serving import rights
 
@@ -108,7 +108,7 @@ def _jobs(config: AgentConfig, _options: argparse.Namespace) -> int:
     if not config.jobs.is_dir():
         return 0
     clock = SystemClock()
-    store = JobStore(config.jobs, Detached(clock, config), clock, Limits.of(config))
+    store = JobStore(config.jobs, Detached(clock, config), clock, StoreLimits.of(config))
     store.check_owner()
     troubles = store.troubles()
     for trouble in troubles:

@@ -17,12 +17,12 @@ from typing import Any, Callable, ContextManager, NoReturn, Optional
 
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
-from xcat_aix_proto.jobs import Outcome
+from xcat_aix_proto.jobs import JobOutcome
 from xcat_aix_proto.messages import TakeRequest
 
 from .clock import SystemClock
 from .host import Host
-from .jobs.job import Job, Place, Spec
+from .jobs.job import Job, JobEnvironment, Spec
 from .jobs.perform import cancelled_outcome, perform
 from .reach import KnownAgents, Read, SourceAgent
 from .shell import Subprocesses, make_private
@@ -63,7 +63,7 @@ def main(directory: str, place: str) -> int:
         return 0
     signal.signal(signal.SIGTERM, _cancel)
     try:
-        outcome = _work(job, spec, codec.from_wire(Place, json.loads(place)))
+        outcome = _work(job, spec, codec.from_wire(JobEnvironment, json.loads(place)))
     except _Cancelled:
         outcome = cancelled_outcome(job.records(spec) if spec.is_chain else ())
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -71,13 +71,13 @@ def main(directory: str, place: str) -> int:
     return 0
 
 
-def _work(job: Job, spec: Spec, place: Place) -> Outcome:
+def _work(job: Job, spec: Spec, place: JobEnvironment) -> JobOutcome:
     job.start(os.getpid())
     host = host_of(place, job.record_group)
     return perform(spec, host, lambda text: job.report(text, host.clock, place.max_log), job.record)
 
 
-def host_of(place: Place, on_group: Callable[[Optional[int]], None]) -> Host:
+def host_of(place: JobEnvironment, on_group: Callable[[Optional[int]], None]) -> Host:
     """The host as the job's operation gets it; ``on_group`` as in :class:`.shell.Subprocesses`."""
     return Host(
         node=place.node,
@@ -91,7 +91,7 @@ def host_of(place: Place, on_group: Callable[[Optional[int]], None]) -> Host:
 class _Peers:
     """The real way to other agents, whose code is loaded when it is needed."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: JobEnvironment) -> None:
         self._place = place
 
     def take(

@@ -12,7 +12,7 @@ from typing import Optional, Sequence, TextIO
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
 
-from .checks import CHECKS, Check, Finding, Result, Subject
+from .checks import CHECKS, Check, Finding, Holds, Subject
 from .clock import SystemClock
 from .config import AgentConfig
 from .host import Host, LimitedCommands
@@ -31,7 +31,7 @@ def main(
     host = Host(config.node, limited, config.root, config.postscripts, clock)
     findings = [run(check, Subject(host, config)) for check in CHECKS]
     output.write(_as_json(findings) if as_json else _as_text(findings))
-    return 1 if any(found.result is Result.FAILS for found in findings) else 0
+    return 1 if any(found.result is Holds.FAILS for found in findings) else 0
 
 
 def run(check: Check, subject: Subject) -> Finding:
@@ -39,7 +39,7 @@ def run(check: Check, subject: Subject) -> Finding:
     try:
         seen, result = check.look(subject)
     except AgentError as error:
-        seen, result = error.message, Result.UNKNOWN
+        seen, result = error.message, Holds.UNKNOWN
     return Finding(check.name, check.source, check.expected, seen, result)
 
 
@@ -52,6 +52,6 @@ def _as_text(findings: Sequence[Finding]) -> str:
     for found in findings:
         lines.append(f"{found.result.value:<13} {found.name}: {found.expected} [{found.source}]")
         lines.append(f"{'':<13} seen: {found.seen}")
-    counts = {kind: sum(found.result is kind for found in findings) for kind in Result}
+    counts = {kind: sum(found.result is kind for found in findings) for kind in Holds}
     lines.append(", ".join(f"{count} {kind.value}" for kind, count in counts.items()))
     return "\n".join(lines) + "\n"

@@ -40,7 +40,7 @@ class Files(Protocol):
         """Its revocation list."""
 
 
-class Contexts:
+class ListenerContexts:
     """Server contexts as new as their files.  Safe for use by several threads."""
 
     def __init__(self, config: Files) -> None:

@@ -24,9 +24,9 @@ from .messages import (
 from .notification.paths import BadHookError, check_registered, root_of
 from .plugins import Plugin
 from .reach.dns import Answer, Dns, Failure, Question, Server
-from .reach.ssh import Ended, Ssh, SshError, Trouble, on_hosts
+from .reach.ssh import Ended, Ssh, SshError, SshTrouble, on_hosts
 from .rights import EVERYTHING, NOTHING, SECRET_TABLES, NotPermittedError, Targets
-from .watching.notices import Level, Notice, Notices, Standing
+from .watching.notices import Level, Notice, Notices, NoticeState
 from .watching.watching import Watcher
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "NodeReply",
     "NotPermittedError",
     "Notice",
+    "NoticeState",
     "Notices",
     "Plugin",
     "Question",
@@ -59,10 +60,9 @@ __all__ = [
     "Server",
     "Ssh",
     "SshError",
-    "Standing",
+    "SshTrouble",
     "SystemClock",
     "Targets",
-    "Trouble",
     "Watcher",
     "begun",
     "check_registered",

@@ -18,11 +18,11 @@ from typing import TextIO
 from xcatd.rows import rowedits
 from xcatd.rows.rowedits import Edit
 
-from . import __version__, tables
-from .db import definitions, location
+from . import __version__, tablenames
+from .db import location, owntables
 from .db.database import Database
 from .db.errors import DatabaseError
-from .tables import Table
+from .tablenames import Table
 
 USAGE = """\
 Usage:
@@ -63,8 +63,8 @@ def _open(environ: Mapping[str, str]) -> Database:
     """The database with the administrator's own tables; raises DatabaseError."""
     database = Database.open(location.find(environ))
     confdir = database.read(["site"]).site.get("xcatconfdir") or _CONFIGURATION
-    place = Path(confdir) / definitions.DIRECTORY
-    found, errors = definitions.load(place, database.location.engine)
+    place = Path(confdir) / owntables.DIRECTORY
+    found, errors = owntables.load(place, database.location.engine)
     for error in errors:
         sys.stderr.write(f"chtab: {error}\n")
     database.define(found)
@@ -144,7 +144,7 @@ def _store(key: _Key, edits: Sequence[Edit], database: Database) -> None:
 
 
 def _table(name: str, key: _Key, database: Database) -> Table:
-    table = tables.find(database, name)
+    table = tablenames.find(database, name)
     if table is None:
         raise _WrongError(f"Table {name} does not exist.")
     for column in key:

@@ -22,7 +22,7 @@ from xcatd.serving.audit import AuditWriter
 from xcatd.serving.crowd import Group, Shares
 from xcatd.serving.guesses import Guesses
 from xcatd.serving.listener import listen
-from xcatd.serving.peer import Times
+from xcatd.serving.peer import PeerTimes
 from xcatd.serving.peernames import PeerNames
 from xcatd.serving.pool import WorkerPool
 from xcatd.serving.server import Server
@@ -31,15 +31,15 @@ from xcatd.serving.session import Services, Session
 from . import __version__, files, logs, process
 from .agents import AgentPool
 from .context import Clock, SystemClock
-from .db import definitions, location
+from .db import location, owntables
 from .db.database import Database
 from .db.errors import DatabaseError
 from .notification.notifier import TABLE as NOTIFICATION
 from .notification.notifier import Notifier
 from .plugins import PluginHost
 from .site import MN_MARKER, SN_MARKER, LastGood, Settings, SettingsError
-from .tls import CertificateError, Contexts
-from .upstream import Address, AddressError, Limits, Upstream
+from .tls import CertificateError, ServerContexts
+from .upstream import Address, AddressError, RelayLimits, Upstream
 from .watching import watching
 from .watching.watching import Watcher, Watching
 
@@ -98,7 +98,7 @@ class Daemon:
         self._clock = clock or SystemClock()
         place = location.find(machine.environ)
         self._database = Database.open(place)
-        self._contexts = Contexts()
+        self._contexts = ServerContexts()
         self._last_good = LastGood(self._contexts.prepare)
         self.settings = self._last_good.of(self._database.read(["site"]).site)
         self._define_tables()
@@ -119,7 +119,7 @@ class Daemon:
         names = PeerNames(self._clock)
         self._names = names
         if isinstance(upstream, Address):
-            upstream = Upstream(upstream, Limits(commands=self.settings.max_connections))
+            upstream = Upstream(upstream, RelayLimits(commands=self.settings.max_connections))
         self._upstream = upstream
         self._session = Session(
             Services(
@@ -161,8 +161,8 @@ class Daemon:
 
     def _define_tables(self) -> None:
         """The administrator's own tables; a file that cannot be used is told of and left out."""
-        place = self.settings.confdir / definitions.DIRECTORY
-        tables, errors = definitions.load(place, self._database.location.engine)
+        place = self.settings.confdir / owntables.DIRECTORY
+        tables, errors = owntables.load(place, self._database.location.engine)
         for error in errors:
             _log.error("%s", error)
         self._database.define(tables)
@@ -182,7 +182,7 @@ class Daemon:
     def server(
         self,
         sockets: Sequence[socket.socket],
-        times: Times | None = None,
+        times: PeerTimes | None = None,
         max_peers: int = _MOST_PEERS,
     ) -> Server:
         """A server on these sockets.
@@ -240,7 +240,7 @@ def _serve(server: Server, port: int, launch: process.Launch, pidfile: process.P
         signal.set_wakeup_fd(-1)
 
 
-def _write_pidfile(pidfile: process.PidFile, options: process.Options) -> None:
+def _write_pidfile(pidfile: process.PidFile, options: process.DaemonOptions) -> None:
     """Only a pid file that was asked for, or a real daemon's, must be writable."""
     if options.foreground and options.pidfile is None and pidfile.running() is not None:
         _log.info("the default pid file belongs to another running xcatd and is left alone")
@@ -253,7 +253,7 @@ def _write_pidfile(pidfile: process.PidFile, options: process.Options) -> None:
         _log.info("no pid file: %s", error)
 
 
-def _start(options: process.Options, machine: Machine, launch: process.Launch) -> int:
+def _start(options: process.DaemonOptions, machine: Machine, launch: process.Launch) -> int:
     logs.set_up(foreground=options.foreground, debug="XCATDEBUG" in machine.environ)
     descriptors = process.allow_many_descriptors()
     pidfile = process.PidFile(options.pidfile or process.DEFAULT_PIDFILE)
@@ -292,7 +292,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the daemon; returns its exit status."""
     try:
         options = process.parse_options(sys.argv[1:] if args is None else args)
-    except process.OptionError as error:
+    except process.DaemonOptionError as error:
         process.Launch().failed(str(error))
         return 1
     machine = Machine.here()

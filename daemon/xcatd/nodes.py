@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 #: Bytes that the files of one noderange may have together.
 _FILE_SIZE = 4 << 20
 
-__all__ = ["Expansion", "Route", "expand", "in_plugin_order"]
+__all__ = ["Expansion", "PluginValues", "expand", "in_plugin_order"]
 
 #: Files that one noderange may name.
 _MOST_FILES = 100
@@ -146,14 +146,14 @@ def expand(
     if snapshot is None or not _holds(snapshot, needed):
         snapshot = database.read(needed)
     files = _Files()
-    looked_at = noderange.World(snapshot, read_file=files, with_files=rights.is_known)
+    looked_at = noderange.Cluster(snapshot, read_file=files, with_files=rights.is_known)
     needed |= noderange.tables_needed(text, snapshot, looked_at)
     if asked := noderange.dynamic_attributes(snapshot):
         needed |= mapping.tables(("node",), asked)
     if not _holds(snapshot, needed):
         snapshot = database.read(needed)
     variables = environ or {}
-    world = noderange.World(
+    world = noderange.Cluster(
         snapshot,
         attribute=reader.attribute_lookup(snapshot) if asked else None,
         read_file=files,
@@ -195,7 +195,7 @@ def in_plugin_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names), key=lambda name: (_first_number(name), name)))
 
 
-class Route:
+class PluginValues:
     """What the choice of plugins looks at (:class:`xcatd.plugins.NodeRoute`)."""
 
     def __init__(self, snapshot: Snapshot) -> None:

@@ -107,7 +107,7 @@ class Handler:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Dispatch:
     """Which plugins run, each with its nodes; the nodes no table of ``specs`` gave to any."""
 
     runs: tuple[tuple[Handler, tuple[str, ...]], ...]
@@ -150,7 +150,7 @@ class PluginHost:
         """Every command some plugin takes."""
         return frozenset(self._handlers)
 
-    def choose(self, command: str, nodes: Sequence[str], route: NodeRoute) -> Choice:
+    def choose(self, command: str, nodes: Sequence[str], route: NodeRoute) -> Dispatch:
         """Who takes the command for which nodes."""
         return choose(self._handlers.get(command, ()), nodes, route)
 
@@ -175,7 +175,7 @@ class PluginHost:
         return any(_acts_for_another(h, request) for h in self._handlers.get(request.command, ()))
 
     def run(
-        self, choice: Choice, request: Request, context: Context, *, tells_why: bool = True
+        self, choice: Dispatch, request: Request, context: Context, *, tells_why: bool = True
     ) -> Iterator[Reply]:
         """Every chosen plugin's replies; one that crashes does not stop the next.
 
@@ -248,18 +248,18 @@ def _said(ask: Callable[[Request], bool], handler: Handler, request: Request) ->
         return True
 
 
-def _unidentified(choice: Choice) -> Reply:
+def _unidentified(choice: Dispatch) -> Reply:
     where = ";".join(spec.replace(":", ".") for spec in choice.specs)
     text = f"Unable to identify plugin for this command, check relevant tables: {where}"
     return Reply(nodes=tuple(NodeReply(node, error=text, errorcode=1) for node in choice.unclaimed))
 
 
-def choose(handlers: Sequence[Handler], nodes: Sequence[str], route: NodeRoute) -> Choice:
+def choose(handlers: Sequence[Handler], nodes: Sequence[str], route: NodeRoute) -> Dispatch:
     """Pure choice among the handlers of one command (docs/facts/daemon.md, Plugins and dispatch)."""
     by_name = {handler.name: handler for handler in handlers}
     site = [_site_choice(handler, by_name, route) for handler in handlers]
     if chosen := [handler for handler in site if handler is not None]:
-        return Choice(tuple((handler, tuple(nodes)) for handler in dict.fromkeys(chosen)))
+        return Dispatch(tuple((handler, tuple(nodes)) for handler in dict.fromkeys(chosen)))
     claims = _claims(handlers, nodes, route) if nodes else {}
     taken = {node for names in claims.values() for node in names}
     runs = [
@@ -272,7 +272,7 @@ def choose(handlers: Sequence[Handler], nodes: Sequence[str], route: NodeRoute) 
     if rest or not nodes:
         runs += [(handler, rest) for handler in general]
     asked = [spec for handler in handlers for spec in handler.specs if _is_table(spec)]
-    return Choice(tuple(runs), rest if asked else (), tuple(dict.fromkeys(asked)))
+    return Dispatch(tuple(runs), rest if asked else (), tuple(dict.fromkeys(asked)))
 
 
 def _is_table(spec: str) -> bool:

@@ -32,7 +32,7 @@ _LAST_PORT = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DaemonOptions:
     """The command line; what was not asked for is None."""
 
     foreground: bool = False
@@ -41,14 +41,14 @@ class Options:
     upstream: str | None = None
 
 
-class OptionError(ValueError):
+class DaemonOptionError(ValueError):
     """An option cannot be used; the message is for the administrator."""
 
 
 _NAMES = {"-p": "--pidfile", "-f": "--foreground"}
 
 
-def parse_options(args: Sequence[str]) -> Options:
+def parse_options(args: Sequence[str]) -> DaemonOptions:
     """Unknown options are ignored, as the start scripts of xCAT expect.  Raises :class:`OptionError`."""
     foreground = False
     values: dict[str, str] = {}
@@ -61,7 +61,7 @@ def parse_options(args: Sequence[str]) -> Options:
         elif name in {"--pidfile", "--port", "--upstream"}:
             values[name] = value if has_value else next(rest, "")
     pidfile, port = values.get("--pidfile"), values.get("--port")
-    return Options(
+    return DaemonOptions(
         foreground,
         Path(pidfile) if pidfile else None,
         None if port is None else _port(port),
@@ -72,7 +72,7 @@ def parse_options(args: Sequence[str]) -> Options:
 def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) <= _LAST_PORT:
         return int(text)
-    raise OptionError(f"cannot use --port {text!r}: it is not a port number")
+    raise DaemonOptionError(f"cannot use --port {text!r}: it is not a port number")
 
 
 def allow_many_descriptors() -> int:

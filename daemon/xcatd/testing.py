@@ -13,7 +13,7 @@ from .reach.dns import LIMIT as DNS_LIMIT
 from .reach.dns import Answer, Failure, Question, Server
 from .reach.quoting import quoted
 from .reach.ssh import LIMIT as SSH_LIMIT
-from .reach.ssh import Ended, Output, SshError, Trouble
+from .reach.ssh import Ended, Output, SshError, SshTrouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class FakeSsh:
         quoted(words)
         self.runs.append(Run(host, tuple(words), stdin))
         if cancelled is not None and cancelled.is_set():
-            raise SshError(Trouble.UNWANTED, f"{host}: {words[0]} was given up")
+            raise SshError(SshTrouble.UNWANTED, f"{host}: {words[0]} was given up")
         if host not in self.hosts:
-            raise SshError(Trouble.UNREACHABLE, f"cannot reach {host} by ssh: no such host")
+            raise SshError(SshTrouble.UNREACHABLE, f"cannot reach {host} by ssh: no such host")
         ended = self.hosts[host](words, stdin or b"")
         if isinstance(ended, SshError):
             raise ended

@@ -35,7 +35,7 @@ class _Key:
     files: tuple[tuple[str, int, int, int], ...]
 
 
-class Contexts:
+class ServerContexts:
     """Server contexts: as fresh as the files and the site table, as cheap as a lookup."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from xcat_aix_lab.sim.faults import FAIL, HANG, QUIRKS, SLOW, Faults, Rule
+from xcat_aix_lab.sim.faults import FAIL, HANG, QUIRKS, SLOW, Fault, Faults
 
 if TYPE_CHECKING:
     from xcat_aix_lab.sim.store import Store
@@ -58,8 +58,8 @@ def _change(faults: Faults, action: str, args: Sequence[str]) -> None:
             faults.rules.append(_rule(action, args))
 
 
-def _rule(action: str, args: Sequence[str]) -> Rule:
-    makers: Mapping[str, Callable[[Sequence[str]], Rule]] = {
+def _rule(action: str, args: Sequence[str]) -> Fault:
+    makers: Mapping[str, Callable[[Sequence[str]], Fault]] = {
         "hang": _hang,
         "slow": _slow,
         "fail": _fail,
@@ -77,32 +77,32 @@ def _target(args: Sequence[str]) -> tuple[str, str | None]:
     return command, operation or None
 
 
-def _hang(args: Sequence[str]) -> Rule:
+def _hang(args: Sequence[str]) -> Fault:
     command, operation = _target(args)
-    return Rule(command, HANG, operation=operation)
+    return Fault(command, HANG, operation=operation)
 
 
-def _slow(args: Sequence[str]) -> Rule:
+def _slow(args: Sequence[str]) -> Fault:
     command, operation = _target(args[1:])
-    return Rule(command, SLOW, operation=operation, seconds=float(args[0]))
+    return Fault(command, SLOW, operation=operation, seconds=float(args[0]))
 
 
-def _fail(args: Sequence[str]) -> Rule:
+def _fail(args: Sequence[str]) -> Fault:
     command, operation = _target(args[:1])
     number = int(args[1].removeprefix("0042-"))
-    return Rule(command, FAIL, operation=operation, number=number, text=" ".join(args[2:]))
+    return Fault(command, FAIL, operation=operation, number=number, text=" ".join(args[2:]))
 
 
-def _fail_once(args: Sequence[str]) -> Rule:
+def _fail_once(args: Sequence[str]) -> Fault:
     rule = _fail(args)
     rule.times = 1
     return rule
 
 
-def _busy(args: Sequence[str]) -> Rule:
+def _busy(args: Sequence[str]) -> Fault:
     command, operation = _target(args)
     text = "unable to acquire the NIM global lock: NIM is busy"
-    return Rule(command, FAIL, operation=operation, number=_BUSY, text=text)
+    return Fault(command, FAIL, operation=operation, number=_BUSY, text=text)
 
 
 def describe(faults: Faults) -> str:

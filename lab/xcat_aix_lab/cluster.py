@@ -22,7 +22,7 @@ _DOMAIN = "lab.example"
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class NamedAddress:
     """A name and the address it stands for."""
 
     name: str
@@ -35,7 +35,7 @@ class Node:
 
     name: str
     kind: str
-    interfaces: tuple[Interface, ...]
+    interfaces: tuple[NamedAddress, ...]
     aliases: tuple[str, ...] = ()
     #: ``standalone`` or ``diskless`` for a compute node, else empty
     nimtype: str = ""
@@ -52,7 +52,7 @@ class Node:
         return self.interfaces[0].address
 
     @property
-    def facing_nodes(self) -> Interface:
+    def facing_nodes(self) -> NamedAddress:
         """Of a service node: the interface that its compute nodes know."""
         return self.interfaces[-1]
 
@@ -67,7 +67,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class NimNetwork:
     """A network as NIM knows it; all of a lab have the same mask."""
 
     name: str
@@ -80,7 +80,7 @@ class Cluster:
 
     nodes: Mapping[str, Node]
     images: tuple[Image, ...]
-    networks: tuple[Network, ...]
+    networks: tuple[NimNetwork, ...]
     tables: Rows
     mask: str = MASK
     #: whether every service node is ready for every compute node, or only for those that name it
@@ -97,7 +97,7 @@ class Cluster:
             return compute
         return tuple(node for node in compute if server.name in node.service_nodes)
 
-    def network_of(self, address: str) -> Network | None:
+    def network_of(self, address: str) -> NimNetwork | None:
         """The network that holds an address."""
         net = ipaddress.IPv4Interface(f"{address}/{self.mask}").network.network_address
         return next((found for found in self.networks if found.net == str(net)), None)
@@ -121,7 +121,7 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SampleSettings:
     """What the sample cluster depends on."""
 
     #: the second octet of all addresses
@@ -136,30 +136,30 @@ class Settings:
     diskful_percent: int = 50
 
 
-def sample(settings: Settings) -> Cluster:
+def sample(settings: SampleSettings) -> Cluster:
     """MN ``mn``, SNs ``sn1``…, CNs ``n01``…: every SN has its share and backs up another's."""
     nodes = {node.name: node for node in _nodes(settings)}
     images = (_standalone_image("aix73"), _diskless_image("aix73dl"))
-    networks = (Network("master_net", f"127.{settings.octet}.16.0"),)
+    networks = (NimNetwork("master_net", f"127.{settings.octet}.16.0"),)
     return Cluster(nodes, images, networks, _tables(nodes, images, settings))
 
 
-def _nodes(settings: Settings) -> list[Node]:
+def _nodes(settings: SampleSettings) -> list[Node]:
     if not 1 <= settings.compute_nodes <= MOST_NODES or settings.service_nodes < 2:
         raise ValueError(f"a lab has 1 to {MOST_NODES} compute nodes and at least 2 service nodes")
     management = ipaddress.IPv4Address(f"127.{settings.octet}.0.0")
     compute = ipaddress.IPv4Address(f"127.{settings.octet}.16.0")
-    nodes = [Node("mn", "mn", (Interface("mn", str(management + 1)),))]
+    nodes = [Node("mn", "mn", (NamedAddress("mn", str(management + 1)),))]
     for i in range(1, settings.service_nodes + 1):
         interfaces = (
-            Interface(f"sn{i}", str(management + 10 + i)),
-            Interface(f"sn{i}b", str(compute + i)),
+            NamedAddress(f"sn{i}", str(management + 10 + i)),
+            NamedAddress(f"sn{i}b", str(compute + i)),
         )
         nodes.append(Node(f"sn{i}", "sn", interfaces, aliases=(f"sn{i}a",)))
     return nodes + _compute_nodes(settings, compute + 257)
 
 
-def _compute_nodes(settings: Settings, first: ipaddress.IPv4Address) -> list[Node]:
+def _compute_nodes(settings: SampleSettings, first: ipaddress.IPv4Address) -> list[Node]:
     """Diskful nodes first, then diskless ones, each in equal blocks per service node."""
     count = settings.compute_nodes
     width = max(2, len(str(count)))
@@ -174,7 +174,7 @@ def _compute_nodes(settings: Settings, first: ipaddress.IPv4Address) -> list[Nod
             Node(
                 name,
                 "cn",
-                (Interface(name, str(first + i)),),
+                (NamedAddress(name, str(first + i)),),
                 nimtype=STANDALONE if i < diskful else DISKLESS,
                 service_nodes=(f"sn{primary}", f"sn{backup}"),
                 image="aix73" if i < diskful else "aix73dl",
@@ -217,7 +217,7 @@ def _diskless_image(name: str) -> Image:
 # The database
 
 
-def _tables(nodes: Mapping[str, Node], images: Sequence[Image], settings: Settings) -> Rows:
+def _tables(nodes: Mapping[str, Node], images: Sequence[Image], settings: SampleSettings) -> Rows:
     compute = [node for node in nodes.values() if node.kind == "cn"]
     facing = {node.name: node.facing_nodes.name for node in nodes.values() if node.kind == "sn"}
     return {
@@ -246,7 +246,7 @@ def mac(number: int) -> str:
     return f"{number:010X}00"
 
 
-def _site(mn: Node, settings: Settings) -> dict[str, str]:
+def _site(mn: Node, settings: SampleSettings) -> dict[str, str]:
     return {
         "master": mn.address,
         "domain": _DOMAIN,

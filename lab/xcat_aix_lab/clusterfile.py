@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from xcat_aix_lab.cluster import Cluster, Image, Interface, Network, Node
+from xcat_aix_lab.cluster import Cluster, Image, NamedAddress, NimNetwork, Node
 
 
 def dumps(cluster: Cluster) -> str:
@@ -31,7 +31,7 @@ def loads(text: str) -> Cluster:
     return Cluster(
         {node.name: node for node in nodes},
         tuple(_image(item) for item in data["images"]),
-        tuple(Network(**item) for item in data["networks"]),
+        tuple(NimNetwork(**item) for item in data["networks"]),
         {},
         mask=data["mask"],
         ready_for_all=False,
@@ -39,7 +39,7 @@ def loads(text: str) -> Cluster:
 
 
 def _node(item: dict[str, Any]) -> Node:
-    interfaces = tuple(Interface(**interface) for interface in item.pop("interfaces"))
+    interfaces = tuple(NamedAddress(**interface) for interface in item.pop("interfaces"))
     aliases, service_nodes = tuple(item.pop("aliases")), tuple(item.pop("service_nodes"))
     return Node(interfaces=interfaces, aliases=aliases, service_nodes=service_nodes, **item)
 

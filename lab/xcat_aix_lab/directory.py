@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from xcat_aix_lab import claims, clusterfile
-from xcat_aix_lab.cluster import AGENTPORT, Cluster, Settings, sample
+from xcat_aix_lab.cluster import AGENTPORT, Cluster, SampleSettings, sample
 from xcat_aix_lab.prepare import copy_to_directory, prepare
 from xcat_aix_lab.sim import commands, executable
 from xcat_aix_lab.sim.store import DirectoryStore
@@ -60,9 +60,9 @@ class LabDirectory:
         return (self.path / _CLUSTER).exists()
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> SampleSettings:
         """The settings the lab was made with."""
-        return Settings(**json.loads((self.path / "lab.json").read_text(encoding="utf-8")))
+        return SampleSettings(**json.loads((self.path / "lab.json").read_text(encoding="utf-8")))
 
     @cached_property
     def cluster(self) -> Cluster:
@@ -88,7 +88,7 @@ class LabDirectory:
         """Make everything but certificates and database; :meth:`finish` marks the end."""
         self.write_hosts(self._claim(size))
 
-    def create_with(self, make: Callable[[Settings], Cluster]) -> None:
+    def create_with(self, make: Callable[[SampleSettings], Cluster]) -> None:
         """As :meth:`create`, for a cluster that is made for the lab's settings.
 
         Whatever ``make`` raises, nothing is left of the lab.
@@ -106,17 +106,17 @@ class LabDirectory:
         self.cluster = cluster
         self.write_hosts(settings)
 
-    def _claim(self, size: Size) -> Settings:
+    def _claim(self, size: Size) -> SampleSettings:
         self.path.mkdir(parents=True, exist_ok=True)
         octet = claims.claim(self.path, AGENTPORT)
-        return Settings(
+        return SampleSettings(
             octet=octet,
             xcatdport=_FIRST_PORT + _PORTS_PER_LAB * octet,
             confdir=str(self.confdir),
             **asdict(size),
         )
 
-    def write_hosts(self, settings: Settings) -> None:
+    def write_hosts(self, settings: SampleSettings) -> None:
         """Make the simulated hosts of a lab with ``settings``, and their commands."""
         self.settings = settings
         for directory in (self.cert, self.client, self.database, self.logs, self.run):

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from Pyro5.errors import ProtocolError
 
 from xcat_aix_agent.serving.server import AgentServer
-from xcat_aix_agent.serving.service import Session
+from xcat_aix_agent.serving.service import Conversation
 from xcat_aix_proto import messages
 from xcat_aix_proto.errors import AgentError, ErrorCode
 
 if TYPE_CHECKING:
-    from xcat_aix_agent.serving.peers import Peer
+    from xcat_aix_agent.serving.peers import ConnectedPeer
     from xcat_aix_agent.serving.standing import Standing
 
 
@@ -49,12 +49,12 @@ class FormerAgent(AgentServer):
         super().__init__(*args, **options)
         self._former = former
 
-    def _session(self, peer: Peer, standing: Standing) -> Session:
+    def _session(self, peer: ConnectedPeer, standing: Standing) -> Conversation:
         let_in = partial(self._let_in, peer, standing)
         return _FormerSession(self._former, self.service, standing, peer.name, let_in)
 
 
-class _FormerSession(Session):
+class _FormerSession(Conversation):
     def __init__(self, former: Former, *args: Any) -> None:
         super().__init__(*args)
         self._former = former

@@ -13,12 +13,12 @@ from signal import Signals
 from xcat_aix_lab import agents, certificates, claims, records, report
 from xcat_aix_lab.breakage import BadFault
 from xcat_aix_lab.breakage import apply as apply_fault
-from xcat_aix_lab.cluster import DISKLESS, Cluster, Settings
+from xcat_aix_lab.cluster import DISKLESS, Cluster, SampleSettings
 from xcat_aix_lab.directory import LabDirectory, Size
 from xcat_aix_lab.dump import read as read_dump
 from xcat_aix_lab.launcher import Launcher, Program, kill_jobs, run_through, wait_until
 from xcat_aix_lab.netboot import CannotBoot, netboot
-from xcat_aix_lab.rehearsal import Summary, rehearse
+from xcat_aix_lab.rehearsal import RehearsalReport, rehearse
 
 DAEMON = "xcatd"
 _ALL_AGENTS = "agents"
@@ -72,7 +72,7 @@ class Lab:
         records.fill(directory.database, directory.cluster.tables)
         directory.finish()
 
-    def make_from(self, dump: Path, hosts_file: Path | None) -> Summary:
+    def make_from(self, dump: Path, hosts_file: Path | None) -> RehearsalReport:
         """Make the directory from a cluster's dump; raises :class:`LabError` and :class:`DumpError`."""
         directory = self.directory
         if directory.exists:
@@ -82,7 +82,7 @@ class Lab:
             )
         found, summaries = read_dump(dump), []
 
-        def make(settings: Settings) -> Cluster:
+        def make(settings: SampleSettings) -> Cluster:
             cluster, summary = rehearse(found, settings, hosts_file)
             summaries.append(summary)
             return cluster

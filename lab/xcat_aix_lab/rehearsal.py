@@ -21,10 +21,10 @@ from xcat_aix_lab.cluster import (
     STANDALONE,
     Cluster,
     Image,
-    Interface,
-    Network,
+    NamedAddress,
+    NimNetwork,
     Node,
-    Settings,
+    SampleSettings,
 )
 from xcat_aix_lab.dump import Dump, DumpError
 from xcatd.db.snapshot import Snapshot
@@ -35,7 +35,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RehearsalReport:
     """What a lab made of a dump, line by line for people."""
 
     lines: tuple[str, ...]
@@ -53,7 +53,9 @@ class _Findings:
         self.notes.append(f"{text}: {fold(names)}" if names else text)
 
 
-def rehearse(dump: Dump, settings: Settings, hosts_file: Path | None) -> tuple[Cluster, Summary]:
+def rehearse(
+    dump: Dump, settings: SampleSettings, hosts_file: Path | None
+) -> tuple[Cluster, RehearsalReport]:
     """The cluster of a dump; names without an address there are looked up in ``hosts_file``.
 
     Raises :class:`DumpError`.
@@ -74,7 +76,7 @@ def _names(text: str | None) -> list[str]:
 class _Rehearsal:
     """One dump on its way into a lab."""
 
-    def __init__(self, dump: Dump, settings: Settings, hosts_file: Path | None) -> None:
+    def __init__(self, dump: Dump, settings: SampleSettings, hosts_file: Path | None) -> None:
         self.dump = dump
         self.settings = settings
         self.found = _Findings()
@@ -96,7 +98,7 @@ class _Rehearsal:
             for text in row.values():
                 yield from _names(text)
 
-    def make(self) -> tuple[Cluster, Summary]:
+    def make(self) -> tuple[Cluster, RehearsalReport]:
         """Everything in order; raises :class:`DumpError`."""
         aix = [node for node in self.snapshot.nodes if self._is_aix(node)]
         master = self._management_node()
@@ -266,7 +268,7 @@ class _Rehearsal:
         """The management node's address in the lab."""
         return self.map.own or self.mapped(str(self.own))
 
-    def _networks(self) -> Iterator[Network]:
+    def _networks(self) -> Iterator[NimNetwork]:
         names: dict[str, str] = {}
         for row in self.snapshot.rows("networks"):
             net = addressing.network(row.get("net") or "", row.get("mask") or "")
@@ -274,7 +276,7 @@ class _Rehearsal:
                 names.setdefault(str(net), _nim_name(row["netname"] or ""))
         for place, (net, block) in enumerate(self.map.networks.items()):
             name = names.get(str(net)) or f"net_{place}"
-            yield Network(name, str(block.network_address))
+            yield NimNetwork(name, str(block.network_address))
 
     # Nodes
 
@@ -287,7 +289,7 @@ class _Rehearsal:
                 f"{_MN!r}, the name that a lab's management node has"
             )
         name = master or _MN
-        nodes = {_MN: Node(_MN, "mn", (Interface(name, self.own_address()),), aliases=(_MN,))}
+        nodes = {_MN: Node(_MN, "mn", (NamedAddress(name, self.own_address()),), aliases=(_MN,))}
         serving = {node: self._service_nodes(node, servers) for node in aix if node not in servers}
         for server in sorted(servers):
             clients = [node for node, named in serving.items() if server in named]
@@ -298,9 +300,9 @@ class _Rehearsal:
         self._tell_of_odd_nodes(serving)
         return nodes
 
-    def _placed(self, node: str, names: Iterable[str]) -> tuple[Interface, ...]:
+    def _placed(self, node: str, names: Iterable[str]) -> tuple[NamedAddress, ...]:
         interfaces = self.interfaces[node]
-        return tuple(Interface(name, self.mapped(interfaces[name])) for name in names)
+        return tuple(NamedAddress(name, self.mapped(interfaces[name])) for name in names)
 
     def _aliases(self, node: str) -> tuple[str, ...]:
         """Further names of a node's own address."""
@@ -412,7 +414,7 @@ class _Rehearsal:
                 f"xcatmaster without an address (--hosts may give it): {_some(unknown)}"
             )
 
-    def _summary(self, cluster: Cluster) -> Summary:
+    def _summary(self, cluster: Cluster) -> RehearsalReport:
         compute = cluster.of_kind("cn")
         diskful = sum(node.nimtype == STANDALONE for node in compute)
         servers = [node.name for node in cluster.of_kind("sn")]
@@ -429,7 +431,7 @@ class _Rehearsal:
         ]
         if self.dump.left_out:
             lines.append(f"not taken over: {', '.join(self.dump.left_out)}")
-        return Summary((*lines, *(f"note: {note}" for note in self.found.notes)))
+        return RehearsalReport((*lines, *(f"note: {note}" for note in self.found.notes)))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from xcat_aix_lab import addressing
 from xcat_aix_lab.addressing import AddressMap
-from xcat_aix_lab.cluster import Node, Settings
+from xcat_aix_lab.cluster import Node, SampleSettings
 from xcat_aix_lab.dump import Dump
 from xcatd.db.snapshot import Snapshot
 
@@ -29,7 +29,7 @@ class Source(Protocol):
     @property
     def dump(self) -> Dump: ...
     @property
-    def settings(self) -> Settings: ...
+    def settings(self) -> SampleSettings: ...
     @property
     def snapshot(self) -> Snapshot: ...
     @property

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class NodeReport:
     """One compute node."""
 
     node: str
@@ -43,14 +43,14 @@ def _node_of(store: Store, name: str) -> str:
     return found[0] if found else name
 
 
-def views(cluster: Cluster, store: Store, served: Mapping[str, Served]) -> list[View]:
+def views(cluster: Cluster, store: Store, served: Mapping[str, Served]) -> list[NodeReport]:
     """All compute nodes."""
     found = []
     masters = own_masters(store)
     for node in cluster.of_kind("cn"):
         routes = [r[1] for r in store.host(node.name).routes if r[0] == "default"]
         found.append(
-            View(
+            NodeReport(
                 node.name,
                 node.nimtype,
                 served.get(node.name, Served("", "")),
@@ -66,7 +66,7 @@ def views(cluster: Cluster, store: Store, served: Mapping[str, Served]) -> list[
 _WIDTHS = (7, 11, 14, 14, 11, 9)
 
 
-def table(found: Collection[View], cluster: Cluster, running: Collection[str]) -> str:
+def table(found: Collection[NodeReport], cluster: Cluster, running: Collection[str]) -> str:
     """The views as text; ``running`` are the programs of the lab that run."""
     rows = [
         ("NODE", "KIND", "SERVICENODE", "XCATMASTER", "NIM MASTER", "ROUTE", "AGENT"),

@@ -33,7 +33,7 @@ class Space:
 
 
 @dataclass(frozen=True)
-class Host:
+class HostReport:
     """Answer of ``host.facts@1``.  ``niminfo`` is None where /etc/niminfo does not exist."""
 
     node: str

@@ -39,7 +39,7 @@ class JobEvent:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How a job ended: ``error`` is None on success; ``result`` is what the operation returns."""
 
     ok: bool
@@ -82,15 +82,15 @@ class Record:
         return None if self.error is None else AgentError.from_wire(self.error)
 
 
-def with_records(records: Sequence[Record], error: Optional[AgentError]) -> Outcome:
+def with_records(records: Sequence[Record], error: Optional[AgentError]) -> JobOutcome:
     """The outcome of a chain: on success and on failure it has a record for each operation."""
     result = {"records": codec.to_wire(records)}
     if error is None:
-        return Outcome(ok=True, result=result)
-    return Outcome(ok=False, result=result, error=error.to_wire())
+        return JobOutcome(ok=True, result=result)
+    return JobOutcome(ok=False, result=result, error=error.to_wire())
 
 
-def records(outcome: Outcome, count: int) -> Tuple[Record, ...]:
+def records(outcome: JobOutcome, count: int) -> Tuple[Record, ...]:
     """The records of a chain of ``count`` operations in its outcome; raises ``BAD_MESSAGE``."""
     found = outcome.result.get("records")
     if not isinstance(found, (list, tuple)) or len(found) != count:
@@ -111,7 +111,7 @@ class JobStatus:
     kind: str
     state: JobState
     last_seq: int = 0
-    outcome: Optional[Outcome] = None
+    outcome: Optional[JobOutcome] = None
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class HostFacts(Operation):
     kind: ClassVar[str] = "host.facts@1"
     right: ClassVar[Right] = Right.READ
     is_query: ClassVar[bool] = True
-    answer: ClassVar[Optional[Type[Any]]] = facts.Host
+    answer: ClassVar[Optional[Type[Any]]] = facts.HostReport
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.wire.conftest import authority, filled, prepared, start
+from tests.daemon.serving.conftest import authority, filled, prepared, start
 
 __all__ = ["authority", "filled", "prepared", "start"]

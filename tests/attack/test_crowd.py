@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from xcatd.process import allow_many_descriptors
-from xcatd.serving.peer import Times
+from xcatd.serving.peer import PeerTimes
 
 Cluster = Any
 ANONYMOUS, SILENT, REQUESTS = 1024, 500, 8
@@ -78,7 +78,7 @@ class Crowd:
 @pytest.fixture
 def crowd(start: Callable[..., Cluster]) -> Iterator[Crowd]:
     allow_many_descriptors()
-    crowd = Crowd(start(Times(), 1024))
+    crowd = Crowd(start(PeerTimes(), 1024))
     yield crowd
     crowd.close()
 

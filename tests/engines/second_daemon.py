@@ -38,7 +38,7 @@ def main(address: str, hostname: str, shift: str) -> int:
     xcatd.listen = functools.partial(listen, address)
     xcatd.Daemon = functools.partial(xcatd.Daemon, clock=ShiftedClock(Path(shift)))
     machine = xcatd.Machine(hostname, os.environ)
-    options = process.Options(foreground=True, pidfile=Path(f"{shift}.{hostname}.pid"))
+    options = process.DaemonOptions(foreground=True, pidfile=Path(f"{shift}.{hostname}.pid"))
     return xcatd._start(options, machine, process.Launch())
 
 

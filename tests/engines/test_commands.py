@@ -9,10 +9,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.commands import replay
-from tests.commands.test_recorded import FILES, _lines
-from tests.snmove import test_command as moves
-from tests.snmove.doubles import Names, World, errors, exit_status, lines, stored
+from tests.plugins.commands import replay
+from tests.plugins.commands.test_recorded import FILES, _lines
+from tests.plugins.servicenodes.snmove import test_command as moves
+from tests.plugins.servicenodes.snmove.doubles import (
+    Names,
+    World,
+    errors,
+    exit_status,
+    lines,
+    stored,
+)
 
 from xcatd.db.database import Database
 from xcatd.db.location import Location

@@ -6,8 +6,14 @@ Servers have no order of rows: what depends on it (which of several names comes 
 from __future__ import annotations
 
 import pytest
-from tests.commands import replay
-from tests.commands.test_recorded_writes import FILES, _as_set, _changed, _compare_output, _tables
+from tests.plugins.commands import replay
+from tests.plugins.commands.test_recorded_writes import (
+    FILES,
+    _as_set,
+    _changed,
+    _compare_output,
+    _tables,
+)
 
 from xcatd.db import schema
 from xcatd.db.database import Database

@@ -13,7 +13,7 @@ from xcatd.db.location import Location, parse
 from xcatd.db.mysql import MysqlAdapter
 from xcatd.db.postgres import PostgresAdapter
 from xcatd.db.schema import TABLES
-from xcatd.db.server import KEPT, MORE, Trouble
+from xcatd.db.server import KEPT, MORE, ServerTrouble
 
 ADAPTERS = {"Pg": PostgresAdapter, "mysql": MysqlAdapter}
 
@@ -390,7 +390,7 @@ def test_clashes_are_tried_again_and_then_told(server, database, monkeypatch):
     monkeypatch.setattr(
         adapter,
         "_judge",
-        lambda error: Trouble.CLASH if "deadlock" in str(error) else judged(error),
+        lambda error: ServerTrouble.CLASH if "deadlock" in str(error) else judged(error),
     )
     put(database, "new")
     assert got(database) == "new"

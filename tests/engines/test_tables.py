@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.commands import replay
-from tests.commands.test_recorded_tables import FILES, compare_output, tables_of
-from tests.commands.test_recorded_writes import _changed
+from tests.plugins.commands import replay
+from tests.plugins.commands.test_recorded_tables import FILES, compare_output, tables_of
+from tests.plugins.commands.test_recorded_writes import _changed
 
 from xcatd.db import schema
 from xcatd.db.database import Database

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from tests.commands import replay
-from tests.dump.talk import Talk
-from tests.dump.test_programs import SAMPLE, files
+from tests.daemon.rows.talk import Talk
+from tests.daemon.rows.test_programs import SAMPLE, files
+from tests.plugins.commands import replay
 
-from xcatd.db import definitions
+from xcatd.db import owntables
 from xcatd.db.database import Database
 from xcatd.db.errors import DatabaseError
 
@@ -35,7 +35,7 @@ VALUES = {
 @pytest.fixture
 def defined(database, tmp_path) -> Database:
     (tmp_path / "own.ini").write_text(DEFINITION)
-    tables, errors = definitions.load(tmp_path, database.location.engine)
+    tables, errors = owntables.load(tmp_path, database.location.engine)
     assert not errors
     database.define(tables)
     database.create_missing_tables(["site", "nodelist", "assets"])
@@ -83,7 +83,7 @@ def test_defined_tables_are_made_filled_and_listed(talk, defined, tmp_path):
 
 def test_columns_that_a_definition_has_since_are_added(talk, defined, tmp_path):
     (tmp_path / "own.ini").write_text(DEFINITION.replace("owner price", "owner shelf price"))
-    defined.define(definitions.load(tmp_path, defined.location.engine)[0])
+    defined.define(owntables.load(tmp_path, defined.location.engine)[0])
     with defined.transaction("assets") as transaction:
         transaction.insert("assets", [{"node": "n0", "owner": "x"}])
     defined.create_missing_tables(["assets"])
@@ -189,7 +189,7 @@ def test_a_required_column_is_added_to_a_table_with_rows(defined, tmp_path):
         transaction.insert("assets", [{"node": "n0"}])
     text = DEFINITION.replace("node owner", "node tag owner") + "required = tag\n"
     (tmp_path / "own.ini").write_text(text)
-    defined.define(definitions.load(tmp_path, defined.location.engine)[0])
+    defined.define(owntables.load(tmp_path, defined.location.engine)[0])
     defined.create_missing_tables()
     assert rows(defined, "assets") == [{"node": "n0"}]
 
@@ -197,7 +197,7 @@ def test_a_required_column_is_added_to_a_table_with_rows(defined, tmp_path):
 def test_a_definition_that_the_database_refuses_stops_nobody(defined, tmp_path, caplog):
     text = DEFINITION.replace("[assets]", "[select]") + "\n" + DEFINITION.replace("assets", "good")
     (tmp_path / "own.ini").write_text(text)
-    defined.define(definitions.load(tmp_path, defined.location.engine)[0])
+    defined.define(owntables.load(tmp_path, defined.location.engine)[0])
     defined.create_missing_tables()
     assert "cannot make table select as it is defined" in caplog.text
     assert rows(defined, "good") == []

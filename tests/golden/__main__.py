@@ -16,7 +16,10 @@ from . import rules, runs
 
 #: What can be written anew, with the modules that do it: each has ``rewrite() -> list of paths``.
 SUITES: Mapping[str, tuple[str, ...]] = {
-    "planners": ("tests.snmove.golden", "tests.snbalance.golden"),
+    "planners": (
+        "tests.plugins.servicenodes.snmove.golden",
+        "tests.plugins.servicenodes.snbalance.golden",
+    ),
     "transcripts": ("tests.lab.transcript",),
 }
 _SHOWN = 3

@@ -18,8 +18,8 @@ from xcat_aix_agent.shell import Commands, Completed
 from xcat_aix_lab.crew import Crew, Papers
 from xcat_aix_lab.inprocess import ModelCommands
 from xcat_aix_lab.sim.commands import operation_of
-from xcat_aix_lab.sim.faults import FAIL, Rule
-from xcat_aix_lab.sim.objects import MACHINES, READY, NimObject
+from xcat_aix_lab.sim.faults import FAIL, Fault
+from xcat_aix_lab.sim.objects import MACHINES, READY, SimulatedObject
 from xcat_aix_lab.sim.state import state_of
 from xcat_aix_lab.sim.store import MemoryStore
 from xcat_aix_lab.staging import Client, Stage, store_of
@@ -36,7 +36,7 @@ from xcatd.serving.peernames import PeerName
 from xcatd.serving.session import Services, Session
 from xcatd.wire.requests import RequestReader
 from xcatd.wire.stream import ResponseReader
-from xcatd.wire.tree import Limits, layout
+from xcatd.wire.tree import DocumentLimits, layout
 
 from . import lines
 
@@ -150,7 +150,7 @@ def _define_client(store: MemoryStore, name: str, master: str) -> None:
         return
     attributes = {"connect": "nimsh", "if1": f"find_net {name} 0", "Cstate": READY}
     changed = database.draft()
-    changed.add(NimObject(name, MACHINES, "standalone", attributes))
+    changed.add(SimulatedObject(name, MACHINES, "standalone", attributes))
     store.save_nim(found[0], changed)
 
 
@@ -181,7 +181,7 @@ def break_as_recorded(run: Run, stage: Stage, store: MemoryStore, scratch: Path)
             trial.save_nim(host, before)
             faults = store.faults(host)
             text = "failed in the recording"
-            rule = Rule(
+            rule = Fault(
                 argv[0],
                 FAIL,
                 operation=operation_of(argv[1:]),
@@ -418,7 +418,7 @@ class Theatre:
         tree = client_commands.build(argv[0], argv[1:], cwd="/", stdin=(), environ={})
         document = layout("xcatrequest", tree).encode()
         channel = _Channel()
-        (incoming,) = RequestReader(Limits()).feed(document)
+        (incoming,) = RequestReader(DocumentLimits()).feed(document)
         self._session()(channel, incoming)
         out, err = io.BytesIO(), io.BytesIO()
         printer = Printer(out, err, shows_server=client_commands.shows_server(argv[0], argv[1:]))

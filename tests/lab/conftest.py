@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xcat_aix_lab.cluster import Settings
+from xcat_aix_lab.cluster import SampleSettings
 from xcat_aix_lab.directory import LabDirectory
 
 
@@ -12,5 +12,5 @@ from xcat_aix_lab.directory import LabDirectory
 def lab(tmp_path: Path) -> LabDirectory:
     """A lab directory without processes, with the addresses of the golden transcripts."""
     directory = LabDirectory(tmp_path / "lab")
-    directory.write_hosts(Settings(octet=9, xcatdport=3001, confdir="/etc/xcat"))
+    directory.write_hosts(SampleSettings(octet=9, xcatdport=3001, confdir="/etc/xcat"))
     return directory

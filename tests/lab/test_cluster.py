@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcat_aix_lab import cluster, records, report
-from xcat_aix_lab.cluster import DISKLESS, STANDALONE, Settings, sample
+from xcat_aix_lab.cluster import DISKLESS, STANDALONE, SampleSettings, sample
 from xcat_aix_lab.sim.execute import execute
 from xcatd.db.schema import TABLES
 
 from . import transcript
 
 
-def settings(compute_nodes: int = 12, service_nodes: int = 2, percent: int = 50) -> Settings:
-    return Settings(
+def settings(compute_nodes: int = 12, service_nodes: int = 2, percent: int = 50) -> SampleSettings:
+    return SampleSettings(
         octet=9,
         xcatdport=3001,
         confdir="/etc/xcat",

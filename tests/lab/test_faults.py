@@ -7,7 +7,7 @@ import pytest
 from xcat_aix_lab.directory import LabDirectory
 from xcat_aix_lab.sim import niminfo
 from xcat_aix_lab.sim.execute import execute
-from xcat_aix_lab.sim.faults import FAIL, HANG, SLOW, Faults, Rule
+from xcat_aix_lab.sim.faults import FAIL, HANG, SLOW, Fault, Faults
 from xcat_aix_lab.sim.store import MemoryStore
 
 from . import transcript
@@ -19,7 +19,7 @@ def store() -> MemoryStore:
     return transcript.fresh()
 
 
-def break_(store: MemoryStore, node: str, *rules: Rule, down: bool = False) -> None:
+def break_(store: MemoryStore, node: str, *rules: Fault, down: bool = False) -> None:
     store.save_faults(node, Faults(down=down, rules=list(rules)))
 
 
@@ -37,7 +37,7 @@ def test_a_dead_master_refuses_like_nim_and_changes_nothing(store: MemoryStore) 
 
 
 def test_an_injected_message_comes_as_often_as_asked(store: MemoryStore) -> None:
-    break_(store, "n01", Rule("niminit", FAIL, number=175, text="no way", times=1))
+    break_(store, "n01", Fault("niminit", FAIL, number=175, text="no way", times=1))
     argv = ("niminit", "-a", "name=n01", "-a", "master=sn2b")
     failed = run(store, "n01", *argv)
     assert failed.rc == 175
@@ -46,20 +46,20 @@ def test_an_injected_message_comes_as_often_as_asked(store: MemoryStore) -> None
 
 
 def test_a_fault_of_the_master_meets_the_clients_that_come_to_it(store: MemoryStore) -> None:
-    break_(store, "sn2", Rule("niminit", FAIL, number=13, text="busy"))
+    break_(store, "sn2", Fault("niminit", FAIL, number=13, text="busy"))
     assert run(store, "n01", "niminit", "-a", "name=n01", "-a", "master=sn2b").rc == 13
     assert run(store, "n01", "niminit", "-a", "name=n01", "-a", "master=sn1b").rc == 0
 
 
 def test_a_rule_for_an_operation_leaves_the_others_alone(store: MemoryStore) -> None:
-    break_(store, "sn1", Rule("nim", FAIL, operation="reset", number=28))
+    break_(store, "sn1", Fault("nim", FAIL, operation="reset", number=28))
     assert run(store, "sn1", "nim", "-Fo", "reset", "n01").rc == 28
     assert run(store, "sn1", "nim", "-Fo", "deallocate", "-a", "subclass=all", "n01").rc == 0
 
 
 def test_latency_of_the_node_and_of_its_master_add_up(store: MemoryStore) -> None:
-    break_(store, "n01", Rule("*", SLOW, seconds=0.5))
-    break_(store, "sn2", Rule("niminit", SLOW, seconds=2.0))
+    break_(store, "n01", Fault("*", SLOW, seconds=0.5))
+    break_(store, "sn2", Fault("niminit", SLOW, seconds=2.0))
     slept: list[float] = []
     argv = ["niminit", "-a", "name=n01", "-a", "master=sn2b"]
     assert execute(argv, "n01", store, slept.append).rc == 0
@@ -67,7 +67,7 @@ def test_latency_of_the_node_and_of_its_master_add_up(store: MemoryStore) -> Non
 
 
 def test_a_hanging_node_goes_on_when_the_fault_is_cleared(store: MemoryStore) -> None:
-    break_(store, "n01", Rule("*", HANG))
+    break_(store, "n01", Fault("*", HANG))
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -98,7 +98,7 @@ def test_a_busy_master_is_an_error_not_a_long_wait(store: MemoryStore) -> None:
 
 def test_a_slow_operation_keeps_others_out_of_nim(lab: LabDirectory) -> None:
     store = lab.store
-    store.save_faults("sn1", Faults(rules=[Rule("nim", SLOW, seconds=9.0, times=1)]))
+    store.save_faults("sn1", Faults(rules=[Fault("nim", SLOW, seconds=9.0, times=1)]))
     sleeping, go_on = threading.Event(), threading.Event()
     results = []
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from xcat_aix_lab.inprocess import ModelCommands
-from xcat_aix_lab.sim.faults import HANG, SLOW, Faults, Rule
+from xcat_aix_lab.sim.faults import HANG, SLOW, Fault, Faults
 from xcat_aix_lab.sim.store import MemoryStore
 from xcat_aix_proto.errors import AgentError, ErrorCode
 
@@ -44,8 +44,8 @@ def test_a_command_that_the_host_lacks(store: MemoryStore) -> None:
     assert caught.value.code is ErrorCode.NOT_FOUND
 
 
-@pytest.mark.parametrize("rule", [Rule("*", HANG), Rule("*", SLOW, seconds=6.0)])
-def test_the_time_limit_holds(store: MemoryStore, rule: Rule) -> None:
+@pytest.mark.parametrize("rule", [Fault("*", HANG), Fault("*", SLOW, seconds=6.0)])
+def test_the_time_limit_holds(store: MemoryStore, rule: Fault) -> None:
     store.save_faults("n01", Faults(rules=[rule]))
     with pytest.raises(AgentError) as caught:
         commands(store).run(["hostname"], timeout=5)
@@ -53,7 +53,7 @@ def test_the_time_limit_holds(store: MemoryStore, rule: Rule) -> None:
 
 
 def test_a_slow_command_within_its_time(store: MemoryStore) -> None:
-    store.save_faults("n01", Faults(rules=[Rule("*", SLOW, seconds=4.0)]))
+    store.save_faults("n01", Faults(rules=[Fault("*", SLOW, seconds=4.0)]))
     done = commands(store).run(["hostname"], timeout=5)
     assert (done.stdout, done.duration) == ("n01\n", 4.0)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from xcat_aix_lab import agents, clusterfile, dump, records, report
-from xcat_aix_lab.cluster import DISKLESS, STANDALONE, Settings, sample
+from xcat_aix_lab.cluster import DISKLESS, STANDALONE, SampleSettings, sample
 from xcat_aix_lab.dump import DumpError
 from xcat_aix_lab.lab import Lab, LabError
 from xcat_aix_lab.launcher import run_lines
@@ -20,8 +20,8 @@ from xcat_aix_lab.rehearsal import rehearse
 from xcat_aix_lab.sim.execute import execute
 from xcatd.text import tablecsv
 
-SAMPLE = Path(__file__).parents[1] / "dump" / "sample29"
-SETTINGS = Settings(octet=9, xcatdport=3001, confdir="/lab/xcat")
+SAMPLE = Path(__file__).parents[1] / "daemon" / "rows" / "sample29"
+SETTINGS = SampleSettings(octet=9, xcatdport=3001, confdir="/lab/xcat")
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_cluster_is_kept_in_its_lab() -> None:
 
 
 def test_a_dump_of_the_sample_makes_the_sample_again(tmp_path: Path) -> None:
-    original = sample(Settings(octet=200, xcatdport=3001, confdir="/etc/xcat"))
+    original = sample(SampleSettings(octet=200, xcatdport=3001, confdir="/etc/xcat"))
     for name, rows in original.tables.items():
         columns = tuple(dict.fromkeys(column for row in rows for column in row))
         lines = tablecsv.rows(columns, [dict.fromkeys(columns) | row for row in rows])

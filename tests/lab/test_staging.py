@@ -11,12 +11,12 @@ import pytest
 
 from xcat_aix_lab.crew import Crew, Papers
 from xcat_aix_lab.sim.execute import execute
-from xcat_aix_lab.sim.faults import FAIL, Faults, Rule
+from xcat_aix_lab.sim.faults import FAIL, Fault, Faults
 from xcat_aix_lab.sim.state import database_of, state_of
 from xcat_aix_lab.sim.store import MemoryStore
 from xcat_aix_lab.staging import Client, Stage, store_of
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.facts import Host
+from xcat_aix_proto.facts import HostReport
 from xcat_aix_proto.identity import Role
 from xcat_aix_proto.operations import HostFacts, NimSnapshot
 
@@ -131,7 +131,7 @@ def test_who_connects_to_a_hosts_address_reaches_its_agent(crew: Crew) -> None:
     with crew.connect("sa", Role.SN, "192.168.20.11", PORT) as connection:
         host = connection.query(HostFacts(), 10.0)
         nim = connection.query(NimSnapshot(), 10.0)
-    assert isinstance(host, Host)
+    assert isinstance(host, HostReport)
     assert [one.address for one in host.interfaces][:2] == ["192.168.10.11", "192.168.20.11"]
     assert "lan" in nim.by_name()
 
@@ -172,7 +172,7 @@ def test_a_spot_that_was_copied_needs_no_source(store: MemoryStore) -> None:
 
 
 def test_a_fault_may_be_for_one_object(store: MemoryStore) -> None:
-    rule = Rule("nim", FAIL, operation="check", number=13, times=1, word="lan")
+    rule = Fault("nim", FAIL, operation="check", number=13, times=1, word="lan")
     store.save_faults("sa", Faults.from_json(Faults(rules=[rule]).to_json()))
     results = [
         execute(["nim", "-o", "check", name], "sa", store, transcript.never).rc

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.golden import cases
 
-from xcat_aix_lab.cluster import Settings, sample
+from xcat_aix_lab.cluster import SampleSettings, sample
 from xcat_aix_lab.prepare import prepare
 from xcat_aix_lab.sim.execute import NotInstalled, Result, execute
 from xcat_aix_lab.sim.store import MemoryStore
@@ -23,7 +23,9 @@ Run = Callable[[str, list[str]], Result]
 
 def fresh(compute_nodes: int = 12) -> MemoryStore:
     """The sample cluster, always with the same addresses."""
-    settings = Settings(octet=9, xcatdport=3001, confdir="/etc/xcat", compute_nodes=compute_nodes)
+    settings = SampleSettings(
+        octet=9, xcatdport=3001, confdir="/etc/xcat", compute_nodes=compute_nodes
+    )
     return prepare(sample(settings))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from xcat_aix_proto import codec, jobs, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import Outcome, Record, RecordState
+from xcat_aix_proto.jobs import JobOutcome, Record, RecordState
 from xcat_aix_proto.operations import (
     MAX_CHAIN,
     Chain,
@@ -113,7 +113,7 @@ _RECORDS = st.lists(
 @given(_RECORDS, st.none() | st.just(AgentError(ErrorCode.COMMAND_FAILED, "it failed", "why")))
 def test_an_outcome_carries_the_records_whether_it_failed_or_not(records, error):
     wire = json.loads(json.dumps(codec.to_wire(jobs.with_records(records, error))))
-    outcome = codec.from_wire(Outcome, wire)
+    outcome = codec.from_wire(JobOutcome, wire)
     assert (outcome.ok, jobs.records(outcome, len(records))) == (error is None, records)
     failure = outcome.failure()
     assert (failure and failure.message) == (error and error.message)
@@ -124,7 +124,7 @@ def test_an_outcome_carries_the_records_whether_it_failed_or_not(records, error)
 )
 def test_an_outcome_without_a_record_for_each(result):
     with pytest.raises(AgentError) as caught:
-        jobs.records(Outcome(ok=True, result=result), 2)
+        jobs.records(JobOutcome(ok=True, result=result), 2)
     assert caught.value.code is ErrorCode.BAD_MESSAGE
 
 

@@ -141,8 +141,8 @@ def test_a_text_of_another_type_is_a_bad_message(field, text):
 
 def test_an_outcome_gives_its_failure_as_exception():
     failure = AgentError(ErrorCode.TIMED_OUT, "too slow")
-    outcome = jobs.Outcome(False, error=failure.to_wire())
-    assert jobs.Outcome(True).failure() is None
+    outcome = jobs.JobOutcome(False, error=failure.to_wire())
+    assert jobs.JobOutcome(True).failure() is None
     assert outcome.failure().code is ErrorCode.TIMED_OUT
 
 

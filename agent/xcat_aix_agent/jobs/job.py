@@ -33,7 +33,7 @@ from xcat_aix_agent import files, ownership
 from xcat_aix_agent.clock import Clock, parse, stamp
 from xcat_aix_proto import bounds, codec, operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import JobEvent, Outcome, Record, RecordState
+from xcat_aix_proto.jobs import JobEvent, JobOutcome, Record, RecordState
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ _FORMER = frozenset({"node", "root", "path", "postscripts", "max_log"})
 
 
 @dataclass(frozen=True)
-class Place:
+class JobEnvironment:
     """What a job's wrapper is told by the agent's settings, never by the job: see ``config.KEYS``.
 
     Where an agent of the version before still runs and starts a wrapper of this one, the last three are
@@ -218,11 +218,11 @@ class Job:
         """When the directory got its last file (seconds of the epoch)."""
         return _modified(self.path)
 
-    def outcome(self) -> Optional[Outcome]:
+    def outcome(self) -> Optional[JobOutcome]:
         """How it ended, None unless it exited; raises ``INTERNAL`` if the file cannot be read."""
         if not self.is_exited:
             return None
-        return self._stored(Outcome, _RESULT)
+        return self._stored(JobOutcome, _RESULT)
 
     def records(self, spec: Spec) -> Tuple[Record, ...]:
         """What is known of each operation of a chain that nobody works on any more."""
@@ -368,7 +368,7 @@ class Job:
         if self._sync and is_new:
             files.sync_directory(self.path)
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: JobOutcome) -> None:
         """Record the outcome.  Raises :class:`OSError`; the job is then lost and a probe decides."""
         rc = 0 if outcome.error is None else int(outcome.error.get("code", 1))
         self._write(self.path / _RESULT, self._text(outcome))

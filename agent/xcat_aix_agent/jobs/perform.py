@@ -15,7 +15,7 @@ from xcat_aix_agent import files, operations
 from xcat_aix_agent.host import End, Host, LimitedAgents, LimitedCommands, Report
 from xcat_aix_proto import bounds
 from xcat_aix_proto.errors import AgentError, ErrorCode
-from xcat_aix_proto.jobs import Outcome, Record, RecordState, Verdict, with_records
+from xcat_aix_proto.jobs import JobOutcome, Record, RecordState, Verdict, with_records
 from xcat_aix_proto.operations import Operation
 
 from .job import Spec
@@ -32,7 +32,7 @@ def perform(
     report: Report,
     keep: Keep,
     cancelled: Optional[threading.Event] = None,
-) -> Outcome:
+) -> JobOutcome:
     """Run the operation of ``spec``; every failure becomes part of the outcome."""
     work = _Work(spec, host, report, cancelled)
     operation = work.attempt(spec.decoded)
@@ -44,15 +44,15 @@ def perform(
     else:
         result = operation
     if isinstance(result, AgentError):
-        return Outcome(ok=False, error=result.to_wire())
-    return Outcome(ok=True, result=bounds.result(result))
+        return JobOutcome(ok=False, error=result.to_wire())
+    return JobOutcome(ok=True, result=bounds.result(result))
 
 
-def cancelled_outcome(records: Sequence[Record] = ()) -> Outcome:
+def cancelled_outcome(records: Sequence[Record] = ()) -> JobOutcome:
     """The outcome of a job that was stopped on request; ``records`` are what a chain noted until then."""
     error = AgentError(ErrorCode.CANCELLED, "cancelled")
     if not records:
-        return Outcome(ok=False, error=error.to_wire())
+        return JobOutcome(ok=False, error=error.to_wire())
     if all(record.is_done for record in records):
         return with_records(records, None)
     at_work = Record(RecordState.FAILED, error=error.to_wire())
@@ -90,7 +90,7 @@ class _Work:
         return failure
 
 
-def _perform_chain(parts: Tuple[Operation, ...], work: _Work, keep: Keep) -> Outcome:
+def _perform_chain(parts: Tuple[Operation, ...], work: _Work, keep: Keep) -> JobOutcome:
     """One after the other until one fails; what became of each is kept as soon as it is over."""
     records: List[Record] = []
     error: Optional[AgentError] = None

@@ -24,7 +24,7 @@ from xcat_aix_agent.host import Host
 from xcat_aix_proto import codec
 from xcat_aix_proto.jobs import Record
 
-from .job import Job, Place, Spec
+from .job import Job, JobEnvironment, Spec
 from .perform import perform
 
 #: Seconds a cancelled wrapper gets to clean up before it is killed with its command.
@@ -33,7 +33,7 @@ CANCEL_GRACE = 5.0
 _FIRST_LOOK, _LONGEST_LOOK = 0.002, 0.1
 
 
-class Runner(Protocol):
+class JobRunner(Protocol):
     """Works on jobs."""
 
     def start(self, job: Job, spec: Spec) -> None:
@@ -189,9 +189,9 @@ class Inline:
             cancelled.set()
 
 
-def place_of(config: AgentConfig) -> Place:
+def place_of(config: AgentConfig) -> JobEnvironment:
     """What the wrapper of a job is told."""
-    return Place(
+    return JobEnvironment(
         node=config.node,
         root=str(config.root),
         path=config.path,

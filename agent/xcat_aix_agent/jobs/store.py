@@ -21,10 +21,10 @@ from xcat_aix_proto import MAX_FOLLOW, messages, names
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import (
     JobEvent,
+    JobOutcome,
     JobState,
     JobStatus,
     JobUpdate,
-    Outcome,
     Record,
     RecordState,
     records,
@@ -33,7 +33,7 @@ from xcat_aix_proto.jobs import (
 from xcat_aix_proto.operations import Operation, to_wire
 
 from .job import Job, Spec, remove
-from .runners import Runner
+from .runners import JobRunner
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ _MOMENT = 0.2
 
 
 @dataclass(frozen=True)
-class Limits:
+class StoreLimits:
     """Bounds of a store: jobs kept, jobs running, seconds to keep."""
 
     kept: int
@@ -64,7 +64,7 @@ class Limits:
     keep: float
 
     @classmethod
-    def of(cls, config: AgentConfig) -> Limits:
+    def of(cls, config: AgentConfig) -> StoreLimits:
         """Those of the settings."""
         return cls(config.max_jobs, config.max_running, config.keep_jobs)
 
@@ -75,9 +75,9 @@ class JobStore:
     def __init__(
         self,
         directory: Path,
-        runner: Runner,
+        runner: JobRunner,
         clock: Clock,
-        limits: Limits,
+        limits: StoreLimits,
         *,
         sync: bool = True,
     ) -> None:
@@ -434,14 +434,14 @@ def _portion(events: Tuple[JobEvent, ...]) -> Tuple[JobEvent, ...]:
     return events
 
 
-def _outcome(job: Job) -> Optional[Outcome]:
+def _outcome(job: Job) -> Optional[JobOutcome]:
     try:
         return job.outcome()
     except AgentError:
         return None
 
 
-def _lost_outcome(job: Job, spec: Spec) -> Optional[Outcome]:
+def _lost_outcome(job: Job, spec: Spec) -> Optional[JobOutcome]:
     """What a lost chain had done until it died."""
     if not spec.is_chain:
         return None

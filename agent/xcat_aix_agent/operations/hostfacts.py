@@ -20,9 +20,9 @@ from xcat_aix_proto.operations import HostFacts
 _LIMIT = 30.0
 
 
-def answer(_operation: HostFacts, host: Host) -> facts.Host:
+def answer(_operation: HostFacts, host: Host) -> facts.HostReport:
     """The facts; raises :class:`AgentError` where a fact cannot be had at all."""
-    return facts.Host(
+    return facts.HostReport(
         node=host.node,
         hostname=_hostname(host),
         os_level=_os_level(host),

@@ -21,7 +21,7 @@ from .standing import Standing
 _LAST_READS, _LAST_BYTES = 4, 65536
 
 
-class Peer:
+class ConnectedPeer:
     """One connection; its socket object is exchanged when TLS begins.
 
     ``source`` is the address it comes from, ``since`` (monotonic) when it came, or was let in.
@@ -77,12 +77,12 @@ class Peers:
         self._max_greeting = max_greeting
         self._max_established = max_established
         self._max_each = max_each
-        self._greeting: Dict[Peer, None] = {}
-        self._established: Dict[Peer, Standing] = {}
+        self._greeting: Dict[ConnectedPeer, None] = {}
+        self._established: Dict[ConnectedPeer, Standing] = {}
         self._changed = threading.Condition()
         self._closed = False
 
-    def add(self, peer: Peer) -> None:
+    def add(self, peer: ConnectedPeer) -> None:
         """A new connection; one that has not said hello may have to go."""
         with self._changed:
             self._greeting[peer] = None
@@ -93,7 +93,7 @@ class Peers:
             if self._closed:
                 peer.hang_up()
 
-    def establish(self, peer: Peer, standing: Standing, now: float) -> None:
+    def establish(self, peer: ConnectedPeer, standing: Standing, now: float) -> None:
         """The peer was let in; raises ``BUSY`` if there are too many already."""
         with self._changed:
             self._check_room(standing)
@@ -110,7 +110,7 @@ class Peers:
             text = f"this agent serves {self._max_each} connections of {who} already"
             raise AgentError(ErrorCode.BUSY, text)
 
-    def late(self, now: float, patience: float, life: float) -> List[Peer]:
+    def late(self, now: float, patience: float, life: float) -> List[ConnectedPeer]:
         """Those that have not said hello for ``patience`` seconds, or were let in ``life`` seconds ago."""
         with self._changed:
             late = [peer for peer in self._greeting if now - peer.since > patience]
@@ -118,14 +118,14 @@ class Peers:
 
     def dubious(
         self, problem: Callable[[Standing], Optional[str]]
-    ) -> List[Tuple[Peer, Standing, str]]:
+    ) -> List[Tuple[ConnectedPeer, Standing, str]]:
         """Those that were let in and may not be here any more, and why."""
         with self._changed:
             established = list(self._established.items())
         judged = [(peer, standing, problem(standing)) for peer, standing in established]
         return [(peer, standing, why) for peer, standing, why in judged if why is not None]
 
-    def remove(self, peer: Peer) -> None:
+    def remove(self, peer: ConnectedPeer) -> None:
         """The connection is over."""
         with self._changed:
             self._greeting.pop(peer, None)

@@ -17,7 +17,7 @@ from xcat_aix_proto import MAX_REQUEST, OBJECT_ID, TRACE, bounds, messages, name
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.hardening import SERIALIZER, harden, ignore_environment
 
-from .service import Session
+from .service import Conversation
 
 ignore_environment(os.environ)
 
@@ -30,7 +30,7 @@ _JSON = serializers.serializers[SERIALIZER].serializer_id
 _METADATA = {"methods": list(messages.METHODS), "oneway": [], "attrs": []}
 
 
-def serve(sock: socket.socket, session: Session) -> None:
+def serve(sock: socket.socket, session: Conversation) -> None:
     """Answer calls until the peer goes away or is silent for the socket's time-out.
 
     Raises ``BAD_MESSAGE`` when the peer sends anything but calls of this protocol.
@@ -59,7 +59,7 @@ class _BoundedConnection(socketutil.SocketConnection):  # type: ignore[misc]  # 
 class _Daemon(server.Daemon):  # type: ignore[misc]  # Pyro5 has no types
     """A Pyro5 daemon for one connection and one object."""
 
-    def __init__(self, sock: socket.socket, session: Session) -> None:
+    def __init__(self, sock: socket.socket, session: Conversation) -> None:
         super().__init__(connected_socket=sock)
         # Pyro5 closes the socket when it drops its own connection object.
         self.transportServer.conn.keep_open = True

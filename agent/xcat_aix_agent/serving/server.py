@@ -22,11 +22,11 @@ from xcat_aix_agent.clock import Clock, SystemClock
 from xcat_aix_agent.config import AgentConfig
 from xcat_aix_agent.host import Host
 from xcat_aix_agent.jobs.job import Spec
-from xcat_aix_agent.jobs.runners import Detached, Inline, Runner
-from xcat_aix_agent.jobs.store import JobStore, Limits
+from xcat_aix_agent.jobs.runners import Detached, Inline, JobRunner
+from xcat_aix_agent.jobs.store import JobStore, StoreLimits
 from xcat_aix_agent.nim.clients import Clients
 from xcat_aix_agent.shell import Commands, Subprocesses
-from xcat_aix_agent.tls import Contexts, TlsError
+from xcat_aix_agent.tls import ListenerContexts, TlsError
 from xcat_aix_agent.transfer.agents import TlsAgents
 from xcat_aix_proto import ALPN_RELAY, ALPN_RPC
 from xcat_aix_proto.errors import AgentError, ErrorCode
@@ -37,11 +37,11 @@ from . import giving, relay, rpc
 from .acceptor import Acceptor
 from .giving import Give
 from .grants import Grants
-from .peers import Peer, Peers
+from .peers import ConnectedPeer, Peers
 from .policy import Policy, RemoteCall
 from .quiet import QuietLog
 from .rights import PolicyFile
-from .service import Service, Session, Turns
+from .service import Conversation, PeerSlots, Service
 from .standing import Standing
 from .trust import Trust
 from .visit import Visit
@@ -85,7 +85,7 @@ class AgentServer:
         self._acceptor = acceptor or Acceptor()
         self._owns_acceptor = acceptor is None
         self._listeners: List[socket.socket] = []
-        self._contexts = Contexts(config)
+        self._contexts = ListenerContexts(config)
         self._peers = Peers(
             config.max_handshakes, config.max_connections, config.max_peer_connections
         )
@@ -98,13 +98,13 @@ class AgentServer:
         host, self._gives = self._host(), gives or {}
         self._policy = self._make_policy(host)
         self._grants = self._policy.grants
-        turns = Turns(config.max_peer_queries)
+        turns = PeerSlots(config.max_peer_queries)
         self.service = Service(
             config, host, store, self._policy, self._grants, self._refusals, turns
         )
         self._trust = Trust(config, self._policy, self._clock)
 
-    def _make_runner(self, kind: str) -> Runner:
+    def _make_runner(self, kind: str) -> JobRunner:
         if kind == "detached":
             return Detached(self._clock, self.config)
         if kind == "inline":
@@ -112,7 +112,7 @@ class AgentServer:
         raise ValueError(f"there is no runner {kind!r}")
 
     def _make_store(self) -> JobStore:
-        limits = Limits.of(self.config)
+        limits = StoreLimits.of(self.config)
         return JobStore(self.config.jobs, self._runner, self._clock, limits, sync=self._sync)
 
     def _make_policy(self, host: Host) -> Policy:
@@ -211,7 +211,7 @@ class AgentServer:
 
     def _accepted(self, sock: socket.socket, address: Any) -> None:
         now = self._clock.monotonic()
-        peer = Peer(sock, f"{address[0]}:{address[1]}", address[0], now)
+        peer = ConnectedPeer(sock, f"{address[0]}:{address[1]}", address[0], now)
         if not self._speaks_tls(peer):
             peer.close()
             return
@@ -226,7 +226,7 @@ class AgentServer:
             self._peers.remove(peer)
             peer.close()
 
-    def _speaks_tls(self, peer: Peer) -> bool:
+    def _speaks_tls(self, peer: ConnectedPeer) -> bool:
         """Whether what has arrived begins as TLS does: nothing else is worth a thread."""
         try:
             first = peer.sock.recv(1, socket.MSG_PEEK)
@@ -237,7 +237,7 @@ class AgentServer:
             return False
         return first == _TLS
 
-    def _attend(self, peer: Peer) -> None:
+    def _attend(self, peer: ConnectedPeer) -> None:
         try:
             self._serve(peer)
         except (OSError, AgentError, TlsError) as error:
@@ -248,10 +248,10 @@ class AgentServer:
             self._peers.remove(peer)
             peer.close()
 
-    def _refuse(self, peer: Peer, reason: str) -> None:
+    def _refuse(self, peer: ConnectedPeer, reason: str) -> None:
         self._strangers.warning("refused %s: %s", peer.name, reason)
 
-    def _serve(self, peer: Peer) -> None:
+    def _serve(self, peer: ConnectedPeer) -> None:
         authority = self._trust.authority()
         sock = self._handshake(peer)
         if sock.session_reused:
@@ -270,17 +270,19 @@ class AgentServer:
         else:
             self._serve_visit(peer, sock, standing)
 
-    def _serve_calls(self, peer: Peer, standing: Standing) -> None:
+    def _serve_calls(self, peer: ConnectedPeer, standing: Standing) -> None:
         session = self._session(peer, standing)
         rpc.serve(peer.sock, session)
         if session.refused is not None:
             self._turned_away(session.whom, session.peer, session.refused)
 
-    def _session(self, peer: Peer, standing: Standing) -> Session:
+    def _session(self, peer: ConnectedPeer, standing: Standing) -> Conversation:
         """A laboratory's agents may have another."""
-        return Session(self.service, standing, peer.name, partial(self._let_in, peer, standing))
+        return Conversation(
+            self.service, standing, peer.name, partial(self._let_in, peer, standing)
+        )
 
-    def _serve_visit(self, peer: Peer, sock: ssl.SSLSocket, standing: Standing) -> None:
+    def _serve_visit(self, peer: ConnectedPeer, sock: ssl.SSLSocket, standing: Standing) -> None:
         identity, protocol = standing.identity, standing.protocol
         visit = Visit(
             sock=sock,
@@ -303,7 +305,7 @@ class AgentServer:
         """Somebody of ours who was told why he is not served."""
         self._refusals.warning("refused %s: %s", whom, error.message, about=str(who))
 
-    def _handshake(self, peer: Peer) -> ssl.SSLSocket:
+    def _handshake(self, peer: ConnectedPeer) -> ssl.SSLSocket:
         sock = peer.sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(self.config.handshake_timeout)
@@ -318,7 +320,7 @@ class AgentServer:
             raise
         return secure
 
-    def _let_in(self, peer: Peer, standing: Standing) -> None:
+    def _let_in(self, peer: ConnectedPeer, standing: Standing) -> None:
         self._trust.check(standing)
         self._peers.establish(peer, standing, self._clock.monotonic())
         peer.sock.settimeout(self.config.idle_timeout)

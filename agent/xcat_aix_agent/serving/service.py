@@ -42,7 +42,7 @@ MAX_LIMIT = 86400.0
 TURN_LIMIT = 5.0
 
 
-class Turns:
+class PeerSlots:
     """So many things at once for each peer.  Safe for use by several threads."""
 
     def __init__(self, most: int, wait: float = TURN_LIMIT) -> None:
@@ -81,7 +81,7 @@ class Service:
     policy: Policy
     grants: Grants
     refusals: QuietLog
-    turns: Turns
+    turns: PeerSlots
 
     def limited_host(self, job_id: str = "") -> Host:
         """The host for one query or probe; ``job_id`` is the job a probe asks about."""
@@ -92,7 +92,7 @@ class Service:
         )
 
 
-class Session:
+class Conversation:
     """One authenticated connection from ``source``.  ``on_hello`` is called when the peer was let in.
 
     Rights are looked up at every call, so that a change of the policy holds at once.
@@ -257,15 +257,15 @@ _HELLO = _Argument((dict,), functools.partial(codec.from_wire, messages.Hello))
 _GRANT = _Argument((dict,), functools.partial(codec.from_wire, messages.Grant))
 #: Method -> handler and its arguments.
 _METHODS: Dict[str, Tuple[Callable[..., Any], Tuple[_Argument, ...]]] = {
-    "hello": (Session._hello, (_HELLO,)),  # noqa: SLF001 - this table is part of the class
-    "query": (Session._query, (_OPERATION,)),  # noqa: SLF001 - as above
-    "probe": (Session._probe, (_OPERATION, _TEXT)),  # noqa: SLF001 - as above
-    "submit": (Session._submit, (_TEXT, _OPERATION, _NUMBER)),  # noqa: SLF001 - as above
-    "begin": (Session._begin, (_TEXT, _OPERATION, _NUMBER, _NUMBER)),  # noqa: SLF001 - as above
-    "follow": (Session._follow, (_TEXT, _COUNT, _NUMBER)),  # noqa: SLF001 - as above
-    "acknowledge": (Session._acknowledge, (_TEXT,)),  # noqa: SLF001 - as above
-    "cancel": (Session._cancel, (_TEXT,)),  # noqa: SLF001 - as above
-    "lodge": (Session._lodge, (_GRANT, _NUMBER)),  # noqa: SLF001 - as above
-    "withdraw": (Session._withdraw, (_GRANT,)),  # noqa: SLF001 - as above
-    "jobs": (Session._jobs, ()),  # noqa: SLF001 - as above
+    "hello": (Conversation._hello, (_HELLO,)),  # noqa: SLF001 - this table is part of the class
+    "query": (Conversation._query, (_OPERATION,)),  # noqa: SLF001 - as above
+    "probe": (Conversation._probe, (_OPERATION, _TEXT)),  # noqa: SLF001 - as above
+    "submit": (Conversation._submit, (_TEXT, _OPERATION, _NUMBER)),  # noqa: SLF001 - as above
+    "begin": (Conversation._begin, (_TEXT, _OPERATION, _NUMBER, _NUMBER)),  # noqa: SLF001 - as above
+    "follow": (Conversation._follow, (_TEXT, _COUNT, _NUMBER)),  # noqa: SLF001 - as above
+    "acknowledge": (Conversation._acknowledge, (_TEXT,)),  # noqa: SLF001 - as above
+    "cancel": (Conversation._cancel, (_TEXT,)),  # noqa: SLF001 - as above
+    "lodge": (Conversation._lodge, (_GRANT, _NUMBER)),  # noqa: SLF001 - as above
+    "withdraw": (Conversation._withdraw, (_GRANT,)),  # noqa: SLF001 - as above
+    "jobs": (Conversation._jobs, ()),  # noqa: SLF001 - as above
 }

@@ -45,7 +45,7 @@ class TlsAgents:
                 answer = lines.read(sock, self.clock.monotonic, self._left(until), "its answer")
                 messages.unwrap(answer)
                 sock.settimeout(timeout)
-            reader = pieces.Reader(sock)
+            reader = pieces.PieceReader(sock)
 
             def read(size: int) -> bytes:
                 with _explained(source):

@@ -27,7 +27,7 @@ def end(sock: socket.socket) -> None:
     sock.sendall(_LENGTH.pack(0))
 
 
-class Reader:
+class PieceReader:
     """The content of one connection."""
 
     def __init__(self, sock: socket.socket) -> None:

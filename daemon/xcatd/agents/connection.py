@@ -23,7 +23,7 @@ from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import ChainProbe, JobStatus, JobUpdate, NodesProbe, Probe
 
 if TYPE_CHECKING:
-    from .link import Link
+    from .link import AgentLink
 
 T = TypeVar("T")
 
@@ -43,12 +43,12 @@ class AgentConnection:
     ``dial`` makes a greeted link.
     """
 
-    def __init__(self, dial: Callable[[], tuple[Link, messages.Welcome]]) -> None:
+    def __init__(self, dial: Callable[[], tuple[AgentLink, messages.Welcome]]) -> None:
         self._dial = dial
         #: Jobs whose outcome is known here.
         self._known: list[str] = []
         self._owner = threading.get_ident()
-        self._link: Link | None = None
+        self._link: AgentLink | None = None
         self._link, self.welcome = dial()
 
     def __enter__(self) -> AgentConnection:  # noqa: PYI034 - a concrete class
@@ -189,7 +189,7 @@ class AgentConnection:
             self._hang_up()
             raise
 
-    def _live_link(self, needs: Iterable[str]) -> tuple[Link, bool]:
+    def _live_link(self, needs: Iterable[str]) -> tuple[AgentLink, bool]:
         """The link to an agent that knows what it is to be asked, and whether it is new."""
         link, is_fresh = self._link, self._link is None
         if link is None:
@@ -204,7 +204,7 @@ def _kinds(op: operations.Operation) -> tuple[str, ...]:
     return tuple(dict.fromkeys((op.kind, *(part.kind for part in op.parts))))
 
 
-def greet(link: Link, version: str) -> messages.Welcome:
+def greet(link: AgentLink, version: str) -> messages.Welcome:
     """Say hello; raises ``NOT_ALLOWED``, ``UNSUPPORTED_PROTOCOL``, ``BUSY`` or what breaks the link."""
     hello = messages.Hello(PROTOCOL_VERSIONS, version)
     return codec.from_wire(messages.Welcome, link.call("hello", codec.to_wire(hello)))

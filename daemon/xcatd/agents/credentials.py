@@ -21,7 +21,7 @@ _Stamp = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Contexts:
+class AgentContexts:
     """One context per thing an agent can be asked for."""
 
     rpc: ssl.SSLContext
@@ -35,9 +35,9 @@ class Credentials:
         self._directory = directory
         self._lock = threading.Lock()
         self._stamp: _Stamp = ()
-        self._contexts: Contexts | None = None
+        self._contexts: AgentContexts | None = None
 
-    def contexts(self) -> Contexts:
+    def contexts(self) -> AgentContexts:
         """The contexts for the files as they are now; raises ``UNREACHABLE`` without usable files."""
         with self._lock:
             try:
@@ -45,7 +45,7 @@ class Credentials:
                 if self._contexts is None or stamp != self._stamp:
                     self._contexts = None
                     self._check()
-                    self._contexts = Contexts(self._make(ALPN_RPC), self._make(ALPN_RELAY))
+                    self._contexts = AgentContexts(self._make(ALPN_RPC), self._make(ALPN_RELAY))
                     self._stamp = stamp
             except OSError as error:  # ssl.SSLError is one
                 raise self._unusable(error) from None

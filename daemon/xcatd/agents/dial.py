@@ -18,7 +18,7 @@ from xcat_aix_proto import MAX_RELAY_LINE, bounds, codec, messages
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
 
-from .credentials import Contexts, Credentials
+from .credentials import AgentContexts, Credentials
 from .streams import Secure, Stream, Tunnel, remaining
 
 
@@ -33,7 +33,7 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class AgentAddress:
     """Which agent is meant, where it listens (``address`` is an IP address), and the way there."""
 
     identity: Identity
@@ -42,7 +42,7 @@ class Target:
     via: Relay | None = None
 
 
-def dial(target: Target, credentials: Credentials, timeout: float) -> Stream:
+def dial(target: AgentAddress, credentials: Credentials, timeout: float) -> Stream:
     """A stream to the agent that is meant, within ``timeout`` seconds.
 
     Raises ``UNREACHABLE``, ``NOT_AUTHENTICATED`` (either end does not trust the other), ``WRONG_PEER``
@@ -61,7 +61,7 @@ def dial(target: Target, credentials: Credentials, timeout: float) -> Stream:
 
 
 def _connect(
-    target: Target, context: ssl.SSLContext, deadline: float, undo: contextlib.ExitStack
+    target: AgentAddress, context: ssl.SSLContext, deadline: float, undo: contextlib.ExitStack
 ) -> ssl.SSLSocket:
     sock = socket.create_connection((target.address, target.port), remaining(deadline))
     undo.callback(sock.close)
@@ -75,13 +75,13 @@ def _connect(
 
 
 def _through(
-    target: Target,
+    target: AgentAddress,
     relay: Relay,
-    contexts: Contexts,
+    contexts: AgentContexts,
     deadline: float,
     undo: contextlib.ExitStack,
 ) -> Tunnel:
-    at_relay = Target(Identity(relay.role, relay.node), relay.address, relay.port)
+    at_relay = AgentAddress(Identity(relay.role, relay.node), relay.address, relay.port)
     try:
         with _explained(at_relay, 0.0):
             outer = _connect(at_relay, contexts.relay, deadline, undo)
@@ -118,7 +118,7 @@ def _answer_line(sock: ssl.SSLSocket, deadline: float) -> object:
         raise AgentError(ErrorCode.BAD_MESSAGE, "the relay's answer cannot be read") from None
 
 
-def _check(secure: Secure, target: Target) -> None:
+def _check(secure: Secure, target: AgentAddress) -> None:
     found = Identity.of_certificate(secure.getpeercert())
     if found != target.identity:
         text = f"the agent at {target.address} is {found}, not {target.identity}"
@@ -126,7 +126,7 @@ def _check(secure: Secure, target: Target) -> None:
 
 
 @contextlib.contextmanager
-def _explained(target: Target, timeout: float) -> Iterator[None]:
+def _explained(target: AgentAddress, timeout: float) -> Iterator[None]:
     place = f"{target.address}:{target.port}"
     try:
         yield

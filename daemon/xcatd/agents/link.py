@@ -94,7 +94,7 @@ class _Connection(socketutil.SocketConnection):  # type: ignore[misc]  # Pyro5 h
             _large.release()
 
 
-class Link:
+class AgentLink:
     """One connection of one thread.  ``trace`` is the id of the request it serves, for the agent's log."""
 
     def __init__(self, stream: Stream, trace: str = "") -> None:

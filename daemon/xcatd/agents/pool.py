@@ -16,10 +16,10 @@ from xcatd.logs import current_request_id
 
 from .connection import AgentConnection, greet
 from .credentials import Credentials
-from .dial import Relay, Target, dial
+from .dial import AgentAddress, Relay, dial
 
 if TYPE_CHECKING:
-    from .link import Link
+    from .link import AgentLink
 
 __all__ = ["AgentPool", "Relay"]
 
@@ -50,15 +50,17 @@ class AgentPool:
         served by its id in our log.  Raises :class:`AgentError`: ``UNREACHABLE``,
         ``WRONG_PEER``, ``NOT_AUTHENTICATED``, ``NOT_ALLOWED``, ``UNSUPPORTED_PROTOCOL``, ``BUSY``.
         """
-        target, trace = Target(Identity(role, node), address, port, via), current_request_id()
+        target, trace = AgentAddress(Identity(role, node), address, port, via), current_request_id()
         return AgentConnection(lambda: self._open(target, timeout, trace))
 
-    def _open(self, target: Target, timeout: float, trace: str) -> tuple[Link, messages.Welcome]:
-        from .link import Link, LinkLostError  # noqa: PLC0415 - loads Pyro5
+    def _open(
+        self, target: AgentAddress, timeout: float, trace: str
+    ) -> tuple[AgentLink, messages.Welcome]:
+        from .link import AgentLink, LinkLostError  # noqa: PLC0415 - loads Pyro5
 
         stream = dial(target, self._credentials, timeout)
         try:
-            link = Link(stream, trace)
+            link = AgentLink(stream, trace)
             return link, greet(link, self._version)
         except LinkLostError as error:
             stream.close()

@@ -13,20 +13,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from typing import BinaryIO, NamedTuple
 
-from xcatd.wire.tree import Limits, Tree, layout
+from xcatd.wire.tree import DocumentLimits, Tree, layout
 
 from . import commands, main
 from .printer import Printer
 
 #: What one request may hold, in bytes, with room for what is around it.
-MOST_BYTES = Limits().size - (1 << 20)
+MOST_BYTES = DocumentLimits().size - (1 << 20)
 
 
 #: How old the last use of a connection may be, in seconds; the daemon waits for fifteen.
 _FRESH = 5.0
 
 
-class Answer(NamedTuple):
+class DaemonAnswer(NamedTuple):
     """The exit status, what belongs on standard output and standard error, and the element asked for beside it."""
 
     status: int
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
         return [*self.out.splitlines(), *self.err.splitlines()]
 
 
-class Line:
+class DaemonLine:
     """One connection for several requests: what a request changes of the daemon's settings is for new ones.
 
     The daemon ends a connection that says nothing for a while, so an old one is not used again.
@@ -93,10 +93,10 @@ def ask(
     args: Sequence[str],
     environ: Mapping[str, str],
     more: Mapping[str, Sequence[str]] | None = None,
-    line: Line | None = None,
+    line: DaemonLine | None = None,
     *,
     keep: str = "",
-) -> Answer:
+) -> DaemonAnswer:
     """Send a command and wait for its end.  ``more`` are further elements of the request.
 
     ``line`` is a connection for several requests, ``keep`` an element of replies to hand back.  Raises :class:`TooLongError`, and what :func:`.main.open_connection` raises.
@@ -116,7 +116,7 @@ def ask(
         status = conversation.hold(document, can_abort=False)
     if line is not None:
         line.give_back()
-    return Answer(status, _text(out), _text(err), tuple(printer.kept))
+    return DaemonAnswer(status, _text(out), _text(err), tuple(printer.kept))
 
 
 def _text(stream: io.BytesIO) -> str:

@@ -14,7 +14,7 @@ from xcatd.wire.tree import Tree
 from . import nodefiles
 
 
-class Kind(Enum):
+class ClientProgram(Enum):
     """Which of the three existing client programs a command belongs to."""
 
     NODERANGE = "xcatclient"
@@ -46,11 +46,11 @@ _PLAIN_WITH_NODERANGE = frozenset(["nodeadd", "snmove"])
 _TAKING_VALUES = "ismot"
 
 
-def kind_of(command: str) -> Kind:
+def kind_of(command: str) -> ClientProgram:
     """The client program a command is linked to; a command of our own takes plain arguments."""
     if command in _NODERANGE:
-        return Kind.NODERANGE
-    return Kind.OBJECTS if command in _OBJECTS else Kind.PLAIN
+        return ClientProgram.NODERANGE
+    return ClientProgram.OBJECTS if command in _OBJECTS else ClientProgram.PLAIN
 
 
 def split_noderange(command: str, args: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
@@ -104,16 +104,16 @@ def build(
     sent = list(args)
     noderange: str | None = None
     match kind:
-        case Kind.NODERANGE:
+        case ClientProgram.NODERANGE:
             before, noderange, after = split_noderange(command, args)
             noderange = nodefiles.put_in(noderange) if noderange else noderange
             sent = before + after
-        case Kind.OBJECTS:
+        case ClientProgram.OBJECTS:
             sent = _with_files(args)
             noderange = object_operand(sent) if command in _WITH_OPERAND else None
-        case Kind.PLAIN if command in _PLAIN_WITH_NODERANGE:
+        case ClientProgram.PLAIN if command in _PLAIN_WITH_NODERANGE:
             sent = _with_files(args)
-        case Kind.PLAIN:
+        case ClientProgram.PLAIN:
             pass
     if noderange is not None:
         tree["noderange"] = [noderange]
@@ -126,8 +126,8 @@ def build(
     return tree
 
 
-def _variables(kind: Kind, environ: Mapping[str, str], asks_above: int | None) -> Tree:
-    names = () if kind is Kind.OBJECTS else environ
+def _variables(kind: ClientProgram, environ: Mapping[str, str], asks_above: int | None) -> Tree:
+    names = () if kind is ClientProgram.OBJECTS else environ
     variables: Tree = {name: [environ[name]] for name in names if name.startswith("XCAT_")}
     variables.pop(ASKS_ABOVE, None)  # it is this program's word, not its user's
     if asks_above is not None:
@@ -138,7 +138,7 @@ def _variables(kind: Kind, environ: Mapping[str, str], asks_above: int | None) -
 def shows_server(command: str, args: Sequence[str]) -> bool:
     """``-V`` or ``--verbose`` among the arguments after the noderange shows the server's name."""
     kind = kind_of(command)
-    if kind is Kind.OBJECTS:
+    if kind is ClientProgram.OBJECTS:
         return False
-    looked_at = args if kind is Kind.PLAIN else split_noderange(command, args)[2]
+    looked_at = args if kind is ClientProgram.PLAIN else split_noderange(command, args)[2]
     return "-V" in looked_at or "--verbose" in looked_at

@@ -14,7 +14,7 @@ from xcatd.rows.dumpfile import SUFFIX
 
 from . import dumping, tablefile
 from .ask import ask
-from .dumping import Options, UsageError, complain, say
+from .dumping import DumpOptions, DumpUsageError, complain, say
 
 USAGE = (
     " dumpxCATdb -h \n dumpxCATdb -v \n"
@@ -35,7 +35,7 @@ def main() -> int:
 def _run(words: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         options = dumping.parse(words, "bin", {"x": _EXTRA, _EXTRA: _EXTRA})
-    except UsageError as error:
+    except DumpUsageError as error:
         complain(f"{error}\n{USAGE}")
         return 1
     if options.wants_help:
@@ -69,7 +69,7 @@ def _make(path: str) -> bool:
     return True
 
 
-def _dump(options: Options, environ: Mapping[str, str]) -> int:
+def _dump(options: DumpOptions, environ: Mapping[str, str]) -> int:
     listed = ask("tabdump", (), environ)
     if listed.status or not listed.out:
         complain("Error running tabdump to get list of tables")
@@ -95,14 +95,14 @@ def _unwanted(environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(named.split(",")) if named else dumping.unwanted_tables(environ)
 
 
-def _is_skipped(table: str, options: Options, unwanted: frozenset[str]) -> bool:
+def _is_skipped(table: str, options: DumpOptions, unwanted: frozenset[str]) -> bool:
     skipped = dumping.is_skipped(table, options, unwanted)
     if skipped and options.verbose:
         say(f"Skipping {table}\n")
     return skipped
 
 
-def _dump_table(table: str, options: Options, environ: Mapping[str, str]) -> bool:
+def _dump_table(table: str, options: DumpOptions, environ: Mapping[str, str]) -> bool:
     place = f"{options.path}/{table}{SUFFIX}"
     extra = (f"--{_EXTRA}",) if _EXTRA in options.others else ()
     answer = tablefile.fetch((*extra, table), environ)

@@ -22,12 +22,12 @@ _LOGS = ("eventlog", "auditlog")
 _ENGINES = {"sqlite": "SQLITE", "mysql": "MYSQL", "pg": "PG", "db2": "DB2"}
 
 
-class UsageError(ValueError):
+class DumpUsageError(ValueError):
     """The command line cannot be used; the text is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DumpOptions:
     """What both programs know; ``others`` are those of one of them."""
 
     everything: bool = False
@@ -39,7 +39,7 @@ class Options:
     others: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse(words: Sequence[str], binary: str, others: Mapping[str, str]) -> Options:
+def parse(words: Sequence[str], binary: str, others: Mapping[str, str]) -> DumpOptions:
     """Read a command line as Perl does; ``binary`` is the long name of ``-b``.
 
     ``others`` maps short and long names of further options to one name.  Raises :class:`UsageError`.
@@ -52,10 +52,10 @@ def parse(words: Sequence[str], binary: str, others: Mapping[str, str]) -> Optio
     try:
         found, _ = getopt.getopt(list(words), letters, names)
     except getopt.GetoptError as error:
-        raise UsageError(f"Unknown option: {error.opt}") from None
+        raise DumpUsageError(f"Unknown option: {error.opt}") from None
     given = {name.lstrip("-"): text for name, text in found}
     known = {name.rstrip("="): target for name, target in others.items()}
-    return Options(
+    return DumpOptions(
         everything=_has(given, "a", "all"),
         binary=_has(given, "b", binary),
         path=given.get("p") or given.get("path") or "",
@@ -80,7 +80,7 @@ def complain(text: str) -> None:
     write(sys.stderr, f"{text}\n")
 
 
-def is_skipped(table: str, options: Options, unwanted: Collection[str]) -> bool:
+def is_skipped(table: str, options: DumpOptions, unwanted: Collection[str]) -> bool:
     """Whether a table is not part of a dump."""
     if table.startswith(_LOGS) and not options.everything:
         return True

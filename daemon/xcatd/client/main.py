@@ -51,7 +51,7 @@ def main(program: str | None = None) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     name = program or os.path.basename(sys.argv[0])  # noqa: PTH119 - start-up time
     args = [os.fsencode(arg).decode("utf-8", "surrogateescape") for arg in sys.argv[1:]]
-    if _PROGRAM in name or name == commands.Kind.OBJECTS.value:
+    if _PROGRAM in name or name == commands.ClientProgram.OBJECTS.value:
         if not args:
             print(f"Usage: {_PROGRAM} COMMAND [ARGUMENT...]", file=sys.stderr)  # noqa: T201
             return 1
@@ -70,13 +70,13 @@ def run(command: str, args: Sequence[str], environ: Mapping[str, str]) -> int:
         line = planning.read(command, args, environ, can_ask=_has_terminal())
         status, plan = _converse(command, line, environ)
         return status if plan is None else _deal_with(plan, status, command, line, environ)
-    except (nodefiles.FileError, planning.PlanError) as error:
+    except (nodefiles.FileError, planning.PlanFileError) as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
 
 def _converse(
-    command: str, line: planning.CommandLine, environ: Mapping[str, str]
+    command: str, line: planning.SentCommand, environ: Mapping[str, str]
 ) -> tuple[int, SavedPlan | None]:
     """Send one request and print the replies; the exit status, and the plan they told of."""
     is_terminal = sys.stdout.isatty()
@@ -105,7 +105,7 @@ def _deal_with(
     plan: SavedPlan,
     status: int,
     command: str,
-    line: planning.CommandLine,
+    line: planning.SentCommand,
     environ: Mapping[str, str],
 ) -> int:
     """Write a plan to the file that was named for it, or ask whether it is to be applied."""
@@ -128,7 +128,7 @@ def _deal_with(
         print("Nothing was changed.")  # noqa: T201
         return 1
     words = (*plan.keeps, *plan.words, "--yes")
-    return _converse(command, planning.CommandLine(words), environ)[0]
+    return _converse(command, planning.SentCommand(words), environ)[0]
 
 
 def _has_terminal() -> bool:
@@ -149,7 +149,7 @@ def _into_file(args: Sequence[str], environ: Mapping[str, str]) -> int | None:
 
 
 def _request(
-    command: str, line: planning.CommandLine, environ: Mapping[str, str], *, is_terminal: bool
+    command: str, line: planning.SentCommand, environ: Mapping[str, str], *, is_terminal: bool
 ) -> Tree:
     variables = dict(environ)
     if is_terminal:
@@ -169,12 +169,12 @@ def _request(
     )
 
 
-def _standard_input(kind: commands.Kind, environ: Mapping[str, str]) -> list[str | None]:
+def _standard_input(kind: commands.ClientProgram, environ: Mapping[str, str]) -> list[str | None]:
     """What the command is to read; empty when nothing is to be sent at all."""
     try:
         if environ.get("SHELL", "").endswith("/ksh") or "TERM" not in environ:
             wanted = bool(select.select([0], [], [], 1.0)[0])
-        elif kind is commands.Kind.OBJECTS:
+        elif kind is commands.ClientProgram.OBJECTS:
             wanted = not os.isatty(0)
         else:
             wanted = stat.S_ISFIFO(os.fstat(0).st_mode)
@@ -183,7 +183,7 @@ def _standard_input(kind: commands.Kind, environ: Mapping[str, str]) -> list[str
         with open(0, "rb", closefd=False) as file:
             text = file.read().decode("utf-8", "surrogateescape")
     except (OSError, ValueError):  # it is closed
-        return [None] if kind is commands.Kind.OBJECTS else []
+        return [None] if kind is commands.ClientProgram.OBJECTS else []
     return [text or None]
 
 

@@ -28,11 +28,11 @@ _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-class PlanError(Exception):
+class PlanFileError(Exception):
     """The command cannot be sent, or its plan not be written; one line for people."""
 
 
-class CommandLine(NamedTuple):
+class SentCommand(NamedTuple):
     """What is sent: the arguments, the file for a plan, and above how many nodes the user is to be asked."""
 
     args: tuple[str, ...]
@@ -42,14 +42,14 @@ class CommandLine(NamedTuple):
 
 def read(
     command: str, args: Sequence[str], environ: Mapping[str, str], *, can_ask: bool
-) -> CommandLine:
+) -> SentCommand:
     """A command line, ready to be sent; raises :class:`PlanError`.
 
     ``can_ask``: there is somebody at a terminal.  Words are sent as they were typed, but for a plan's file, and for
     options that stand before a noderange, whose values would be taken for it.
     """
     sent, out = list(args), None
-    is_ranged = commands.kind_of(command) is commands.Kind.NODERANGE
+    is_ranged = commands.kind_of(command) is commands.ClientProgram.NODERANGE
     if found := _option(sent, "--out"):
         out = found.value
         _check_place(out)
@@ -61,7 +61,7 @@ def read(
         elif is_ranged:
             sent = found.replaced(f"--apply={found.value}")
     asks = can_ask and "--yes" not in _before_end(sent)
-    return CommandLine(tuple(sent), out, _limit(environ) if asks else None)
+    return SentCommand(tuple(sent), out, _limit(environ) if asks else None)
 
 
 class _Option(NamedTuple):
@@ -95,7 +95,7 @@ def _limit(environ: Mapping[str, str]) -> int:
     if not text:
         return MOST_UNASKED
     if not (text.isascii() and text.isdigit()):
-        raise PlanError(f"{VARIABLE} must be a number of nodes, not {text!r}; nothing was done")
+        raise PlanFileError(f"{VARIABLE} must be a number of nodes, not {text!r}; nothing was done")
     # A daemon takes what has too many digits for a mistake, and asks always.
     return _NEVER if len(text.lstrip("0")) > len(str(_NEVER)) else int(text)
 
@@ -120,9 +120,9 @@ def _check_place(file: str) -> None:
     try:
         head = _head(file)
     except OSError as error:
-        raise PlanError(f"cannot write {file}: {error.strerror}; nothing was done") from None
+        raise PlanFileError(f"cannot write {file}: {error.strerror}; nothing was done") from None
     if head is not None and not head.startswith(_MAGIC):
-        raise PlanError(
+        raise PlanFileError(
             f"will not overwrite {file}: it is no saved plan; give --out another name. Nothing was done"
         )
 
@@ -138,7 +138,7 @@ def _read_file(name: str) -> SavedPlan | None:
     found = dict(line.partition(": ")[::2] for line in head.splitlines()[1:3])
     plan = SavedPlan(found.get("plan", ""), found.get("sha256", ""))
     if _ID.fullmatch(plan.id) is None or _DIGEST.fullmatch(plan.sha256) is None:
-        raise PlanError(f"cannot apply {name}: the lines that name its plan were altered")
+        raise PlanFileError(f"cannot apply {name}: the lines that name its plan were altered")
     return plan
 
 
@@ -154,7 +154,7 @@ def write(file: str, plan: SavedPlan) -> None:
     try:
         files.write(Path(file), [text.encode("utf-8", "replace")])
     except OSError as error:
-        raise PlanError(
+        raise PlanFileError(
             f"cannot write {file}: {_why(error)}; the plan is kept as {plan.id}"
         ) from None
 

@@ -15,8 +15,8 @@ from xcatd.rows import dumpfile
 from xcatd.rows.dumpfile import DumpFileError
 
 from . import dumping, tabrestore
-from .ask import Line, TooLongError
-from .dumping import Options, UsageError, complain, say
+from .ask import DaemonLine, TooLongError
+from .dumping import DumpOptions, DumpUsageError, complain, say
 
 USAGE = (
     " restorexCATdb  -h \n restorexCATdb -v \n"
@@ -38,7 +38,7 @@ def main() -> int:
 def _run(words: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         options = dumping.parse(words, "binary", _OTHERS)
-    except UsageError as error:
+    except DumpUsageError as error:
         complain(f"{error}\n{USAGE}")
         return 1
     if options.wants_help:
@@ -56,7 +56,7 @@ def _run(words: Sequence[str], environ: Mapping[str, str]) -> int:
     return dumping.refuse_binary(environ) if options.binary else _restore(options, environ)
 
 
-def _restore(options: Options, environ: Mapping[str, str]) -> int:
+def _restore(options: DumpOptions, environ: Mapping[str, str]) -> int:
     try:
         files = sorted(path for path in Path(options.path).iterdir() if path.name != ".")
     except OSError as error:
@@ -67,7 +67,7 @@ def _restore(options: Options, environ: Mapping[str, str]) -> int:
     if not chosen:
         complain(f"There is no file *{dumpfile.SUFFIX} to restore in {options.path}")
         return 1
-    with closing(Line(environ)) as line:
+    with closing(DaemonLine(environ)) as line:
         failed = [p.name for p in chosen if not _restore_file(p, options, environ, line)]
     if failed:
         complain(
@@ -79,7 +79,9 @@ def _restore(options: Options, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _chosen(files: Sequence[Path], options: Options, unwanted: frozenset[str]) -> Iterator[Path]:
+def _chosen(
+    files: Sequence[Path], options: DumpOptions, unwanted: frozenset[str]
+) -> Iterator[Path]:
     """The files of a dump among all files of its directory."""
     last = {table: place for place, table in enumerate(_LAST, 1)}
     ordered = sorted(files, key=lambda path: last.get(dumpfile.table_of(path), 0))
@@ -92,7 +94,9 @@ def _chosen(files: Sequence[Path], options: Options, unwanted: frozenset[str]) -
             say(f"Skipping {path.name}\n")
 
 
-def _restore_file(path: Path, options: Options, environ: Mapping[str, str], line: Line) -> bool:
+def _restore_file(
+    path: Path, options: DumpOptions, environ: Mapping[str, str], line: DaemonLine
+) -> bool:
     try:
         content = dumpfile.read(path)
         content.rows()

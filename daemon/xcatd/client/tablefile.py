@@ -16,12 +16,12 @@ from typing import NamedTuple
 from xcatd.rows import dumpfile
 
 from . import connect, main
-from .ask import Answer, ask
+from .ask import DaemonAnswer, ask
 
 _LETTERS, _WORDS = "h?vdn:f:w:", ("help", "version", "lines=", "extra-columns")
 
 
-class Wish(NamedTuple):
+class FileRequest(NamedTuple):
     """A command line that asks for a file: the table, the arguments without the file, the file."""
 
     table: str
@@ -29,7 +29,7 @@ class Wish(NamedTuple):
     file: str
 
 
-def read(args: Sequence[str]) -> Wish | None:
+def read(args: Sequence[str]) -> FileRequest | None:
     """What a command line of tabdump asks for; None where the daemon is to answer it as it is."""
     try:
         found, operands = getopt.getopt(list(args), _LETTERS, _WORDS)
@@ -40,7 +40,7 @@ def read(args: Sequence[str]) -> Wish | None:
     if not files or len(operands) != 1 or {name for name, _ in others} - {"-w", "--extra-columns"}:
         return None
     options = [word for name, text in others for word in (name, *filter(None, (text,)))]
-    return Wish(operands[0], (*options, *operands), files[-1])
+    return FileRequest(operands[0], (*options, *operands), files[-1])
 
 
 def run(args: Sequence[str], environ: Mapping[str, str]) -> int | None:
@@ -62,19 +62,19 @@ def run(args: Sequence[str], environ: Mapping[str, str]) -> int | None:
     return answer.status or _store(wish, answer)
 
 
-def _store(wish: Wish, answer: Answer) -> int:
+def _store(wish: FileRequest, answer: DaemonAnswer) -> int:
     refused = store(wish.table, wish.file, answer)
     if refused:
         sys.stderr.write(f"Error: {refused}\n")
     return 1 if refused else 0
 
 
-def fetch(args: Sequence[str], environ: Mapping[str, str]) -> Answer:
+def fetch(args: Sequence[str], environ: Mapping[str, str]) -> DaemonAnswer:
     """Ask for the bytes of a table's file, which are ``kept`` of the answer; raises what :func:`.ask.ask` raises."""
     return ask("tabdump", args, environ, {dumpfile.EXACT: ["yes"]}, keep=dumpfile.EXACT)
 
 
-def store(table: str, file: str, answer: Answer) -> str:
+def store(table: str, file: str, answer: DaemonAnswer) -> str:
     """Write what was fetched; what to tell where that fails, else nothing."""
     try:
         content = b"".join(map(base64.b64decode, answer.kept))

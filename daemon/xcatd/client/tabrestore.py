@@ -17,7 +17,7 @@ from xcatd.rows import dumpfile
 from xcatd.rows.dumpfile import DumpFile, DumpFileError
 
 from . import dumping
-from .ask import Answer, Line, TooLongError, ask
+from .ask import DaemonAnswer, DaemonLine, TooLongError, ask
 from .printer import write
 
 USAGE = """\
@@ -41,8 +41,8 @@ def send(
     *,
     adds: bool = False,
     keeps: bool = False,
-    line: Line | None = None,
-) -> Answer:
+    line: DaemonLine | None = None,
+) -> DaemonAnswer:
     """Have a file's rows stored; ``adds`` them to those that are there; ``keeps`` unknown columns.
 
     Each row is sent as one piece, so that line ends and blanks in it stay what they are.  Raises

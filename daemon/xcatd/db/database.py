@@ -25,7 +25,7 @@ from .sheet import Row, Sheet
 from .snapshot import Snapshot
 from .sqlite import BUSY_TIMEOUT, SqliteAdapter
 from .transaction import Transaction, check_permitted
-from .watching import Change, Observer, WatchedTransaction
+from .watching import Observer, RowChange, WatchedTransaction
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class Database:
         if watched.keys().isdisjoint(wanted):
             with self._adapter.transaction(list(wanted.values())) as (connection, targets):
                 yield Transaction(connection, targets, wanted, self._rights)
-            changes: list[Change] = []
+            changes: list[RowChange] = []
         else:
             with self._adapter.transaction(list(wanted.values())) as (connection, targets):
                 watching = WatchedTransaction(connection, targets, wanted, watched, self._rights)

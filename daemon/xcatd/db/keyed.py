@@ -23,7 +23,7 @@ Texts: TypeAlias = tuple[str, ...]
 _MOST_KEYS = 300
 
 
-class Found:
+class StoredRows:
     """Stored rows by the texts of their key, as far as they were read; of several, the first live one speaks."""
 
     def __init__(self, sheet: Sheet, width: int) -> None:
@@ -57,7 +57,7 @@ def find(
     *,
     more: Iterable[str],
     order: Sequence[str],
-) -> Found:
+) -> StoredRows:
     """The rows with these keys, disabled ones too, and ``more`` of their columns: one SELECT.
 
     ``columns`` are those of the key, ``order`` those that sort rows with the same one.  Where many are asked for, all
@@ -69,7 +69,7 @@ def find(
     statement = statements.select(target, list(wanted), order=order)
     if len(keys) <= _MOST_KEYS:
         statement = statement.where(*_conditions(target, columns, keys))
-    return Found(Sheet(wanted, statements.rows(connection, statement)), len(columns))
+    return StoredRows(Sheet(wanted, statements.rows(connection, statement)), len(columns))
 
 
 def update(

@@ -23,7 +23,7 @@ from .ddl import Spelling
 from .errors import DatabaseError
 from .location import Location
 from .schema import Table
-from .server import Columns, Trouble
+from .server import Columns, ServerTrouble
 from .statements import StoredText
 
 #: Error numbers: cannot connect, gone away, lost, killed, shutting down, too many connections.
@@ -192,13 +192,13 @@ class MysqlAdapter(server.ServerAdapter):
                 "engine cannot undo a change; convert each with ALTER TABLE … ENGINE=InnoDB"
             )
 
-    def _judge(self, error: StatementError) -> Trouble:
+    def _judge(self, error: StatementError) -> ServerTrouble:
         number = _number(error)
         if number in _LOST or _is_closed(error):
-            return Trouble.LOST
+            return ServerTrouble.LOST
         if number in _CLASH:
-            return Trouble.CLASH
-        return Trouble.BUSY if number in _BUSY else Trouble.OTHER
+            return ServerTrouble.CLASH
+        return ServerTrouble.BUSY if number in _BUSY else ServerTrouble.OTHER
 
     def _cause(self, error: StatementError) -> str:
         arguments: tuple[Any, ...] = getattr(error.orig, "args", ())

@@ -19,7 +19,7 @@ from .ddl import Spelling
 from .errors import DatabaseError
 from .location import Location
 from .schema import Table
-from .server import Columns, Trouble
+from .server import Columns, ServerTrouble
 from .statements import StoredText
 
 #: SQLSTATEs, by what they mean to us: cannot_connect_now, too_many_connections, and the ends of a session
@@ -120,15 +120,15 @@ class PostgresAdapter(server.ServerAdapter):
         connection.exec_driver_sql("BEGIN")
         connection.exec_driver_sql(f"SELECT pg_catalog.pg_advisory_xact_lock({_DEFINING})")
 
-    def _judge(self, error: StatementError) -> Trouble:
+    def _judge(self, error: StatementError) -> ServerTrouble:
         state = getattr(error.orig, "sqlstate", None)
         if state is None:
-            return Trouble.LOST if _is_connection(error) else Trouble.OTHER
+            return ServerTrouble.LOST if _is_connection(error) else ServerTrouble.OTHER
         if state in _LOST or state.startswith("08"):
-            return Trouble.LOST
+            return ServerTrouble.LOST
         if state in _CLASH:
-            return Trouble.CLASH
-        return Trouble.BUSY if state in _BUSY else Trouble.OTHER
+            return ServerTrouble.CLASH
+        return ServerTrouble.BUSY if state in _BUSY else ServerTrouble.OTHER
 
     def _cause(self, error: StatementError) -> str:
         diagnosis = getattr(error.orig, "diag", None)

@@ -50,7 +50,7 @@ LAYOUT_AGE = 5.0
 IDLE_TIMEOUT = 60
 
 
-class Trouble(Enum):
+class ServerTrouble(Enum):
     """What an error of the driver means for us."""
 
     LOST = "the server cannot be reached, or is no longer"
@@ -117,7 +117,7 @@ class ServerAdapter(ABC):
         """Give up locks that outlive a transaction."""
 
     @abstractmethod
-    def _judge(self, error: StatementError) -> Trouble:
+    def _judge(self, error: StatementError) -> ServerTrouble:
         """What kind of error this is."""
 
     @abstractmethod
@@ -225,7 +225,7 @@ class ServerAdapter(ABC):
         try:
             connection.exec_driver_sql("COMMIT")
         except StatementError as error:
-            if self._judge(error) is not Trouble.LOST:
+            if self._judge(error) is not ServerTrouble.LOST:
                 self._fail(tables, error)
             raise DatabaseError(
                 f"lost the connection to {self._describe(tables)} while the changes were being stored: "
@@ -239,7 +239,7 @@ class ServerAdapter(ABC):
             try:
                 return work()
             except StatementError as error:
-                if self._judge(error) not in {Trouble.LOST, Trouble.CLASH}:
+                if self._judge(error) not in {ServerTrouble.LOST, ServerTrouble.CLASH}:
                     self._fail(tables, error)
             except SQLAlchemyError as error:
                 self._fail(tables, error)
@@ -271,27 +271,27 @@ class ServerAdapter(ABC):
             return f"cannot use {place}: all {KEPT + MORE} connections to the server are in use; try again"
         cause = self._cause(error)
         match self._judge(error):
-            case Trouble.LOST if begun:
+            case ServerTrouble.LOST if begun:
                 return (
                     f"lost the connection to {place}: {cause}. "
                     "Nothing was written; run the command again"
                 )
-            case Trouble.LOST:
+            case ServerTrouble.LOST:
                 return (
                     f"cannot reach {place}: {cause}. Tried {len(self._pauses) + 1} times; "
                     "check that the server runs, and XCATCFG or /etc/xcat/cfgloc"
                 )
-            case Trouble.BUSY:
+            case ServerTrouble.BUSY:
                 return (
                     f"cannot use {place}: another program has kept one locked for "
                     f"{self._busy_timeout:g} seconds; try again"
                 )
-            case Trouble.CLASH:
+            case ServerTrouble.CLASH:
                 return (
                     f"cannot write {place}, another program was changing the same rows: {cause}. "
                     "Nothing was written; run the command again"
                 )
-            case Trouble.OTHER:
+            case ServerTrouble.OTHER:
                 return f"cannot use {place}: {cause}"
 
     def _describe(self, tables: Sequence[Table]) -> str:

@@ -165,7 +165,7 @@ class Transaction:
 
     def _find(
         self, shape: _Shape, keys: Sequence[keyed.Texts], columns: Iterable[str]
-    ) -> keyed.Found:
+    ) -> keyed.StoredRows:
         table, key = shape
         target = self._target(table)
         order = [name for name in self._tables[table].keys if name in target.c]
@@ -213,7 +213,7 @@ class Transaction:
 
 _Shape = tuple[str, tuple[str, ...]]  # table and the columns of a key
 
-_Stored = Mapping[_Shape, keyed.Found]
+_Stored = Mapping[_Shape, keyed.StoredRows]
 
 _SETS = frozenset([Way.SET, Way.TYPED])
 

@@ -31,7 +31,7 @@ Watched = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowChange:
     """One change: the rows as they were (for updates and deletions), the values given (for additions and updates).
 
     ``columns`` name the cells of ``old``; ``new`` has the key first.
@@ -50,7 +50,7 @@ class Observer(Protocol):
     def watched(self) -> Watched:
         """What is watched now; asked before each transaction."""
 
-    def committed(self, tables: Sequence[str], changes: Sequence[Change]) -> None:
+    def committed(self, tables: Sequence[str], changes: Sequence[RowChange]) -> None:
         """A transaction on these tables is stored; ``changes`` are those of watched tables, in order."""
 
 
@@ -67,8 +67,8 @@ class WatchedTransaction(Transaction):
     ) -> None:
         super().__init__(connection, targets, tables, rights)
         self._watched = watched
-        self.changes: list[Change] = []
-        self._updates: list[Change] = []  # are told after the new rows of their table
+        self.changes: list[RowChange] = []
+        self._updates: list[RowChange] = []  # are told after the new rows of their table
 
     def _is_watched(self, table: str, kind: str) -> bool:
         return kind in self._watched.get(table, ())
@@ -76,7 +76,7 @@ class WatchedTransaction(Transaction):
     def _insert(self, table: str, rows: Sequence[Mapping[str, str | None]]) -> None:
         super()._insert(table, rows)
         if self._is_watched(table, ADDED):
-            self.changes += [Change(ADDED, table, new=row) for row in rows]
+            self.changes += [RowChange(ADDED, table, new=row) for row in rows]
 
     def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
         """As :meth:`Transaction.update`."""
@@ -118,7 +118,7 @@ class WatchedTransaction(Transaction):
         super()._update(table, rows)
 
     def _delete(self, table: str, columns: tuple[str, ...], keys: Sequence[keyed.Texts]) -> None:
-        deletions: list[Change] = []
+        deletions: list[RowChange] = []
         if self._is_watched(table, DELETED):
             stored = _Stored(self, table)
             places = [tuple(zip(columns, key, strict=True)) for key in keys]
@@ -133,11 +133,11 @@ class WatchedTransaction(Transaction):
         table: str,
         key: Mapping[str, Any] | None,
         new: Mapping[str, Any] | None = None,
-    ) -> Change:
+    ) -> RowChange:
         rows = self.select(table, key)
         columns = tuple(self._target(table).c.keys())
         texts = None if new is None else _texts(new)
-        return Change(kind, table, columns, tuple(tuple(row.values()) for row in rows), texts)
+        return RowChange(kind, table, columns, tuple(tuple(row.values()) for row in rows), texts)
 
 
 class _Stored:
@@ -159,15 +159,15 @@ class _Stored:
             self._indexes[columns] = index
         return self._indexes[columns].get(key, [])
 
-    def updated(self, key: Key, new: Mapping[str, str | None]) -> list[Change]:
+    def updated(self, key: Key, new: Mapping[str, str | None]) -> list[RowChange]:
         """The change of the rows with this key, if there are any."""
         old = tuple(self._find(key))
-        return [Change(UPDATED, self._table, self._columns, old, new)] if old else []
+        return [RowChange(UPDATED, self._table, self._columns, old, new)] if old else []
 
-    def deleted(self, keys: Sequence[Key]) -> list[Change]:
+    def deleted(self, keys: Sequence[Key]) -> list[RowChange]:
         """One change for all rows with any of these keys."""
         old = tuple(row for key in keys for row in self._find(key))
-        return [Change(DELETED, self._table, self._columns, old)] if old else []
+        return [RowChange(DELETED, self._table, self._columns, old)] if old else []
 
 
 def _texts(row: Mapping[str, Any]) -> dict[str, str | None]:

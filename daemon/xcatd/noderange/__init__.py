@@ -87,7 +87,7 @@ class Expansion:
 
 
 @dataclass(frozen=True)
-class World:
+class Cluster:
     """What a noderange is evaluated in.
 
     ``attribute(node, name)`` gives a node's object attribute and is asked for dynamic groups only; without it
@@ -167,7 +167,7 @@ class World:
         return frozenset(nodes)
 
 
-def expand(text: str, world: World, *, verify: bool = True) -> Expansion:
+def expand(text: str, world: Cluster, *, verify: bool = True) -> Expansion:
     """Evaluate a noderange.
 
     With ``verify``, names that do not exist are missed; without, they are taken as they are, but for those of files.
@@ -182,7 +182,7 @@ def expand(text: str, world: World, *, verify: bool = True) -> Expansion:
 
 
 def tables_needed(
-    text: str, snapshot: Snapshot | None = None, world: World | None = None
+    text: str, snapshot: Snapshot | None = None, world: Cluster | None = None
 ) -> set[str]:
     """The tables to read before ``text`` can be expanded.
 
@@ -202,7 +202,7 @@ def tables_needed(
 
 def dynamic_attributes(snapshot: Snapshot) -> set[str]:
     """Names of the object attributes that any dynamic group asks for."""
-    wherevals = World(snapshot).group_rows.values()
+    wherevals = Cluster(snapshot).group_rows.values()
     return {
         condition.left
         for text in wherevals
@@ -255,7 +255,7 @@ class _Missed:
 class _Evaluation:
     """One evaluation: the missed names so far, and how much was generated, read and looked at."""
 
-    world: World
+    world: Cluster
     excluded: frozenset[str]
     with_files: bool = True
     missed: _Missed = field(default_factory=_Missed)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xcatd.db.watching import ADDED, DELETED, UPDATED, Change, Watched
+from xcatd.db.watching import ADDED, DELETED, UPDATED, RowChange, Watched
 
 from . import paths
 
@@ -30,7 +30,7 @@ MODULE_CALLER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HookCall:
     """One call of a hook: the file as registered, where it is, words and standard input.
 
     ``library`` is where a Perl module finds others.
@@ -87,22 +87,22 @@ class Hooks:
             for table in tables
         }
 
-    def calls(self, change: Change, root: str) -> Iterable[Call]:
+    def calls(self, change: RowChange, root: str) -> Iterable[HookCall]:
         """The calls for one change; ``root`` is where xCAT is installed."""
         for filename in self.files.get((change.table, change.kind), ()):
             path = paths.path_of(filename, root)
             if paths.is_module(filename):
                 yield _module_call(filename, path, Path(root, "lib/perl"), _as_json(change))
             else:
-                yield Call(filename, path, (str(path),), as_text(change))
+                yield HookCall(filename, path, (str(path),), as_text(change))
 
 
-def _module_call(filename: str, path: Path, library: Path, stdin: str) -> Call:
+def _module_call(filename: str, path: Path, library: Path, stdin: str) -> HookCall:
     argv = ("perl", "-I", str(library), "-e", MODULE_CALLER, str(path), path.stem)
-    return Call(filename, path, argv, stdin, library)
+    return HookCall(filename, path, argv, stdin, library)
 
 
-def as_text(change: Change) -> str:
+def as_text(change: RowChange) -> str:
     """What a command gets on standard input; values stand as they are, without quotes."""
     lines = [change.kind, change.table, "[old data]"]
     if change.columns:
@@ -117,7 +117,7 @@ def _joined(texts: Iterable[str | None]) -> str:
     return ",".join(text or "" for text in texts)
 
 
-def _as_json(change: Change) -> str:
+def _as_json(change: RowChange) -> str:
     """What a Perl module's caller reads; the old rows follow their column names, as in xCAT."""
     old = [change.columns, *change.old] if change.columns else []
     return json.dumps(

@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from xcatd.db.errors import DatabaseError
-from xcatd.db.watching import Change, Watched
+from xcatd.db.watching import RowChange, Watched
 
 from . import paths
 from .hooks import Hooks
-from .runner import Runner
+from .runner import HookRunner
 
 _log = logging.getLogger(__name__)
 
@@ -39,14 +39,14 @@ class Notifier:
         read: Callable[[], Rows],
         monotonic: Callable[[], float],
         environ: Mapping[str, str],
-        runner: Runner | None = None,
+        runner: HookRunner | None = None,
         is_on: Callable[[], bool] = lambda: True,
     ) -> None:
         """``environ`` is the daemon's own; ``is_on`` tells whether hooks are to be called at all."""
         self._read = read
         self._monotonic = monotonic
         self._root = paths.root_of(environ)
-        self._runner = runner or Runner(paths.environment(environ))
+        self._runner = runner or HookRunner(paths.environment(environ))
         self._is_on = is_on
         self._lock = threading.Lock()
         self._hooks = _NONE
@@ -80,7 +80,7 @@ class Notifier:
         self._refused = hooks.refused
         return hooks
 
-    def committed(self, tables: Sequence[str], changes: Sequence[Change]) -> None:
+    def committed(self, tables: Sequence[str], changes: Sequence[RowChange]) -> None:
         """See :class:`xcatd.db.watching.Observer`."""
         if changes:
             hooks = self._current()

@@ -21,7 +21,7 @@ from xcatd import files
 from xcatd.processes import Process, TooSlowError
 
 from . import paths
-from .hooks import Call
+from .hooks import HookCall
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class _Complaints:
         self._lock = threading.Lock()
         self._said: dict[str, tuple[float, int]] = {}
 
-    def say(self, call: Call, text: str) -> None:
+    def say(self, call: HookCall, text: str) -> None:
         now = self._monotonic()
         with self._lock:
             said, kept = self._said.get(call.filename, (None, 0))
@@ -63,7 +63,7 @@ class _Complaints:
         _log.error("%s%s", text, f" (failed {kept} more times before)" if kept else "")
 
 
-class Runner:
+class HookRunner:
     """Runs calls in the background, each file's one after the other."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Runner:
         self._longest = longest
         self._most_waiting = most_waiting
         self._condition = threading.Condition()
-        self._queues: dict[str, deque[Call]] = {}
+        self._queues: dict[str, deque[HookCall]] = {}
         self._ready: deque[str] = deque()
         self._processes: set[Process] = set()
         self._waiting = 0
@@ -89,7 +89,7 @@ class Runner:
         self._is_closed = False
         self._lacks_perl = False
 
-    def add(self, calls: Sequence[Call]) -> None:
+    def add(self, calls: Sequence[HookCall]) -> None:
         """Have these called, in order; returns at once."""
         with self._condition:
             if self._is_closed:
@@ -102,7 +102,7 @@ class Runner:
                 thread.start()
             self._condition.notify_all()
 
-    def _add(self, call: Call) -> None:
+    def _add(self, call: HookCall) -> None:
         if self._waiting >= self._most_waiting:
             if not self._dropped:
                 _log.error(
@@ -153,12 +153,12 @@ class Runner:
             finally:
                 self._done(call)
 
-    def _next(self) -> Call | None:
+    def _next(self) -> HookCall | None:
         with self._condition:
             self._condition.wait_for(lambda: self._is_closed or self._ready)
             return None if self._is_closed else self._queues[self._ready.popleft()][0]
 
-    def _done(self, call: Call) -> None:
+    def _done(self, call: HookCall) -> None:
         with self._condition:
             queue = self._queues[call.filename]
             queue.popleft()
@@ -172,7 +172,7 @@ class Runner:
                 self._dropped = 0
             self._condition.notify_all()
 
-    def _run(self, call: Call) -> None:
+    def _run(self, call: HookCall) -> None:
         if call.is_module and self._lacks_perl:
             return
         with (
@@ -190,7 +190,7 @@ class Runner:
                     f"notification hook {call.filename} failed with {status}: {_last_words(errors)}",
                 )
 
-    def _finish(self, call: Call, process: Process) -> int:
+    def _finish(self, call: HookCall, process: Process) -> int:
         try:
             return process.finish(call.stdin.encode("utf-8", "surrogateescape"), self._longest)
         except TooSlowError:
@@ -201,7 +201,7 @@ class Runner:
             with self._condition:
                 self._processes.discard(process)
 
-    def _start(self, call: Call, errors: IO[bytes]) -> Process:
+    def _start(self, call: HookCall, errors: IO[bytes]) -> Process:
         paths.check(call.path)
         if call.library is not None:
             _check_library(call.library)
@@ -213,7 +213,7 @@ class Runner:
             process.end()
         return process
 
-    def _say_missing(self, call: Call, error: OSError | ValueError) -> None:
+    def _say_missing(self, call: HookCall, error: OSError | ValueError) -> None:
         if call.is_module and isinstance(error, FileNotFoundError) and error.filename == _PERL:
             self._lacks_perl = True
             _log.error(

@@ -28,7 +28,7 @@ _NAME = "NAME"
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class Condition:
     """An entry counts only for objects whose ``attribute`` has one of ``values`` as a word in it."""
 
     attribute: str
@@ -57,10 +57,10 @@ class Entry:
     column: str
     name_column: str
     fixed: tuple[tuple[str, str], ...] = ()
-    guard: Guard | None = None
+    guard: Condition | None = None
 
     @property
-    def place(self) -> tuple[str, str, tuple[tuple[str, str], ...], Guard | None]:
+    def place(self) -> tuple[str, str, tuple[tuple[str, str], ...], Condition | None]:
         """What entries read together share."""
         return (self.table, self.name_column, self.fixed, self.guard)
 
@@ -126,7 +126,7 @@ def _entries(line: str) -> Iterator[Entry]:
     if match is None:
         raise ValueError(f"cannot read the object entry {line!r}")
     table, row, attribute, values, attributes = match.groups()
-    guard = Guard(attribute, tuple(values.split("|"))) if attribute else None
+    guard = Condition(attribute, tuple(values.split("|"))) if attribute else None
     columns = [column.split("=") for column in row.split(",")]
     fixed = tuple((column, text) for column, text in columns if text != _NAME)
     name_column = next(column for column, text in columns if text == _NAME)

@@ -14,7 +14,7 @@ from xcatd.db.snapshot import Snapshot
 
 _NODE = re.compile(r"[a-zA-Z0-9_-]+")
 
-_NOWHERE = noderange.World(Snapshot.from_rows({}))
+_NOWHERE = noderange.Cluster(Snapshot.from_rows({}))
 
 
 def is_valid(kind: str, name: str) -> bool:

@@ -15,7 +15,7 @@ from xcatd.db.snapshot import Snapshot
 from xcatd.noderange import selection
 
 from . import mapping
-from .mapping import Entry, Guard
+from .mapping import Condition, Entry
 
 #: One object: attribute name to text; attributes without a value are left out.
 Values = dict[str, str]
@@ -171,7 +171,7 @@ class _Filling:
                 places.update({e.attribute: e for e in entries if e.column in row})
 
     def _allowed(
-        self, guard: Guard | None, rows: Mapping[str, Mapping[str, str]]
+        self, guard: Condition | None, rows: Mapping[str, Mapping[str, str]]
     ) -> list[tuple[str, Mapping[str, str]]]:
         if guard is None:
             return list(rows.items())

@@ -41,7 +41,7 @@ _ENVIRON: Mapping[str, str] = MappingProxyType(
 Output = Callable[[bytes, bool], None]
 
 
-class Trouble(enum.Enum):
+class SshTrouble(enum.Enum):
     """Why nothing is known of a command's end."""
 
     UNREACHABLE = "no connection"
@@ -53,7 +53,7 @@ class Trouble(enum.Enum):
 class SshError(Exception):
     """Whether the command was done is not known, but for ``NO_SSH``; the message names the host."""
 
-    def __init__(self, trouble: Trouble, message: str) -> None:
+    def __init__(self, trouble: SshTrouble, message: str) -> None:
         super().__init__(message)
         self.trouble = trouble
 
@@ -154,15 +154,15 @@ class SshProgram:
             status = process.talk(stdin or b"", limit, kept.take, lambda: not unwanted.is_set())
         except OSError as error:
             text = f"cannot reach {host}: {self._program} cannot be run: {error.strerror}"
-            raise SshError(Trouble.NO_SSH, text) from None
+            raise SshError(SshTrouble.NO_SSH, text) from None
         except TooSlowError:
             text = f"{host}: {words[0]} did not end within {limit:g} seconds"
-            raise SshError(Trouble.TOO_SLOW, text) from None
+            raise SshError(SshTrouble.TOO_SLOW, text) from None
         except UnwantedError:
-            raise SshError(Trouble.UNWANTED, f"{host}: {words[0]} was given up") from None
+            raise SshError(SshTrouble.UNWANTED, f"{host}: {words[0]} was given up") from None
         if status == _FAILED:
             said = " ".join(_text(kept.err).split())[-_LAST_WORDS:] or "it says nothing"
-            raise SshError(Trouble.UNREACHABLE, f"cannot reach {host} by ssh: {said}")
+            raise SshError(SshTrouble.UNREACHABLE, f"cannot reach {host} by ssh: {said}")
         return kept.ended(status)
 
     def argv(self, host: str, words: Sequence[str], limit: float = LIMIT) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from xcatd import tables
-from xcatd.tables import Table
+from xcatd import tablenames
+from xcatd.tablenames import Table
 from xcatd.text import tablecsv
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def widen(database: Database, name: str, lines: Sequence[str | None]) -> Widened
     :class:`xcatd.db.errors.DatabaseError`.
     """
     columns = tablecsv.read_header(lines[0] if lines else None)
-    table = tables.find(database, name)
+    table = tablenames.find(database, name)
     if table is None:
         return _new(database, name, columns)
     unknown = [column for column in columns if column not in table.columns]
@@ -53,10 +53,10 @@ def widen(database: Database, name: str, lines: Sequence[str | None]) -> Widened
 
 
 def _new(database: Database, name: str, columns: tuple[str, ...]) -> Widened | None:
-    if not tables.can_be_named(name) or not columns:
+    if not tablenames.can_be_named(name) or not columns:
         return None
     database.add_columns(name, columns)
-    table = tables.find(database, name)
+    table = tablenames.find(database, name)
     return None if table is None else Widened(table, columns, is_new=True)
 
 
@@ -73,10 +73,10 @@ def _used(columns: Sequence[str], lines: Sequence[str | None]) -> frozenset[str]
 
 def extra_columns(database: Database) -> list[str]:
     """``table.column`` of every column that holds a value and is none of xCAT's."""
-    snapshot = database.read(tables.names())
+    snapshot = database.read(tablenames.names())
     found: list[str] = []
-    for name in tables.names():
-        known = set(tables.columns(name))
+    for name in tablenames.names():
+        known = set(tablenames.columns(name))
         rows = snapshot.rows(name, include_disabled=True)
         extra = [column for column in (rows[0] if rows else ()) if column not in known]
         found += [f"{name}.{column}" for column in extra if any(row[column] for row in rows)]

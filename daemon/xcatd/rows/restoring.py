@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.changes import Draft
-from xcatd.tables import Table
+from xcatd.tablenames import Table
 from xcatd.text import tablecsv
-from xcatd.text.tablecsv import BadHeaderError, Record
+from xcatd.text.tablecsv import BadHeaderError, CsvRecord
 
 from . import rowlimits
 
@@ -48,7 +48,7 @@ def restore(
     already; where ``odd`` is given they are kept, and added to it.  Returns every problem, an empty list when all is stored.  Raises
     :class:`xcatd.db.errors.DatabaseError` when the database cannot be used at all.
     """
-    table = widened or tables.find(database, name)
+    table = widened or tablenames.find(database, name)
     if table is None:
         return [Problem(f"Unable to open {name}")]
     try:
@@ -116,7 +116,7 @@ class _Rows:
             self._cells.add(self._of(row, self._kept))
             self._taken.add(self._of(row, self._keys))
 
-    def add_all(self, records: Iterable[Record | str]) -> list[Problem]:
+    def add_all(self, records: Iterable[CsvRecord | str]) -> list[Problem]:
         """Take every record that can be stored; what is wrong with the others."""
         problems = []
         for record in records:
@@ -127,7 +127,7 @@ class _Rows:
                 problems.append(Problem(f"DB error {refused} {where}"))
         return problems
 
-    def _add(self, record: Record) -> str | None:
+    def _add(self, record: CsvRecord) -> str | None:
         given = dict(zip(self._columns, record.cells, strict=True))
         row = {column: given[column] for column in self._kept}
         if self._is_stored(row):
@@ -156,7 +156,7 @@ class _Rows:
         if not name or name in self._names or self._table.takes_name(name):
             return None
         if self._odd is None:
-            return tables.refusal_of_key(self._table, name)
+            return tablenames.refusal_of_key(self._table, name)
         self._odd.append(name)
         return None
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from xcatd.changes import Draft, Way
-from xcatd.tables import Table
+from xcatd.tablenames import Table
 
 from . import rowlimits
 from .rowlimits import RefusedError

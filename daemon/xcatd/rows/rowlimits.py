@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from xcatd.tables import Table
+from xcatd.tablenames import Table
 
 if TYPE_CHECKING:
     from xcatd.db.transaction import Transaction

@@ -133,7 +133,7 @@ def _masked_option(word: str, places: _Secrets) -> tuple[str, bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class AuditRecord:
     """What is kept of one request: a row for auditlog, a line for syslog, either may be missing.
 
     ``source`` is the host of a user nobody has confirmed: so much is kept of each, and the rest counted.
@@ -143,23 +143,23 @@ class Record:
     line: str | None
     source: str | None = None
 
-    def without_row(self) -> Record:
+    def without_row(self) -> AuditRecord:
         """For a machine that keeps no auditlog."""
         return replace(self, row=None)
 
 
-def record(incoming: Incoming, user: str | None, host: str, settings: Settings) -> Record:
+def record(incoming: Incoming, user: str | None, host: str, settings: Settings) -> AuditRecord:
     """What is to be recorded of an allowed request; pure, ``audittime`` is added when written."""
     command = incoming.command
     if any(command in name for name in _NEVER):
-        return Record(None, None)
+        return AuditRecord(None, None)
     source = host if user is None else None
     args = "".join(f" {arg}" for arg in masked(command, incoming.args))
     line = _line(incoming, args, user, host)
     if command in _SYSLOG_ONLY:
-        return Record(None, None if settings.skip_validate_log else line, source)
+        return AuditRecord(None, None if settings.skip_validate_log else line, source)
     row = None if _is_skipped(incoming, settings.audit_skip) else _row(incoming, args, user, host)
-    return Record(row, None if settings.audit_no_syslog else line, source)
+    return AuditRecord(row, None if settings.audit_no_syslog else line, source)
 
 
 def _is_skipped(incoming: Incoming, skip: str) -> bool:
@@ -212,13 +212,13 @@ class LeftOut:
     in_table: bool = False
     in_syslog: bool = False
 
-    def add(self, entry: Record) -> None:
+    def add(self, entry: AuditRecord) -> None:
         """One more."""
         self.count += 1
         self.in_table |= entry.row is not None
         self.in_syslog |= entry.line is not None
 
-    def summary(self) -> Record:
+    def summary(self) -> AuditRecord:
         """What stands for all of them."""
         text = f"{self.count} more requests without certificate within {PERIOD:g} s"
         row = {
@@ -228,7 +228,7 @@ class LeftOut:
             "status": "Allowed",
         }
         line = f"xCAT: Allowing {text} from {self.source}, not recorded one by one"
-        return Record(row if self.in_table else None, line if self.in_syslog else None)
+        return AuditRecord(row if self.in_table else None, line if self.in_syslog else None)
 
 
 class Measure:
@@ -240,7 +240,7 @@ class Measure:
         self._kept: Counter[str] = Counter()
         self._left_out: dict[str, LeftOut] = {}
 
-    def keeps(self, source: str, entry: Record) -> bool:
+    def keeps(self, source: str, entry: AuditRecord) -> bool:
         """Whether something of this source is to be recorded; else it is counted."""
         if source not in self._kept and len(self._kept) >= _SOURCES:
             source = _OTHERS
@@ -295,13 +295,13 @@ class AuditWriter:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def write(self, entry: Record) -> None:
+    def write(self, entry: AuditRecord) -> None:
         """Syslog now, the row soon."""
         self._tell_left_out()
         if self._is_kept(entry):
             self._put(entry)
 
-    def _is_kept(self, entry: Record) -> bool:
+    def _is_kept(self, entry: AuditRecord) -> bool:
         if entry.source is None or (entry.row is None and entry.line is None):
             return True
         with self._measuring:
@@ -313,7 +313,7 @@ class AuditWriter:
                 self._queue.put_nowait(threading.Event())
         return is_kept
 
-    def _put(self, entry: Record) -> None:
+    def _put(self, entry: AuditRecord) -> None:
         if entry.line is not None:
             line_log.info("%s", _one_line(entry.line))
         if entry.row is None:

@@ -18,13 +18,13 @@ from xcatd.context import Clock
 from xcatd.tls import user_of
 from xcatd.usernames import UserNameError
 from xcatd.wire.requests import Incoming, RequestReader
-from xcatd.wire.tree import Limits
+from xcatd.wire.tree import DocumentLimits
 
 #: A peer without certificate may send a small request; one with a certificate may send whole stanza files.
-ANONYMOUS = Limits(size=256 << 10, elements=1_000)
-KNOWN = Limits()
+ANONYMOUS = DocumentLimits(size=256 << 10, elements=1_000)
+KNOWN = DocumentLimits()
 #: While a command runs only an abort is expected.
-WHILE_RUNNING = Limits(size=4 << 10, elements=100)
+WHILE_RUNNING = DocumentLimits(size=4 << 10, elements=100)
 
 _RECORD = 16 << 10  # one TLS record: the peer reads it whole or not at all
 _TAIL = 64  # more than the closing tag
@@ -40,7 +40,7 @@ ANONYMOUS_STALL_LIMIT = 30.0
 ANONYMOUS_OUTPUT = 96 << 20
 
 
-class Budget:
+class OutputBudget:
     """Bytes that several connections may hold together."""
 
     def __init__(self, limit: int) -> None:
@@ -85,7 +85,7 @@ def pieces(data: bytes) -> list[bytes]:
     return [*(head[at : at + _RECORD] for at in range(0, len(head), _RECORD)), tail]
 
 
-class Connection:
+class ClientConnection:
     """State and primitives of one connection; ``lock`` guards TLS and the outbox."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Connection:
         address: str,
         port: int,
         clock: Clock,
-        budget: Budget | None = None,
+        budget: OutputBudget | None = None,
     ) -> None:
         sock.setblocking(False)
         self.address = address
@@ -103,7 +103,7 @@ class Connection:
         self.cancelled = threading.Event()
         self.is_answered = True
         self._clock = clock
-        self._budget = budget or Budget(ANONYMOUS_OUTPUT)
+        self._budget = budget or OutputBudget(ANONYMOUS_OUTPUT)
         self._waited = 0.0
         self._plain = sock
         self._tls: ssl.SSLSocket | None = None

@@ -12,8 +12,8 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .connection import Connection
-from .peer import Peer, Stage
+from .connection import ClientConnection
+from .peer import Peer, PeerStage
 
 #: Seconds a peer has for its handshake when more are greeting than have a share.
 GRACE = 2.0
@@ -65,7 +65,7 @@ class Group(enum.Enum):
 
 def group_of(peer: Peer) -> Group:
     """Where a peer belongs now."""
-    if peer.stage is Stage.GREETING:
+    if peer.stage is PeerStage.GREETING:
         return Group.GREETING
     return Group.ANONYMOUS if peer.connection.user is None else Group.KNOWN
 
@@ -80,11 +80,11 @@ def may_go(peer: Peer) -> bool:
     if peer.is_in_front:
         return False
     match peer.stage:
-        case Stage.GREETING | Stage.READING:
+        case PeerStage.GREETING | PeerStage.READING:
             return True
-        case Stage.RUNNING:
+        case PeerStage.RUNNING:
             return peer.connection.user is None and not peer.is_started
-        case Stage.CLOSING:
+        case PeerStage.CLOSING:
             return peer.connection.user is None
 
 
@@ -97,12 +97,12 @@ class Crowd:
 
     def __init__(self, shares: Shares) -> None:
         self.shares = shares
-        self._peers: dict[Connection, Peer] = {}
+        self._peers: dict[ClientConnection, Peer] = {}
         self._lines: dict[Group, dict[str, _Line]] = {group: {} for group in Group}
         self._counts = dict.fromkeys(Group, 0)
         self._places: dict[Peer, tuple[Group, str]] = {}
 
-    def __iter__(self) -> Iterator[Connection]:
+    def __iter__(self) -> Iterator[ClientConnection]:
         return iter(list(self._peers))
 
     @property
@@ -113,10 +113,10 @@ class Crowd:
     def __len__(self) -> int:
         return len(self._peers)
 
-    def __contains__(self, connection: Connection) -> bool:
+    def __contains__(self, connection: ClientConnection) -> bool:
         return connection in self._peers
 
-    def get(self, connection: Connection) -> Peer | None:
+    def get(self, connection: ClientConnection) -> Peer | None:
         """Whose connection it is; None if it has gone."""
         return self._peers.get(connection)
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xcatd.usernames import is_user_name
-from xcatd.wire.requests import Credentials
+from xcatd.wire.requests import Login
 
 from . import identity
 from .crowd import source_of
@@ -35,7 +35,7 @@ _KEPT = 4_096  # entries of each kind; the least recently changed one goes
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Delay:
     """``free`` failures cost nothing; then 1, 2, 4 … seconds each, at most ``longest``."""
 
     free: int
@@ -48,9 +48,9 @@ class Rule:
         return min(self.longest, 2.0 ** min(failures - self.free - 1, 16))
 
 
-PAIR = Rule(free=3, longest=60.0)
-SOURCE = Rule(free=20, longest=30.0)
-USER = Rule(free=30, longest=30.0)
+PAIR = Delay(free=3, longest=60.0)
+SOURCE = Delay(free=20, longest=30.0)
+USER = Delay(free=30, longest=30.0)
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class _Failures:
 class _Counts:
     """Failures by key, the oldest ones forgotten."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Delay) -> None:
         self._rule = rule
         self._found: OrderedDict[Hashable, _Failures] = OrderedDict()
 
@@ -111,9 +111,7 @@ class Guesses:
         self._users = _Counts(USER)
         self._proven: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def authenticate(
-        self, credentials: Credentials, address: str, snapshot: Snapshot
-    ) -> str | None:
+    def authenticate(self, credentials: Login, address: str, snapshot: Snapshot) -> str | None:
         """The user, as :func:`.identity.authenticate`; None without a look when it comes too early."""
         source, user = source_of(address), credentials.username
         if not is_user_name(user):

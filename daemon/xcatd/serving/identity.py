@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from xcatd.changes import Draft
 from xcatd.usernames import is_user_name
-from xcatd.wire.requests import Credentials
+from xcatd.wire.requests import Login
 
 from .policy import perl_number
 
@@ -99,7 +99,7 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def authenticate(credentials: Credentials, snapshot: Snapshot) -> str | None:
+def authenticate(credentials: Login, snapshot: Snapshot) -> str | None:
     """The user if the passwd table (key ``xcat``) confirms; None otherwise, and as late as that."""
     rows = [row for row in snapshot.rows("passwd") if row["key"] == "xcat"]
     stored = [row["password"] for row in rows if row["username"] == credentials.username]

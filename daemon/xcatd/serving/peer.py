@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from xcatd.wire.requests import Incoming
 
-from .connection import Connection, Wants
+from .connection import ClientConnection, Wants
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class PeerTimes:
     """Limits in seconds."""
 
     handshake: float = 10.0
@@ -28,7 +28,7 @@ class Times:
     cancelled: float = 15.0  # and after
 
 
-class Stage(enum.Enum):
+class PeerStage(enum.Enum):
     """Where a connection stands."""
 
     GREETING = enum.auto()  # TLS is not up yet
@@ -41,9 +41,9 @@ class Stage(enum.Enum):
 class Peer:
     """One connection as the server looks after it; ``deadline`` in monotonic seconds."""
 
-    connection: Connection
+    connection: ClientConnection
     deadline: float | None
-    stage: Stage = Stage.GREETING
+    stage: PeerStage = PeerStage.GREETING
     wants: Wants = Wants.READ
     is_in_front: bool = False
     is_deaf: bool = False  # what it sends while its command runs is not read any more
@@ -56,12 +56,12 @@ class Peer:
     events: int = 0
 
 
-def overdue(stage: Stage) -> str:
+def overdue(stage: PeerStage) -> str:
     """Why a peer whose time is over is dropped."""
     match stage:
-        case Stage.GREETING:
+        case PeerStage.GREETING:
             return "no TLS handshake in time"
-        case Stage.READING:
+        case PeerStage.READING:
             return "no request in time"
         case _:
             return "it does not read its replies"
@@ -74,11 +74,11 @@ def events_for(peer: Peer) -> int:
     connection = peer.connection
     output = selectors.EVENT_WRITE if connection.has_output and connection.flush_at is None else 0
     match peer.stage:
-        case Stage.GREETING:
+        case PeerStage.GREETING:
             return selectors.EVENT_WRITE if peer.wants is Wants.WRITE else selectors.EVENT_READ
-        case Stage.READING:
+        case PeerStage.READING:
             return selectors.EVENT_READ | output
-        case Stage.RUNNING:
+        case PeerStage.RUNNING:
             return output if peer.is_deaf else selectors.EVENT_READ | output
-        case Stage.CLOSING:
+        case PeerStage.CLOSING:
             return output

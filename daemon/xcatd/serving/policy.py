@@ -37,7 +37,7 @@ class Query:
     needs_everything: bool = False
 
 
-class View(Protocol):
+class NodeView(Protocol):
     """What costs work to know, and is looked at only where a row for some nodes could decide."""
 
     @property
@@ -94,7 +94,7 @@ def candidates(rows: Iterable[Row], query: Query) -> tuple[Row, ...]:
     return tuple(found) if can_permit else ()
 
 
-def decide(candidates: Iterable[Row], view: View) -> Decision:
+def decide(candidates: Iterable[Row], view: NodeView) -> Decision:
     """What the candidates say of the nodes: the first that matches; without one: refused.
 
     A row for some nodes allows only what both the request's nodes and the command's targets lie in, alone or

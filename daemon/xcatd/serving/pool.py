@@ -18,14 +18,14 @@ Job = Callable[[], None]
 T = TypeVar("T")
 
 
-class Owner(NamedTuple):
+class TurnKey(NamedTuple):
     """Whose job it is: kinds take turns, and within a kind its owners do."""
 
     kind: str = ""
     name: str = ""
 
 
-NOBODY = Owner()
+NOBODY = TurnKey()
 
 
 class Turns(Generic[T]):
@@ -34,7 +34,7 @@ class Turns(Generic[T]):
     def __init__(self) -> None:
         self._kinds: OrderedDict[str, OrderedDict[str, deque[T]]] = OrderedDict()
 
-    def put(self, owner: Owner, item: T) -> None:
+    def put(self, owner: TurnKey, item: T) -> None:
         """At the end of its owner's line."""
         owners = self._kinds.setdefault(owner.kind, OrderedDict())
         owners.setdefault(owner.name, deque()).append(item)
@@ -90,7 +90,7 @@ class WorkerPool:
         """Threads started so far."""
         return self._threads
 
-    def submit(self, job: Job, owner: Owner = NOBODY) -> bool:
+    def submit(self, job: Job, owner: TurnKey = NOBODY) -> bool:
         """Run the job soon in some thread; False if the backlog is full."""
         with self._changed:
             waiting = max(0, self._unfinished - self._threads)

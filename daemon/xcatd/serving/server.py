@@ -24,19 +24,19 @@ from xcatd.wire.requests import Incoming
 from xcatd.wire.tree import MalformedError
 
 from .alarms import Alarms
-from .connection import ANONYMOUS_OUTPUT, Budget, Connection, PeerGoneError, Wants
+from .connection import ANONYMOUS_OUTPUT, ClientConnection, OutputBudget, PeerGoneError, Wants
 from .crowd import Crowd, Shares, group_of, owner_of, source_of
-from .peer import Peer, Stage, Times, events_for, overdue
-from .pool import Owner, WorkerPool
+from .peer import Peer, PeerStage, PeerTimes, events_for, overdue
+from .pool import TurnKey, WorkerPool
 
 _log = logging.getLogger(__name__)
 _MUCH = 4 << 10  # bytes of a request from which on it is asked what all hold
 
 
-class Channel:
+class SocketChannel:
     """The session's end of a connection: where its replies go."""
 
-    def __init__(self, server: Server, connection: Connection) -> None:
+    def __init__(self, server: Server, connection: ClientConnection) -> None:
         self._server = server
         self.connection = connection
 
@@ -52,7 +52,7 @@ class Channel:
             self._server.touch(self.connection)
 
 
-Handle = Callable[[Channel, Incoming], bool]
+Handle = Callable[[SocketChannel, Incoming], bool]
 
 
 class Server:
@@ -68,7 +68,7 @@ class Server:
         commands: WorkerPool,
         front: WorkerPool,
         on_accept: Callable[[str], None] = lambda _: None,
-        times: Times | None = None,
+        times: PeerTimes | None = None,
         shares: Shares | None = None,
     ) -> None:
         self._listeners = list(sockets)
@@ -78,9 +78,9 @@ class Server:
         self._commands = commands
         self._front = front
         self._on_accept = on_accept
-        self._times = times or Times()
+        self._times = times or PeerTimes()
         self._peers = Crowd(shares or Shares())
-        self._budget = Budget(ANONYMOUS_OUTPUT)
+        self._budget = OutputBudget(ANONYMOUS_OUTPUT)
         self._calls: deque[Callable[[], None]] = deque()
         self._touched: set[Peer] = set()  # what is waited for on their behalf may have changed
         self._alarms = Alarms()
@@ -111,11 +111,11 @@ class Server:
         self._calls.append(job)
         self.wake()
 
-    def touch(self, connection: Connection) -> None:
+    def touch(self, connection: ClientConnection) -> None:
         """There is something to send on it."""
         self.call(partial(self._touch, connection))
 
-    def _touch(self, connection: Connection) -> None:
+    def _touch(self, connection: ClientConnection) -> None:
         if peer := self._peers.get(connection):
             self._touched.add(peer)
 
@@ -178,7 +178,7 @@ class Server:
         self._stopping = True
         for peer in self._peers.all:
             peer.is_last = True
-            if peer.stage in {Stage.GREETING, Stage.READING} and not peer.is_in_front:
+            if peer.stage in {PeerStage.GREETING, PeerStage.READING} and not peer.is_in_front:
                 self._drop(peer)
 
     def _woken(self) -> None:
@@ -221,7 +221,7 @@ class Server:
             sock.close()
             return
         host = address[0].removeprefix("::ffff:")
-        connection = Connection(sock, host, address[1], self._clock, self._budget)
+        connection = ClientConnection(sock, host, address[1], self._clock, self._budget)
         now = self._clock.monotonic()
         deadline = now + self._times.handshake
         peer = Peer(connection, deadline, source=source_of(host), since=now)
@@ -280,7 +280,7 @@ class Server:
             return
         if connection.flush_at is not None and now >= connection.flush_at:
             connection.flush(now)
-        if peer.stage is Stage.CLOSING and not connection.has_output:
+        if peer.stage is PeerStage.CLOSING and not connection.has_output:
             self._drop(peer)
             return
         self._watch(peer, events_for(peer))
@@ -306,9 +306,9 @@ class Server:
         if connection.has_output:
             connection.flush(self._clock.monotonic())
         match peer.stage:
-            case Stage.RUNNING if not peer.is_deaf:
+            case PeerStage.RUNNING if not peer.is_deaf:
                 self._hear(peer)
-            case Stage.GREETING | Stage.READING if not peer.is_in_front:
+            case PeerStage.GREETING | PeerStage.READING if not peer.is_in_front:
                 self._to_front(peer)
             case _:
                 pass
@@ -351,7 +351,7 @@ class Server:
         _log.error(text, peer.connection, error, extra={"source": peer.source})
 
     def _log_departure(self, peer: Peer, error: PeerGoneError) -> None:
-        if peer.stage is Stage.GREETING:
+        if peer.stage is PeerStage.GREETING:
             self._log_refusal("%s is dropped before TLS was up: %s", peer, error)
         elif peer.connection.is_between:
             _log.debug("%s has gone: %s", peer.connection, error)
@@ -360,7 +360,7 @@ class Server:
 
     def _step(self, peer: Peer) -> list[Incoming]:
         connection = peer.connection
-        if peer.stage is Stage.GREETING:
+        if peer.stage is PeerStage.GREETING:
             if not connection.has_started:
                 connection.start_tls(self._context())
             peer.wants = connection.handshake()
@@ -375,7 +375,7 @@ class Server:
         return requests
 
     def _await_request(self, peer: Peer, now: float) -> None:
-        peer.stage = Stage.READING
+        peer.stage = PeerStage.READING
         peer.since = now
         patience = self._times.request
         if peer.connection.user is None:
@@ -421,7 +421,7 @@ class Server:
             )
             self._drop(peer)
         else:
-            peer.stage = Stage.RUNNING
+            peer.stage = PeerStage.RUNNING
             peer.deadline = None
             peer.is_started = False
             connection.begin_request()
@@ -468,7 +468,7 @@ class Server:
         peer.is_started = True
         try:
             if not peer.is_dropped:
-                keep = self._handle(Channel(self, peer.connection), request)
+                keep = self._handle(SocketChannel(self, peer.connection), request)
         finally:
             self.call(partial(self._finished, peer, keep=keep))
 
@@ -481,7 +481,7 @@ class Server:
         now = self._clock.monotonic()
         connection.end_request()
         if not keep or peer.is_last or connection.is_lost or self._stopping:
-            peer.stage = Stage.CLOSING
+            peer.stage = PeerStage.CLOSING
             patience = self._times.drain if connection.user else self._times.anonymous_drain
             peer.deadline = now + patience
             connection.flush(now)
@@ -496,6 +496,6 @@ class Server:
             self._to_front(peer)
 
 
-def _owner(peer: Peer) -> Owner:
+def _owner(peer: Peer) -> TurnKey:
     """Who shares turns with whom in the pools."""
-    return Owner(group_of(peer).name, owner_of(peer))
+    return TurnKey(group_of(peer).name, owner_of(peer))

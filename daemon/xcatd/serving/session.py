@@ -393,11 +393,11 @@ class Session:
             self._send(exchange, reply)
         self._end(exchange)
 
-    def _route(self, command: str, names: Sequence[str], exchange: _Exchange) -> nodes.Route:
+    def _route(self, command: str, names: Sequence[str], exchange: _Exchange) -> nodes.PluginValues:
         tables = self._services.plugins.tables(command) if names else frozenset()
         if not tables:
-            return nodes.Route(exchange.snapshot)
-        return nodes.Route(self._services.database.read({*tables, "nodelist", "site"}))
+            return nodes.PluginValues(exchange.snapshot)
+        return nodes.PluginValues(self._services.database.read({*tables, "nodelist", "site"}))
 
     def _audit(self, exchange: _Exchange) -> None:
         user, host = exchange.recorded_user, exchange.peer.host
@@ -467,7 +467,7 @@ class Session:
             return iter((Reply(errors=("Unsupported request",)),))
         tables = host.tables(request.command) if request.nodes else frozenset()
         snapshot = self._services.database.read({*tables, "nodelist", "site"})
-        choice = host.choose(request.command, request.nodes, nodes.Route(snapshot))
+        choice = host.choose(request.command, request.nodes, nodes.PluginValues(snapshot))
         return host.run(choice, request, context)
 
     def _run_upstream(self, request: Request, context: Context) -> Iterator[Reply]:

@@ -25,8 +25,8 @@ from .perlsyntax import LONGEST, BadPattern, translate
 __all__ = [
     "LONGEST",
     "BadPattern",
-    "Budget",
     "Expression",
+    "TimeBudget",
     "TooCostly",
     "budget",
     "compile_pattern",
@@ -92,7 +92,7 @@ class Clocks(NamedTuple):
     computed: Callable[[], float] = time.thread_time
 
 
-class Budget:
+class TimeBudget:
     """The time that the expressions of one request have: ``seconds`` in all, ``alone`` for each of them.
 
     What passes is counted.  Where that is too much, what was computed decides: a busy machine is nobody's fault.
@@ -239,14 +239,14 @@ class _Kept:
 
 _remembered = _Remembered()
 _kept = _Kept()
-_budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
+_budget: ContextVar[TimeBudget | None] = ContextVar("budget", default=None)
 _own = threading.local()
 
 
 @contextmanager
-def budget(seconds: float, clocks: Clocks = Clocks()) -> Iterator[Budget]:  # noqa: B008 - immutable
+def budget(seconds: float, clocks: Clocks = Clocks()) -> Iterator[TimeBudget]:  # noqa: B008 - immutable
     """Within it, this thread's expressions have so many seconds of computing in all."""
-    token = _budget.set(Budget(seconds, clocks))
+    token = _budget.set(TimeBudget(seconds, clocks))
     try:
         yield current()
     finally:
@@ -257,15 +257,15 @@ def budget(seconds: float, clocks: Clocks = Clocks()) -> Iterator[Budget]:  # no
 _PERIOD = 60.0
 
 
-def current() -> Budget:
+def current() -> TimeBudget:
     """The request's budget; outside of requests the thread's own, which is filled up now and then."""
     found = _budget.get()
     if found is not None:
         return found
     now = time.monotonic()
-    usual: Budget | None = getattr(_own, "budget", None)
+    usual: TimeBudget | None = getattr(_own, "budget", None)
     if usual is None or now >= _own.until:
-        usual = _own.budget = Budget(USUAL)
+        usual = _own.budget = TimeBudget(USUAL)
         _own.until = now + _PERIOD
     return usual
 

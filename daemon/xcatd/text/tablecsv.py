@@ -13,7 +13,7 @@ from typing import NamedTuple
 _BLANKS = " \t\n\v\f\r"
 
 
-class Record(NamedTuple):
+class CsvRecord(NamedTuple):
     """One row: its cells in the order of the header (None: nothing between the commas), and where it ended.
 
     ``number`` counts lines after the header from 0; ``line`` is the first one, for messages.
@@ -63,7 +63,7 @@ def read_header(text: str | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read(lines: Sequence[str | None], width: int) -> Iterator[Record | str]:
+def read(lines: Sequence[str | None], width: int) -> Iterator[CsvRecord | str]:
     """The rows below a header of ``width`` columns; a text for each line that is none, to be shown.
 
     A missing cell at the end of a line is an empty one.
@@ -75,7 +75,7 @@ def read(lines: Sequence[str | None], width: int) -> Iterator[Record | str]:
         except _BadLine as bad:
             yield str(bad)
         else:
-            yield Record(cells, reader.number, reader.first)
+            yield CsvRecord(cells, reader.number, reader.first)
         reader.number += 1
 
 

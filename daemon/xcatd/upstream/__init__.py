@@ -10,7 +10,7 @@ from __future__ import annotations
 from .address import Address, AddressError
 from .errors import UpstreamError
 from .passing import pass_on
-from .relay import Interest, Limits, Upstream
+from .relay import Interest, RelayLimits, Upstream
 from .requests import EMPTY, Sender, judged_tree
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "Address",
     "AddressError",
     "Interest",
-    "Limits",
+    "RelayLimits",
     "Sender",
     "Upstream",
     "UpstreamError",

@@ -28,7 +28,7 @@ _ASK = (15, 4)  # seconds between two questions, and how many stay unanswered
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class LinkTimes:
     """Limits in seconds.  A reply itself may take as long as its command does."""
 
     connect: float = 15.0
@@ -39,7 +39,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class LinkCertificates:
     """Certificates of this connection: ``ca``, who may be at the other end, and ours if it is to be shown."""
 
     ca: Path
@@ -47,7 +47,7 @@ class Trust:
     credentials: Path | None = None
 
 
-def context_for(trust: Trust, settings: Settings) -> ssl.SSLContext:
+def context_for(trust: LinkCertificates, settings: Settings) -> ssl.SSLContext:
     """Our end of TLS; raises :class:`UpstreamError` if a file cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # names are compared by hand: management nodes use short ones
@@ -63,15 +63,17 @@ def context_for(trust: Trust, settings: Settings) -> ssl.SSLContext:
     return context
 
 
-class Link:
+class UpstreamLink:
     """A connection that is up; made by :meth:`open`."""
 
-    def __init__(self, sock: ssl.SSLSocket, times: Times) -> None:
+    def __init__(self, sock: ssl.SSLSocket, times: LinkTimes) -> None:
         self._sock = sock
         self._times = times
 
     @classmethod
-    def open(cls, address: Address, trust: Trust, settings: Settings, times: Times) -> Link:
+    def open(
+        cls, address: Address, trust: LinkCertificates, settings: Settings, times: LinkTimes
+    ) -> UpstreamLink:
         """Connect, and make sure who answers; raises :class:`UpstreamError`."""
         context = context_for(trust, settings)
         with contextlib.ExitStack() as undo:

@@ -23,7 +23,7 @@ from xcatd.wire.tree import MalformedError, Value
 from . import requests
 from .address import Address
 from .errors import UpstreamError
-from .link import Link, Times, Trust
+from .link import LinkCertificates, LinkTimes, UpstreamLink
 from .replies import Piece, ReplyReader, reply_of
 from .requests import Sender
 
@@ -46,20 +46,20 @@ Elements = Mapping[str, Sequence[Value]]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RelayLimits:
     """How many commands at once, and how long each step of them may take."""
 
     commands: int = 64
     patience: float = _PATIENCE
-    times: Times = Times()  # noqa: RUF009 - frozen
+    times: LinkTimes = LinkTimes()  # noqa: RUF009 - frozen
 
 
 class Upstream:
     """The xcatd behind this one; used from many threads."""
 
-    def __init__(self, address: Address, limits: Limits | None = None) -> None:
+    def __init__(self, address: Address, limits: RelayLimits | None = None) -> None:
         self.address = address
-        self.limits = limits or Limits()
+        self.limits = limits or RelayLimits()
         self._places = threading.BoundedSemaphore(self.limits.commands)
         self._daemon = uuid.uuid4().hex
 
@@ -107,7 +107,7 @@ class Upstream:
                 " such commands must be sent to it directly"
             )
 
-    def _open(self, tree: Elements, sender: Sender, settings: Settings) -> Link:
+    def _open(self, tree: Elements, sender: Sender, settings: Settings) -> UpstreamLink:
         directory = settings.confdir / "cert"
         credentials = directory / "server-cred.pem"
         try:
@@ -121,8 +121,8 @@ class Upstream:
                 " this machine needs a certificate of its own"
             )
         names = frozenset({own} if own else ())
-        trust = Trust(directory / "ca.pem", names, shows)
-        return Link.open(self.address, trust, settings, self.limits.times)
+        trust = LinkCertificates(directory / "ca.pem", names, shows)
+        return UpstreamLink.open(self.address, trust, settings, self.limits.times)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -159,7 +159,7 @@ def _command(tree: Elements) -> str:
     return value[:80] if isinstance(value, str) else ""
 
 
-def _replies(link: Link, interest: Interested) -> Iterator[Piece]:
+def _replies(link: UpstreamLink, interest: Interested) -> Iterator[Piece]:
     reader = ReplyReader()
     while not reader.has_ended:
         match interest():
@@ -181,7 +181,7 @@ def _replies(link: Link, interest: Interested) -> Iterator[Piece]:
             raise _broken_off(f"does not speak xcatd's protocol: {error}", reader) from None
 
 
-def _received(link: Link, reader: ReplyReader) -> bytes | None:
+def _received(link: UpstreamLink, reader: ReplyReader) -> bytes | None:
     try:
         data = link.receive()
     except UpstreamError as error:

@@ -55,7 +55,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class NoticeState:
     """A notice as it is kept; times are UTC ISO 8601.  ``over``: since when it is no more, else empty."""
 
     type: str
@@ -72,9 +72,9 @@ class Standing:
 class News:
     """What a look changed, for the log: what is new, what still is and is to be said again, what is over."""
 
-    new: tuple[Standing, ...] = ()
-    again: tuple[Standing, ...] = ()
-    over: tuple[Standing, ...] = ()
+    new: tuple[NoticeState, ...] = ()
+    again: tuple[NoticeState, ...] = ()
+    over: tuple[NoticeState, ...] = ()
 
 
 class Clock(Protocol):
@@ -119,7 +119,7 @@ class Notices:
         self._db = db
         self._clock = clock
 
-    def list(self, *, with_over: bool = False) -> tuple[Standing, ...]:
+    def list(self, *, with_over: bool = False) -> tuple[NoticeState, ...]:
         """What stands, the oldest first; with what is over, too."""
         found = map(_standing, self._db.select(TABLE, order=("since", "type", "key")))
         return tuple(each for each in found if with_over or not each.over)
@@ -235,7 +235,7 @@ def _old(untold: Iterable[Row], now: datetime) -> Iterator[str | None]:
             yield row["id"]
 
 
-def _standing(row: Row) -> Standing:
+def _standing(row: Row) -> NoticeState:
     text = {name: value or "" for name, value in row.items()}
     notice = Notice(
         key=text["key"],
@@ -244,7 +244,7 @@ def _standing(row: Row) -> Standing:
         level=Level(text["level"]),
         repeated_after=int(text["repeats"]) if text["repeats"] else None,
     )
-    return Standing(
+    return NoticeState(
         type=text["type"],
         notice=notice,
         since=text["since"],

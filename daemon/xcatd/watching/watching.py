@@ -16,7 +16,7 @@ from xcatd import plugins
 from xcatd.db.errors import DatabaseError
 from xcatd.serving.pool import WorkerPool
 
-from .notices import LONGEST_WORDS, TABLE, Level, News, Notice, Notices, Standing, bounded
+from .notices import LONGEST_WORDS, TABLE, Level, News, Notice, Notices, NoticeState, bounded
 from .turns import TABLE as TURNS
 from .turns import Turns
 
@@ -287,6 +287,6 @@ def _say(news: News, error: Exception | None = None) -> None:
         _log.info("%s: over: %s", _name(each), each.notice.words)
 
 
-def _name(standing: Standing) -> str:
+def _name(standing: NoticeState) -> str:
     node = f" on {standing.notice.node}" if standing.notice.node else ""
     return f"notice {standing.type}/{standing.notice.key}{node}"

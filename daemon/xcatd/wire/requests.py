@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .tree import Limits, MalformedError, TooLargeError, Tree, Value, parse
+from .tree import DocumentLimits, MalformedError, TooLargeError, Tree, Value, parse
 
 ROOT = "xcatrequest"
 _OPEN = b"<xcatrequest>"
@@ -25,7 +25,7 @@ _SERVER_ONLY = ("_xcat", "_modname")
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class Login:
     """User name and password of ``becomeuser`` or ``gettoken``."""
 
     username: str
@@ -46,8 +46,8 @@ class Incoming:
     env: tuple[str, ...] = ()
     clienttype: str | None = None
     username: str | None = None
-    becomeuser: Credentials | None = None
-    gettoken: Credentials | None = None
+    becomeuser: Login | None = None
+    gettoken: Login | None = None
     token: str | None = field(default=None, repr=False)
     asks_token_login: bool = False
     remote_client: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class RequestReader:
     be a sequence of requests; the connection is closed then, without a reply.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: DocumentLimits) -> None:
         self.limits = limits
         self._buffer = bytearray()
         self._searched = 0
@@ -198,13 +198,13 @@ def _environment(values: list[Value]) -> dict[str, str]:
     }
 
 
-def _credentials(tree: Tree, name: str) -> Credentials | None:
+def _credentials(tree: Tree, name: str) -> Login | None:
     if name not in tree:
         return None
     value = tree[name][0]
     if not isinstance(value, dict):
-        return Credentials("", "")
-    return Credentials(_first(value, "username") or "", _first(value, "password") or "")
+        return Login("", "")
+    return Login(_first(value, "username") or "", _first(value, "password") or "")
 
 
 def _token(tree: Tree) -> str | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from xml.parsers import expat
 
-from .tree import Limits, MalformedError, TooLargeError, Tree, TreeBuilder, Value
+from .tree import DocumentLimits, MalformedError, TooLargeError, Tree, TreeBuilder, Value
 
 _ROOT = "responses"
 #: XML 1.0 cannot hold ESC, which servers send raw; it travels through the parser as this one.
 _ESC_STAND_IN = "\ue01b"
-_LIMITS = Limits(size=512 << 20, depth=16, elements=50_000_000)
+_LIMITS = DocumentLimits(size=512 << 20, depth=16, elements=50_000_000)
 
 
 def restore_escapes(value: Value) -> Value:
@@ -30,7 +30,7 @@ def restore_escapes(value: Value) -> Value:
 
 
 class _Stream(TreeBuilder):
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: DocumentLimits) -> None:
         super().__init__(limits)
         self.found: list[Tree] = []
         self.has_escapes = False
@@ -48,7 +48,7 @@ class _Stream(TreeBuilder):
 class ResponseReader:
     """Feed bytes, get complete responses."""
 
-    def __init__(self, limits: Limits = _LIMITS) -> None:
+    def __init__(self, limits: DocumentLimits = _LIMITS) -> None:
         self._limits = limits
         self._stream = _Stream(limits)
         self._stream.parser.Parse(f"<{_ROOT}>".encode())

@@ -28,7 +28,9 @@ class TooLargeError(MalformedError):
     """The document exceeds one of the :class:`Limits`."""
 
 
-class Limits(NamedTuple):  # no dataclass: the client imports this module, and must start fast
+class DocumentLimits(
+    NamedTuple
+):  # no dataclass: the client imports this module, and must start fast
     """Bounds of one document: ``size`` in bytes, ``depth`` and ``elements`` in element counts."""
 
     size: int = 64 << 20
@@ -42,7 +44,7 @@ class TreeBuilder:
     A leaf without text, or with blanks only, is None; an element with children drops its own text.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: DocumentLimits) -> None:
         self._limits = limits
         self._trees: list[Tree | None] = []
         self._text: list[str] = []
@@ -126,7 +128,7 @@ class _Document(TreeBuilder):
             self.root = (name, value)
 
 
-def parse(document: bytes, root: str, limits: Limits) -> Tree:
+def parse(document: bytes, root: str, limits: DocumentLimits) -> Tree:
     """The tree below ``root``; raises :class:`MalformedError` for anything else."""
     if len(document) > limits.size:
         raise TooLargeError(f"a document of {len(document)} bytes; {limits.size} are allowed")

@@ -7,11 +7,11 @@ from .nim import check_control, check_state, set_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .nim import Call
-    from .objects import NimObject
+    from .nim import NimCall
+    from .objects import SimulatedObject
 
 
-def allocate(call: Call) -> str:
+def allocate(call: NimCall) -> str:
     """Give resources to a machine."""
     machine = call.db.edit(call.the_name("allocate"))
     check_control(machine, call.caller, "m_alloc")
@@ -24,7 +24,7 @@ def allocate(call: Call) -> str:
     return ""
 
 
-def take(call: Call, machine: NimObject, type_: str, name: str) -> None:
+def take(call: NimCall, machine: SimulatedObject, type_: str, name: str) -> None:
     """Allocate one resource; raises if it does not fit or the place is taken."""
     resource = call.db.get(name, "m_alloc")
     if resource.cls != objects.RESOURCES or resource.type != type_:
@@ -43,7 +43,7 @@ def take(call: Call, machine: NimObject, type_: str, name: str) -> None:
         bootfiles.make_client_part(call, resource, machine)
 
 
-def deallocate(call: Call) -> str:
+def deallocate(call: NimCall) -> str:
     """Take resources from a machine; the client's own parts of them are deleted."""
     machine = call.db.edit(call.the_name("deallocate"))
     check_control(machine, call.caller, "m_dealloc")
@@ -59,7 +59,7 @@ def deallocate(call: Call) -> str:
     return ""
 
 
-def _chosen(call: Call, machine: NimObject) -> list[tuple[str, str]]:
+def _chosen(call: NimCall, machine: SimulatedObject) -> list[tuple[str, str]]:
     subclass = call.get("subclass")
     if subclass is not None:
         types = catalogue.SUBCLASSES.get(subclass)
@@ -78,14 +78,14 @@ def _chosen(call: Call, machine: NimObject) -> list[tuple[str, str]]:
     return wanted
 
 
-def _release(machine: NimObject) -> None:
+def _release(machine: SimulatedObject) -> None:
     """Nobody has control of a machine without allocations; a client's ``push_off`` stays."""
     control = machine.attributes.pop("control", "")
     if control.endswith(" push_off"):
         machine.attributes["control"] = control
 
 
-def reset(call: Call) -> str:
+def reset(call: NimCall) -> str:
     """Make objects ready again.  Allocations stay (docs/facts/nim.md, nim operations)."""
     for name in call.names:
         obj = call.db.edit(name)

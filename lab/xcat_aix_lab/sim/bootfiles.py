@@ -9,19 +9,19 @@ from .define import interfaces_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .nim import Call
-    from .objects import NimObject
+    from .nim import NimCall
+    from .objects import SimulatedObject
 
 _BANNER = "#------------------ Network Install Manager ---------------\n"
 _BOOTPTAB = "/etc/bootptab"
 
 
-def info_path(call: Call, machine: NimObject) -> str:
+def info_path(call: NimCall, machine: SimulatedObject) -> str:
     """``/tftpboot/<address>.info``."""
     return f"/tftpboot/{_address(call, machine)}.info"
 
 
-def write_boot_files(call: Call, machine: NimObject, configuration: str) -> None:
+def write_boot_files(call: NimCall, machine: SimulatedObject, configuration: str) -> None:
     """The .info file and the bootptab line of a client that is about to boot."""
     address = _address(call, machine)
     server = _server_name(call)
@@ -50,14 +50,14 @@ def write_boot_files(call: Call, machine: NimObject, configuration: str) -> None
     _replace_bootptab(call, machine, line + f"hd=/tftpboot:td={image}:\n")
 
 
-def remove_boot_files(call: Call, machine: NimObject) -> None:
+def remove_boot_files(call: NimCall, machine: SimulatedObject) -> None:
     """Take the .info file and the bootptab line away."""
     if call.world.resolve(machine.attributes["if1"].split()[1]) is not None:
         call.world.store.files(call.node).remove(info_path(call, machine))
     _replace_bootptab(call, machine, "")
 
 
-def make_client_part(call: Call, resource: NimObject, machine: NimObject) -> None:
+def make_client_part(call: NimCall, resource: SimulatedObject, machine: SimulatedObject) -> None:
     """A client's own directory or file below root, paging, dump, tmp or home."""
     place = f"{resource.attributes['location']}/{machine.name}"
     if resource.type == "root":
@@ -67,14 +67,14 @@ def make_client_part(call: Call, resource: NimObject, machine: NimObject) -> Non
         call.world.write(f"{place}/.nim", f"{machine.name}\n", call.node)
 
 
-def make_client_data(call: Call, shared_root: NimObject, machine: NimObject) -> None:
+def make_client_data(call: NimCall, shared_root: SimulatedObject, machine: SimulatedObject) -> None:
     """A client's files in ``.client_data`` of a shared root."""
     place = f"{shared_root.attributes['location']}/etc/.client_data"
     call.world.write(f"{place}/hosts.{machine.name}", _hosts(call, machine), call.node)
     call.world.write(f"{place}/filesystems.{machine.name}", _filesystems(call, machine), call.node)
 
 
-def remove_client_part(call: Call, resource: NimObject, machine: NimObject) -> None:
+def remove_client_part(call: NimCall, resource: SimulatedObject, machine: SimulatedObject) -> None:
     """Delete what :func:`make_client_part` or :func:`make_client_data` made."""
     files = call.world.store.files(call.node)
     location = resource.attributes["location"]
@@ -85,26 +85,26 @@ def remove_client_part(call: Call, resource: NimObject, machine: NimObject) -> N
         files.remove_below(f"{location}/{machine.name}")
 
 
-def _address(call: Call, machine: NimObject) -> str:
+def _address(call: NimCall, machine: SimulatedObject) -> str:
     host = machine.attributes["if1"].split()[1]
     found = call.world.resolve(host)
     return found[1] if found else host
 
 
-def _server_name(call: Call) -> str:
+def _server_name(call: NimCall) -> str:
     return next(interfaces_of(call.db.get("master"))).split()[1]
 
 
-def _hosts(call: Call, machine: NimObject) -> str:
+def _hosts(call: NimCall, machine: SimulatedObject) -> str:
     return f"127.0.0.1 loopback localhost\n{_address(call, machine)} {machine.name}\n"
 
 
-def _filesystems(call: Call, machine: NimObject) -> str:
+def _filesystems(call: NimCall, machine: SimulatedObject) -> str:
     server = _server_name(call)
     return f"/:\n\tdev = {machine.name}\n\tnodename = {server}\n\tvfs = nfs\n\tmount = automatic\n"
 
 
-def _replace_bootptab(call: Call, machine: NimObject, line: str) -> None:
+def _replace_bootptab(call: NimCall, machine: SimulatedObject, line: str) -> None:
     old = call.world.read(_BOOTPTAB, call.node) or ""
     kept = [
         text for text in old.splitlines(keepends=True) if text.partition(":")[0] != machine.name

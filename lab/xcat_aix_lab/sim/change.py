@@ -7,15 +7,15 @@ from .define import add_member, interface, interfaces_of, is_indexed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .nim import Call
-    from .objects import NimObject
+    from .nim import NimCall
+    from .objects import SimulatedObject
 
 #: May be changed while the resource is allocated.
 _HARMLESS = {"comments"}
 _DERIVED = {"class", "type", "alloc_count", "serves", "name"}
 
 
-def change(call: Call) -> str:
+def change(call: NimCall) -> str:
     """Set attributes; an empty value takes the attribute away."""
     obj = call.db.edit(call.the_name("change"))
     in_use = obj.cls == objects.RESOURCES and call.db.users(obj.name)
@@ -26,7 +26,7 @@ def change(call: Call) -> str:
     return ""
 
 
-def _set(call: Call, obj: NimObject, attribute: str, value: str) -> None:
+def _set(call: NimCall, obj: SimulatedObject, attribute: str, value: str) -> None:
     if attribute in _DERIVED:
         text = f'the "{attribute}" attribute cannot be changed'
         raise messages.NimError(messages.BAD_ATTRIBUTE, "m_chattr", text)
@@ -42,7 +42,7 @@ def _set(call: Call, obj: NimObject, attribute: str, value: str) -> None:
         obj.attributes[attribute] = value
 
 
-def _drop_member(group: NimObject, member: str) -> None:
+def _drop_member(group: SimulatedObject, member: str) -> None:
     for attribute in [name for name, value in group.attributes.items() if value == member]:
         del group.attributes[attribute]
 
@@ -52,7 +52,7 @@ def _allocated(method: str, name: str) -> messages.NimError:
     return messages.NimError(messages.IN_USE, method, text)
 
 
-def remove(call: Call) -> str:
+def remove(call: NimCall) -> str:
     """Take an object away; refused while something depends on it."""
     name = call.the_name("remove")
     obj = call.db.get(name)
@@ -70,7 +70,7 @@ def remove(call: Call) -> str:
     return ""
 
 
-def _remove_machine(call: Call, machine: NimObject) -> None:
+def _remove_machine(call: NimCall, machine: SimulatedObject) -> None:
     if machine.allocations:
         text = f'unable to remove "{machine.name}" because resources have been allocated to it'
         raise messages.NimError(messages.HAS_ALLOCATIONS, "m_rmmac", text)
@@ -80,7 +80,7 @@ def _remove_machine(call: Call, machine: NimObject) -> None:
     _unconfigure_client(call, machine)
 
 
-def _unconfigure_client(call: Call, machine: NimObject) -> None:
+def _unconfigure_client(call: NimCall, machine: SimulatedObject) -> None:
     """A client that answers loses its /etc/niminfo; nimsh there runs on (docs/facts/nim.md, nim operations)."""
     world = call.world
     found = world.resolve(machine.attributes["if1"].split()[1])
@@ -91,7 +91,7 @@ def _unconfigure_client(call: Call, machine: NimObject) -> None:
         world.store.files(client).remove("/etc/niminfo")
 
 
-def _remove_resource(call: Call, resource: NimObject) -> None:
+def _remove_resource(call: NimCall, resource: SimulatedObject) -> None:
     if call.db.users(resource.name):
         kind = "rmpdir" if resource.type in ("root", "paging", "dump", "tmp", "home") else "rmres"
         raise _allocated(f"m_{kind}", resource.name)
@@ -102,7 +102,7 @@ def _remove_resource(call: Call, resource: NimObject) -> None:
     call.world.store.files(call.node).remove_below(resource.attributes["location"])
 
 
-def _remove_network(call: Call, network: NimObject) -> None:
+def _remove_network(call: NimCall, network: SimulatedObject) -> None:
     for machine in call.db.of_class(objects.MACHINES):
         if any(value.partition(" ")[0] == network.name for value in interfaces_of(machine)):
             text = f'the "{network.name}" network is used by "{machine.name}"'

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from . import define, flags, lsnim, messages, niminfo, objects
-from .nim import Call, perform
+from .nim import NimCall, perform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .host import Host
-    from .objects import NimDatabase, NimObject
+    from .host import SimulatedHost
+    from .objects import SimulatedDatabase, SimulatedObject
     from .world import World
 
 _PULLS = ("allocate", "deallocate", "reset", "bos_inst", "check", "cust", "change", "dkls_init")
@@ -65,7 +65,7 @@ def _register(world: World, master: str, given: dict[str, str]) -> str:
     net = f"ent {card['mask']}"
     attributes = [("if1", value), ("net_definition", net)]
     attributes += [(n, given[n]) for n in ("platform", "netboot_kernel", "connect") if n in given]
-    call = Call(world, master, [given["name"]], attributes, type_="standalone")
+    call = NimCall(world, master, [given["name"]], attributes, type_="standalone")
     define.define(call)
     machine = call.db.edit(given["name"])
     machine.attributes["cpuid"] = host.cpuid
@@ -73,7 +73,7 @@ def _register(world: World, master: str, given: dict[str, str]) -> str:
     return _start_nimsh(world.edit_host())
 
 
-def _start_nimsh(host: Host) -> str:
+def _start_nimsh(host: SimulatedHost) -> str:
     pid = 7_340_000 + 256 * (len(host.subsystems) + 1)
     host.subsystems["nimsh"] = {"group": "nimclient", "pid": pid}
     return (
@@ -126,7 +126,7 @@ def _master(world: World) -> tuple[str, dict[str, str]]:
     return master, values
 
 
-def _identified(database: NimDatabase, name: str, host: Host) -> NimObject:
+def _identified(database: SimulatedDatabase, name: str, host: SimulatedHost) -> SimulatedObject:
     machine = database.get(name, "m_nimclient")
     known = machine.attributes.get("cpuid")
     validate = database.get("master").attributes.get("validate_cpuid") != "no"
@@ -168,4 +168,4 @@ def _pull(world: World, operation: str, attributes: flags.Attributes, operands: 
     machine = world.nim("nimclient", master).get(name)
     if machine.cls != objects.MACHINES:
         raise messages.NimError(messages.BAD_VALUE, "nimclient", f'"{name}" is not a machine')
-    return perform(operation, Call(world, master, [name], attributes, caller=name))
+    return perform(operation, NimCall(world, master, [name], attributes, caller=name))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from . import addresses, catalogue, messages, objects
-from .objects import NimObject
+from .objects import SimulatedObject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .nim import Call
-    from .objects import NimDatabase
+    from .nim import NimCall
+    from .objects import SimulatedDatabase
 
 _NAME_CHARACTERS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
 _NAME_LENGTH = 39
@@ -18,7 +18,7 @@ _CREATED = "Sun Jun 22 20:38:04 2025"
 _SUFFIXES = {"server", "location", "group"}
 
 
-def define(call: Call) -> str:
+def define(call: NimCall) -> str:
     """Make one object."""
     cls = catalogue.class_of(call.type or "")
     if cls is None or call.type == "master":
@@ -31,7 +31,7 @@ def define(call: Call) -> str:
     return ""
 
 
-def new_name(call: Call, method: str) -> str:
+def new_name(call: NimCall, method: str) -> str:
     """The operand, checked to be a valid and free object name."""
     name = call.the_name(method)
     if not name or len(name) > _NAME_LENGTH or not set(name) <= _NAME_CHARACTERS:
@@ -45,7 +45,7 @@ def new_name(call: Call, method: str) -> str:
 # Machines
 
 
-def _machine(call: Call, name: str) -> NimObject:
+def _machine(call: NimCall, name: str) -> SimulatedObject:
     call.required("if1", "m_mkmac")
     attributes = {
         "connect": "nimsh",
@@ -62,10 +62,10 @@ def _machine(call: Call, name: str) -> NimObject:
             continue
         is_interface = is_indexed(attribute, "if")
         attributes[attribute] = interface(call, value, name) if is_interface else value
-    return NimObject(name, objects.MACHINES, call.type or "", attributes)
+    return SimulatedObject(name, objects.MACHINES, call.type or "", attributes)
 
 
-def interfaces_of(machine: NimObject) -> Iterator[str]:
+def interfaces_of(machine: SimulatedObject) -> Iterator[str]:
     """The values of ``if1``, ``if2`` … of a machine, for as long as they follow each other."""
     index = 1
     while (value := machine.attributes.get(f"if{index}")) is not None:
@@ -78,7 +78,7 @@ def is_indexed(attribute: str, stem: str) -> bool:
     return attribute.startswith(stem) and attribute[len(stem) :].isdigit()
 
 
-def interface(call: Call, value: str, machine: str) -> str:
+def interface(call: NimCall, value: str, machine: str) -> str:
     """An ``if<n>`` value, its ``find_net`` resolved; checks host name and MAC address."""
     words = value.split()
     if len(words) < 3:
@@ -98,7 +98,7 @@ def interface(call: Call, value: str, machine: str) -> str:
     return " ".join([net, host, mac, *words[3:]])
 
 
-def _check_mac(database: NimDatabase, mac: str, machine: str) -> None:
+def _check_mac(database: SimulatedDatabase, mac: str, machine: str) -> None:
     if mac == "0":
         return
     wanted = mac.lower()
@@ -109,7 +109,7 @@ def _check_mac(database: NimDatabase, mac: str, machine: str) -> None:
             raise messages.NimError(messages.NOT_UNIQUE, "m_mkmac", text)
 
 
-def find_network(database: NimDatabase, address: str) -> str | None:
+def find_network(database: SimulatedDatabase, address: str) -> str | None:
     """The network that holds an address; the one with the longest mask wins."""
     best: tuple[int, str] | None = None
     for net in database.of_class(objects.NETWORKS):
@@ -120,7 +120,7 @@ def find_network(database: NimDatabase, address: str) -> str | None:
     return best[1] if best else None
 
 
-def _defined_network(call: Call, address: str) -> str:
+def _defined_network(call: NimCall, address: str) -> str:
     """Make the network that ``net_definition`` describes."""
     words = call.required("net_definition", "m_mkmac").split()
     if len(words) < 2 or words[0] not in catalogue.NETWORKS or not addresses.is_address(words[1]):
@@ -136,7 +136,7 @@ def _defined_network(call: Call, address: str) -> str:
 # Networks
 
 
-def _network(call: Call, name: str) -> NimObject:
+def _network(call: NimCall, name: str) -> SimulatedObject:
     net = call.required("net_addr", "m_mknet")
     mask = call.required("snm", "m_mknet")
     for value in (net, mask):
@@ -152,7 +152,9 @@ def _network(call: Call, name: str) -> NimObject:
     return made
 
 
-def network_object(name: str, type_: str, net: str, mask: str, gateway: str | None) -> NimObject:
+def network_object(
+    name: str, type_: str, net: str, mask: str, gateway: str | None
+) -> SimulatedObject:
     """A network in its first state."""
     attributes = {
         "Nstate": "ready for use",
@@ -162,21 +164,21 @@ def network_object(name: str, type_: str, net: str, mask: str, gateway: str | No
     }
     if gateway:
         attributes["routing1"] = f"default {gateway}"
-    return NimObject(name, objects.NETWORKS, type_, attributes)
+    return SimulatedObject(name, objects.NETWORKS, type_, attributes)
 
 
 # Groups
 
 
-def _group(call: Call, name: str) -> NimObject:
-    made = NimObject(name, objects.GROUPS, call.type or "", {})
+def _group(call: NimCall, name: str) -> SimulatedObject:
+    made = SimulatedObject(name, objects.GROUPS, call.type or "", {})
     for attribute, member in call.attributes:
         if attribute == "add_member":
             add_member(call.db, made, member)
     return made
 
 
-def add_member(database: NimDatabase, group: NimObject, member: str) -> None:
+def add_member(database: SimulatedDatabase, group: SimulatedObject, member: str) -> None:
     """Put a machine into a group; twice changes nothing."""
     if database.get(member, "m_chgrp").cls != objects.MACHINES:
         text = f'"{member}" is not a machine'
@@ -191,7 +193,7 @@ def add_member(database: NimDatabase, group: NimObject, member: str) -> None:
 # Resources
 
 
-def _resource(call: Call, name: str) -> NimObject:
+def _resource(call: NimCall, name: str) -> SimulatedObject:
     method = f"m_mk{call.type}"
     server = call.required("server", method)
     if call.db.get(server, method).cls != objects.MACHINES:
@@ -205,10 +207,10 @@ def _resource(call: Call, name: str) -> NimObject:
     for attribute, value in call.attributes:
         if attribute not in (*_SUFFIXES, "source", "mk_image"):
             attributes.setdefault(attribute, value)
-    return NimObject(name, objects.RESOURCES, call.type or "", attributes)
+    return SimulatedObject(name, objects.RESOURCES, call.type or "", attributes)
 
 
-def _location(call: Call, method: str, name: str) -> str:
+def _location(call: NimCall, method: str, name: str) -> str:
     location = call.required("location", method).rstrip("/")
     if not location.startswith("/") or f"{location}/".startswith("/tmp/"):  # noqa: S108  (a path of the simulated host)
         text = f'"{location}" is not a valid location'
@@ -223,7 +225,7 @@ def _location(call: Call, method: str, name: str) -> str:
     return location
 
 
-def _of_type(call: Call, method: str, location: str) -> dict[str, str]:
+def _of_type(call: NimCall, method: str, location: str) -> dict[str, str]:
     if call.type == "lpp_source":
         return {"arch": "power", "simages": "yes"}
     if call.type == "spot":
@@ -247,7 +249,7 @@ def _of_type(call: Call, method: str, location: str) -> dict[str, str]:
     return {}
 
 
-def _check_type(call: Call, name: str, types: tuple[str, ...], method: str) -> None:
+def _check_type(call: NimCall, name: str, types: tuple[str, ...], method: str) -> None:
     if call.db.get(name, method).type not in types:
         text = f'"{name}" is not of type {" or ".join(types)}'
         raise messages.NimError(messages.BAD_VALUE, method, text)

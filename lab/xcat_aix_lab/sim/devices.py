@@ -7,7 +7,7 @@ from .messages import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .host import Host
+    from .host import SimulatedHost
     from .world import World
 
 
@@ -24,7 +24,7 @@ def bootlist(args: list[str], world: World) -> str:
     return ""
 
 
-def _entries(host: Host, words: list[str]) -> list[str]:
+def _entries(host: SimulatedHost, words: list[str]) -> list[str]:
     entries: list[str] = []
     for word in words:
         if "=" not in word:

@@ -19,7 +19,7 @@ QUIRKS = {
 }
 
 
-class Rule:
+class Fault:
     """One fault.  ``command`` ``*`` is any, ``operation`` None is any, ``times`` None is for ever.
 
     ``word`` must stand on the command line, for instance an object's name; None is any.
@@ -68,7 +68,7 @@ class Faults:
         *,
         down: bool = False,
         disk_full: bool = False,
-        rules: list[Rule] | None = None,
+        rules: list[Fault] | None = None,
         quirks: dict[str, bool] | None = None,
     ) -> None:
         self.down = down
@@ -88,7 +88,9 @@ class Faults:
         """How this node behaves where sources differ."""
         return self.quirks.get(name, QUIRKS[name])
 
-    def take(self, command: str, operation: str | None, words: Collection[str] = ()) -> Rule | None:
+    def take(
+        self, command: str, operation: str | None, words: Collection[str] = ()
+    ) -> Fault | None:
         """The first rule that matches; a rule with a number of times is used up by this."""
         for rule in self.rules:
             if rule.matches(command, operation, words):
@@ -111,5 +113,5 @@ class Faults:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Faults:
         """The inverse of :meth:`to_json`."""
-        rules = [Rule(**rule) for rule in data["rules"]]
+        rules = [Fault(**rule) for rule in data["rules"]]
         return cls(**{**data, "rules": rules})

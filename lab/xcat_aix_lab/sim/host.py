@@ -14,7 +14,7 @@ _FIELDS = (
 )  # fmt: skip
 
 
-class Host:
+class SimulatedHost:
     """The state of one host; every field is plain data."""
 
     __slots__ = _FIELDS
@@ -52,13 +52,13 @@ class Host:
         return {field: getattr(self, field) for field in _FIELDS}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Host:
+    def from_json(cls, data: dict[str, Any]) -> SimulatedHost:
         """The inverse of :meth:`to_json`."""
         return cls(**data)
 
-    def copy(self) -> Host:
+    def copy(self) -> SimulatedHost:
         """An independent copy."""
-        return Host.from_json({field: _copy(getattr(self, field)) for field in _FIELDS})
+        return SimulatedHost.from_json({field: _copy(getattr(self, field)) for field in _FIELDS})
 
     def is_active(self, subsystem: str) -> bool:
         """Tell whether a subsystem is there and running."""
@@ -75,10 +75,10 @@ def _copy(value: Any) -> Any:
 
 def new_host(
     name: str, kind: str, interfaces: list[tuple[str, str]], *, number: int, diskless: bool = False
-) -> Host:
+) -> SimulatedHost:
     """A freshly installed host with en0, en1, … at (address, mask); ``number`` makes it unique."""
     cpuid = f"00F6{number:04X}4C00"
-    return Host(
+    return SimulatedHost(
         name=name,
         kind=kind,
         hostname=name,

@@ -8,23 +8,23 @@ from .nim import check_control, check_state, set_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .nim import Call
-    from .objects import NimObject
+    from .nim import NimCall
+    from .objects import SimulatedObject
 
 _SOURCES = ("rte", "mksysb", "spot")
 
 
-def dkls_init(call: Call) -> str:
+def dkls_init(call: NimCall) -> str:
     """Enable a diskless boot; spot, paging and exactly one kind of root are needed."""
     return _enable_network_boot(call, ("spot", "paging"), "m_dkls_init")
 
 
-def dtls_init(call: Call) -> str:
+def dtls_init(call: NimCall) -> str:
     """Enable a dataless boot; spot and root are needed."""
     return _enable_network_boot(call, ("spot",), "m_dtls_init")
 
 
-def _enable_network_boot(call: Call, needed: tuple[str, ...], method: str) -> str:
+def _enable_network_boot(call: NimCall, needed: tuple[str, ...], method: str) -> str:
     for name in call.names:
         machine = _prepared(call, name, method)
         held = dict(machine.allocations)
@@ -37,7 +37,7 @@ def _enable_network_boot(call: Call, needed: tuple[str, ...], method: str) -> st
     return ""
 
 
-def _check_roots(call: Call, held: dict[str, str], method: str) -> None:
+def _check_roots(call: NimCall, held: dict[str, str], method: str) -> None:
     if ("root" in held) == ("shared_root" in held):
         text = "exactly one of root and shared_root must be allocated"
         raise messages.NimError(messages.REQUIRED, method, text)
@@ -48,7 +48,7 @@ def _check_roots(call: Call, held: dict[str, str], method: str) -> None:
         raise messages.NimError(messages.BAD_VALUE, method, text)
 
 
-def bos_inst(call: Call) -> str:
+def bos_inst(call: NimCall) -> str:
     """Enable an installation over the network."""
     source = call.get("source") or "rte"
     if source not in _SOURCES:
@@ -68,7 +68,7 @@ def bos_inst(call: Call) -> str:
     return ""
 
 
-def _prepared(call: Call, name: str, method: str) -> NimObject:
+def _prepared(call: NimCall, name: str, method: str) -> SimulatedObject:
     """The machine with all resources that the command line names allocated."""
     machine = call.db.edit(name)
     check_control(machine, call.caller, method)
@@ -85,7 +85,7 @@ def _require(held: dict[str, str], type_: str, method: str) -> None:
         raise messages.NimError(messages.REQUIRED, method, text)
 
 
-def _finish(call: Call, machine: NimObject, state: str, configuration: str) -> None:
+def _finish(call: NimCall, machine: SimulatedObject, state: str, configuration: str) -> None:
     if ("boot", "boot") not in machine.allocations:
         take(call, machine, "boot", "boot")
     set_state(machine, state)

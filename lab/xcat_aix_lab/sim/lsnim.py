@@ -7,7 +7,7 @@ from .objects import RESOURCES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .objects import NimDatabase, NimObject
+    from .objects import SimulatedDatabase, SimulatedObject
     from .world import World
 
 _SPEC = "loOZFgmpPc:t:s:a:q:A:L"
@@ -33,7 +33,7 @@ def lsnim(args: list[str], world: World) -> str:
     return answer(args, world.nim("lsnim"), drops_empty=world.quirk("z_drops_empty"))
 
 
-def answer(args: list[str], database: NimDatabase, *, drops_empty: bool) -> str:
+def answer(args: list[str], database: SimulatedDatabase, *, drops_empty: bool) -> str:
     """Standard output of ``lsnim args``; a missing object still prints the others (rc 53)."""
     request = _Request(args)
     if "A" in request.flags:
@@ -52,7 +52,9 @@ def answer(args: list[str], database: NimDatabase, *, drops_empty: bool) -> str:
     return stdout
 
 
-def _chosen(request: _Request, database: NimDatabase) -> tuple[list[NimObject], list[str]]:
+def _chosen(
+    request: _Request, database: SimulatedDatabase
+) -> tuple[list[SimulatedObject], list[str]]:
     if not request.names:
         return _filtered(request, list(database), database), []
     missing = [name for name in request.names if name not in database.objects]
@@ -63,7 +65,7 @@ def _chosen(request: _Request, database: NimDatabase) -> tuple[list[NimObject], 
     return named, missing
 
 
-def _related(obj: NimObject, database: NimDatabase) -> list[NimObject]:
+def _related(obj: SimulatedObject, database: SimulatedDatabase) -> list[SimulatedObject]:
     """What is allocated to a machine; who uses a resource; who is on a network."""
     if obj.cls == RESOURCES:
         return database.users(obj.name)
@@ -77,8 +79,8 @@ def _related(obj: NimObject, database: NimDatabase) -> list[NimObject]:
 
 
 def _filtered(
-    request: _Request, candidates: list[NimObject], database: NimDatabase
-) -> list[NimObject]:
+    request: _Request, candidates: list[SimulatedObject], database: SimulatedDatabase
+) -> list[SimulatedObject]:
     cls, type_, subclass = (request.filter(letter) for letter in "cts")
     if cls is not None and cls not in catalogue.CLASSES:
         raise _bad(f'"{cls}" is not a valid object class')
@@ -105,7 +107,11 @@ def _bad(text: str) -> messages.NimError:
 
 
 def _printed(
-    request: _Request, found: list[NimObject], database: NimDatabase, *, drops_empty: bool
+    request: _Request,
+    found: list[SimulatedObject],
+    database: SimulatedDatabase,
+    *,
+    drops_empty: bool,
 ) -> str:
     counts = objects.allocation_counts(database)
     stanzas = [(obj, objects.stanza(obj, database, counts)) for obj in found]
@@ -131,7 +137,9 @@ def _stanza(name: str, pairs: list[tuple[str, str]]) -> str:
 
 
 def _keyed(
-    stanzas: list[tuple[NimObject, list[tuple[str, str]]]], wanted: list[str], drops_empty: bool
+    stanzas: list[tuple[SimulatedObject, list[tuple[str, str]]]],
+    wanted: list[str],
+    drops_empty: bool,
 ) -> str:
     rows = []
     for obj, pairs in stanzas:
@@ -157,7 +165,7 @@ def _fields(pairs: list[tuple[str, str]], wanted: list[str], drops_empty: bool) 
     return fields
 
 
-def _next_index(request: _Request, database: NimDatabase) -> str:
+def _next_index(request: _Request, database: SimulatedDatabase) -> str:
     """``lsnim -A if master``: the next free number of a sequenced attribute."""
     attribute = request.values["A"]
     if not request.names:
@@ -169,7 +177,7 @@ def _next_index(request: _Request, database: NimDatabase) -> str:
     return f"{index}\n"
 
 
-def _query(request: _Request, database: NimDatabase) -> str:
+def _query(request: _Request, database: SimulatedDatabase) -> str:
     operation = request.values["q"]
     if operation not in catalogue.OPERATIONS:
         raise _bad(f'"{operation}" is not a valid operation')
@@ -184,7 +192,7 @@ def _query(request: _Request, database: NimDatabase) -> str:
     return text
 
 
-def _predefined(request: _Request, database: NimDatabase) -> str:
+def _predefined(request: _Request, database: SimulatedDatabase) -> str:
     """``-p``: names; ``-P``, ``-O``: names with descriptions."""
     if "O" in request.flags:
         types = [request.values["t"]] if "t" in request.flags else []
@@ -217,7 +225,7 @@ def _described(table: dict[str, str]) -> str:
     return "".join(f"{name:<{width}} = {text}\n" for name, text in table.items())
 
 
-def _usable(request: _Request, database: NimDatabase) -> str:
+def _usable(request: _Request, database: SimulatedDatabase) -> str:
     """``-L``: the resources that a machine could use."""
     if not request.names:
         raise flags.usage("lsnim", "-L needs an object")

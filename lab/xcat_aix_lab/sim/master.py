@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import addresses, flags, messages, niminfo, objects
 from .define import network_object
-from .objects import NimDatabase, NimObject
+from .objects import SimulatedDatabase, SimulatedObject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def _configure(world: World, given: dict[str, str]) -> str:
     return "0513-059 The nimesis Subsystem has been started. Subsystem PID is 5242880.\n"
 
 
-def new_database(name: str, card: dict[str, str], given: dict[str, str]) -> NimDatabase:
+def new_database(name: str, card: dict[str, str], given: dict[str, str]) -> SimulatedDatabase:
     """The objects that a new master starts with."""
-    database = NimDatabase([])
+    database = SimulatedDatabase([])
     adapter = card["name"].replace("en", "ent", 1)
     attributes = {
         "max_nimesis_threads": "20",
@@ -72,10 +72,10 @@ def new_database(name: str, card: dict[str, str], given: dict[str, str]) -> NimD
         "master_port": given.get("master_port", "1058"),
         "registration_port": given.get("registration_port", "1059"),
     }
-    database.add(NimObject("master", objects.MACHINES, "master", attributes))
+    database.add(SimulatedObject("master", objects.MACHINES, "master", attributes))
     for own, location in (("boot", "/tftpboot"), ("nim_script", "/export/nim/scripts")):
         resource = {"Rstate": "ready for use", "location": location, "server": "master"}
-        database.add(NimObject(own, objects.RESOURCES, own, {**resource, "reserved": "yes"}))
+        database.add(SimulatedObject(own, objects.RESOURCES, own, {**resource, "reserved": "yes"}))
     net = addresses.network(card["address"], card["mask"])
     database.add(network_object(given["netname"], "ent", net, card["mask"], None))
     return database

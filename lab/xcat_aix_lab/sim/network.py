@@ -7,7 +7,7 @@ from .messages import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .host import Host
+    from .host import SimulatedHost
     from .world import World
 
 _UP = (
@@ -64,7 +64,7 @@ def netstat(args: list[str], world: World) -> str:
     raise flags.usage("netstat", "this host knows -in and -rn")
 
 
-def _interfaces(host: Host) -> str:
+def _interfaces(host: SimulatedHost) -> str:
     row = "{:<5} {:<5} {:<11} {:<17} {:>8} {:>5} {:>8} {:>5} {:>5}\n"
     lines = [
         row.format("Name", "Mtu", "Network", "Address", "Ipkts", "Ierrs", "Opkts", "Oerrs", "Coll")
@@ -79,7 +79,7 @@ def _interfaces(host: Host) -> str:
     return "".join(lines)
 
 
-def _routes(host: Host) -> str:
+def _routes(host: SimulatedHost) -> str:
     row = "{:<18} {:<17} {:<9} {:>3} {:>9} {:<8} {}\n"
     lines = [
         "Routing tables\n",
@@ -130,7 +130,7 @@ def _no_route() -> CommandError:
     return CommandError(1, "0821-279 writing to routing socket: The process does not exist.\n")
 
 
-def _card_towards(host: Host, gateway: str) -> str:
+def _card_towards(host: SimulatedHost, gateway: str) -> str:
     if not addresses.is_address(gateway):
         raise CommandError(1, f"0821-277 {gateway}: bad value\n")
     for card in host.interfaces:

@@ -8,7 +8,7 @@ from . import catalogue, flags, messages, objects
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .objects import NimDatabase, NimObject
+    from .objects import SimulatedDatabase, SimulatedObject
     from .world import World
 
 _PLACES = {
@@ -29,7 +29,7 @@ _PLACES = {
 }
 
 
-class Call:
+class NimCall:
     """One operation: who asks for it, on which master, with what."""
 
     __slots__ = ("attributes", "caller", "db", "force", "names", "node", "type", "world")
@@ -47,7 +47,7 @@ class Call:
     ) -> None:
         self.world = world
         self.node = node
-        self.db: NimDatabase = world.edit_nim("nim", node)
+        self.db: SimulatedDatabase = world.edit_nim("nim", node)
         self.names = names
         self.attributes = attributes
         self.caller = caller
@@ -83,7 +83,7 @@ def nim(args: list[str], world: World) -> str:
     values = dict(options)
     if "o" not in values:
         raise flags.usage("nim", "-o is needed")
-    call = Call(
+    call = NimCall(
         world,
         world.node,
         names,
@@ -94,7 +94,7 @@ def nim(args: list[str], world: World) -> str:
     return perform(values["o"], call)
 
 
-def perform(operation: str, call: Call) -> str:
+def perform(operation: str, call: NimCall) -> str:
     """Do ``operation``; the output is empty for most (docs/facts/nim.md, Commands, exit codes and messages)."""
     place = _PLACES.get(operation)
     if place is None:
@@ -106,7 +106,7 @@ def perform(operation: str, call: Call) -> str:
     return output
 
 
-def _check_applicable(operation: str, call: Call) -> None:
+def _check_applicable(operation: str, call: NimCall) -> None:
     if operation == "define":
         return
     for name in call.names:
@@ -117,7 +117,7 @@ def _check_applicable(operation: str, call: Call) -> None:
             raise messages.NimError(messages.BAD_OPERATION, "nim", text)
 
 
-def check_control(machine: NimObject, caller: str, method: str) -> None:
+def check_control(machine: SimulatedObject, caller: str, method: str) -> None:
     """Refuse the master while the client has control, and the other way round."""
     control = machine.attributes.get("control", "")
     owner = control.partition(" ")[0]
@@ -130,7 +130,7 @@ def check_control(machine: NimObject, caller: str, method: str) -> None:
     raise messages.NimError(messages.NOT_AUTHORISED, method, text)
 
 
-def check_state(machine: NimObject, method: str, *, force: bool) -> None:
+def check_state(machine: SimulatedObject, method: str, *, force: bool) -> None:
     """Refuse an operation on a machine that is not ready, unless forced."""
     state = machine.attributes.get("Cstate", objects.READY)
     if not force and state != objects.READY:
@@ -138,7 +138,7 @@ def check_state(machine: NimObject, method: str, *, force: bool) -> None:
         raise messages.NimError(messages.WRONG_STATE, method, text)
 
 
-def set_state(machine: NimObject, state: str) -> None:
+def set_state(machine: SimulatedObject, state: str) -> None:
     """Move a machine to another Cstate, keeping the one before as ``prev_state``."""
     machine.attributes["prev_state"] = machine.attributes.get("Cstate", state)
     machine.attributes["Cstate"] = state

@@ -23,7 +23,7 @@ GROUPS = "groups"
 BUILT_IN = ("master", "boot", "nim_script")
 
 
-class NimObject:
+class SimulatedObject:
     """One object: its class and type, attributes in the order they are printed, allocations."""
 
     __slots__ = ("allocations", "attributes", "cls", "name", "type")
@@ -42,9 +42,9 @@ class NimObject:
         self.attributes = attributes or {}
         self.allocations = allocations or []
 
-    def copy(self) -> NimObject:
+    def copy(self) -> SimulatedObject:
         """An independent copy."""
-        return NimObject(
+        return SimulatedObject(
             self.name, self.cls, self.type, dict(self.attributes), list(self.allocations)
         )
 
@@ -53,39 +53,39 @@ class NimObject:
         return any(name == resource for _, name in self.allocations)
 
 
-class NimDatabase:
+class SimulatedDatabase:
     """The objects of one master.
 
     What a store hands out is never changed in place: :meth:`draft` makes a copy that shares all
     objects but those that are edited, so readers need no lock.
     """
 
-    def __init__(self, objects: list[NimObject]) -> None:
+    def __init__(self, objects: list[SimulatedObject]) -> None:
         self.objects = {obj.name: obj for obj in objects}
         self._own: set[str] = set()
         self.changed = False
 
-    def __iter__(self) -> Iterator[NimObject]:
+    def __iter__(self) -> Iterator[SimulatedObject]:
         return iter(list(self.objects.values()))
 
-    def draft(self) -> NimDatabase:
+    def draft(self) -> SimulatedDatabase:
         """A copy to be changed."""
-        copy = NimDatabase([])
+        copy = SimulatedDatabase([])
         copy.objects = dict(self.objects)
         return copy
 
-    def of_class(self, cls: str) -> list[NimObject]:
+    def of_class(self, cls: str) -> list[SimulatedObject]:
         """The objects of one class, in order of definition."""
         return [obj for obj in self.objects.values() if obj.cls == cls]
 
-    def get(self, name: str, method: str = "nim") -> NimObject:
+    def get(self, name: str, method: str = "nim") -> SimulatedObject:
         """The object ``name`` for reading; raises message 053."""
         try:
             return self.objects[name]
         except KeyError:
             raise messages.no_object(method, name) from None
 
-    def edit(self, name: str, method: str = "nim") -> NimObject:
+    def edit(self, name: str, method: str = "nim") -> SimulatedObject:
         """The object ``name`` of a draft for changing; raises message 053."""
         obj = self.get(name, method)
         if name not in self._own:
@@ -93,7 +93,7 @@ class NimDatabase:
             obj = self.objects[name] = obj.copy()
         return obj
 
-    def add(self, obj: NimObject) -> None:
+    def add(self, obj: SimulatedObject) -> None:
         """Add a new object; the caller has made sure that the name is free."""
         self._note(obj.name)
         self.objects[obj.name] = obj
@@ -107,7 +107,7 @@ class NimDatabase:
         self._own.add(name)
         self.changed = True
 
-    def users(self, resource: str) -> list[NimObject]:
+    def users(self, resource: str) -> list[SimulatedObject]:
         """The machines that ``resource`` is allocated to."""
         return [obj for obj in self.of_class(MACHINES) if obj.uses(resource)]
 
@@ -119,17 +119,17 @@ class NimDatabase:
         ]
 
     @classmethod
-    def from_json(cls, data: list[Any]) -> NimDatabase:
+    def from_json(cls, data: list[Any]) -> SimulatedDatabase:
         """The inverse of :meth:`to_json`."""
         return cls(
             [
-                NimObject(name, kind, type_, attributes, [(a, b) for a, b in allocations])
+                SimulatedObject(name, kind, type_, attributes, [(a, b) for a, b in allocations])
                 for name, kind, type_, attributes, allocations in data
             ]
         )
 
 
-def allocation_counts(database: NimDatabase) -> dict[str, int]:
+def allocation_counts(database: SimulatedDatabase) -> dict[str, int]:
     """``alloc_count`` of every resource that is allocated at all."""
     counts: dict[str, int] = {}
     for machine in database.of_class(MACHINES):
@@ -139,7 +139,7 @@ def allocation_counts(database: NimDatabase) -> dict[str, int]:
 
 
 def stanza(
-    obj: NimObject, database: NimDatabase, counts: dict[str, int] | None = None
+    obj: SimulatedObject, database: SimulatedDatabase, counts: dict[str, int] | None = None
 ) -> list[tuple[str, str]]:
     """Attribute and value pairs as ``lsnim -l`` prints them, derived ones included."""
     pairs = [("class", obj.cls), ("type", obj.type)]

@@ -7,7 +7,7 @@ text or, of what is there more than once, a list of texts.  A machine's allocate
 from __future__ import annotations
 
 from . import catalogue
-from .objects import MACHINES, RESOURCES, NimDatabase, NimObject, allocation_counts
+from .objects import MACHINES, RESOURCES, SimulatedDatabase, SimulatedObject, allocation_counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 _DERIVED = ("alloc_count", "serves")
 
 
-def database_of(state: Mapping[str, Any]) -> NimDatabase | None:
+def database_of(state: Mapping[str, Any]) -> SimulatedDatabase | None:
     """The database of a recorded state; None where NIM is not configured."""
     if not state["configured"]:
         return None
     objects = state["objects"]
     resources = {name for name, entry in objects.items() if entry["class"] == RESOURCES}
-    return NimDatabase([_object(name, entry, resources) for name, entry in objects.items()])
+    return SimulatedDatabase([_object(name, entry, resources) for name, entry in objects.items()])
 
 
-def _object(name: str, entry: Mapping[str, Any], resources: set[str]) -> NimObject:
-    made = NimObject(name, entry["class"], entry["type"])
+def _object(name: str, entry: Mapping[str, Any], resources: set[str]) -> SimulatedObject:
+    made = SimulatedObject(name, entry["class"], entry["type"])
     for attribute, text in _texts(entry["attrs"]):
         is_held = made.cls == MACHINES and attribute in catalogue.RESOURCES and text in resources
         if is_held:
@@ -44,7 +44,7 @@ def _texts(attributes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield attribute, text
 
 
-def state_of(database: NimDatabase | None) -> dict[str, Any]:
+def state_of(database: SimulatedDatabase | None) -> dict[str, Any]:
     """The inverse of :func:`database_of`, with the counts of allocations."""
     if database is None:
         return {"configured": False, "objects": {}}
@@ -55,7 +55,7 @@ def state_of(database: NimDatabase | None) -> dict[str, Any]:
     }
 
 
-def _entry(obj: NimObject, counts: Mapping[str, int]) -> dict[str, Any]:
+def _entry(obj: SimulatedObject, counts: Mapping[str, int]) -> dict[str, Any]:
     attributes: dict[str, Any] = dict(obj.attributes)
     held: dict[str, list[str]] = {}
     for type_, name in obj.allocations:

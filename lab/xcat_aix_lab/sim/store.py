@@ -14,8 +14,8 @@ import time
 
 from .faults import Faults
 from .files import DirectoryFiles, MemoryFiles, replace
-from .host import Host
-from .objects import NimDatabase
+from .host import SimulatedHost
+from .objects import SimulatedDatabase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,16 +43,16 @@ if TYPE_CHECKING:
         def nim_lock(self, node: str, patience: float) -> contextlib.AbstractContextManager[bool]:
             """NIM's global lock on one master, for its database; False if not free in ``patience`` s."""
 
-        def host(self, node: str) -> Host:
+        def host(self, node: str) -> SimulatedHost:
             """The host's state; not to be changed in place."""
 
-        def save_host(self, host: Host) -> None:
+        def save_host(self, host: SimulatedHost) -> None:
             """Keep a changed host."""
 
-        def nim(self, node: str) -> NimDatabase | None:
+        def nim(self, node: str) -> SimulatedDatabase | None:
             """The node's NIM database, or None where NIM is not configured as a master."""
 
-        def save_nim(self, node: str, database: NimDatabase | None) -> None:
+        def save_nim(self, node: str, database: SimulatedDatabase | None) -> None:
             """Keep a changed database; None ends the node's time as a master."""
 
         def files(self, node: str) -> Files:
@@ -103,8 +103,8 @@ class MemoryStore:
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        self._hosts: dict[str, Host] = {}
-        self._nims: dict[str, NimDatabase | None] = {}
+        self._hosts: dict[str, SimulatedHost] = {}
+        self._nims: dict[str, SimulatedDatabase | None] = {}
         self._files: dict[str, Files] = {}
         self._faults: dict[str, Faults] = {}
         self._locks = {
@@ -132,19 +132,19 @@ class MemoryStore:
             if held:
                 lock.release()
 
-    def host(self, node: str) -> Host:
+    def host(self, node: str) -> SimulatedHost:
         """The host's state."""
         return self._hosts[node]
 
-    def save_host(self, host: Host) -> None:
+    def save_host(self, host: SimulatedHost) -> None:
         """Keep a changed host."""
         self._hosts[host.name] = host
 
-    def nim(self, node: str) -> NimDatabase | None:
+    def nim(self, node: str) -> SimulatedDatabase | None:
         """The node's NIM database."""
         return self._nims.get(node)
 
-    def save_nim(self, node: str, database: NimDatabase | None) -> None:
+    def save_nim(self, node: str, database: SimulatedDatabase | None) -> None:
         """Keep a changed database."""
         self._nims[node] = database
 
@@ -220,24 +220,26 @@ class DirectoryStore:
             os.close(file)
             own.release()
 
-    def host(self, node: str) -> Host:
+    def host(self, node: str) -> SimulatedHost:
         """The host's state."""
-        host: Host = self._load(self.path(node, "host.json"), Host.from_json)
+        host: SimulatedHost = self._load(self.path(node, "host.json"), SimulatedHost.from_json)
         return host
 
-    def save_host(self, host: Host) -> None:
+    def save_host(self, host: SimulatedHost) -> None:
         """Keep a changed host."""
         self._save(self.path(host.name, "host.json"), json.dumps(host.to_json()), host)
 
-    def nim(self, node: str) -> NimDatabase | None:
+    def nim(self, node: str) -> SimulatedDatabase | None:
         """The node's NIM database."""
         try:
-            database: NimDatabase = self._load(self.path(node, "nim.json"), NimDatabase.from_json)
+            database: SimulatedDatabase = self._load(
+                self.path(node, "nim.json"), SimulatedDatabase.from_json
+            )
         except FileNotFoundError:
             return None
         return database
 
-    def save_nim(self, node: str, database: NimDatabase | None) -> None:
+    def save_nim(self, node: str, database: SimulatedDatabase | None) -> None:
         """Keep a changed database."""
         path = self.path(node, "nim.json")
         if database is None:

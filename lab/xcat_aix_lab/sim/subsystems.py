@@ -7,7 +7,7 @@ from .messages import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .host import Host
+    from .host import SimulatedHost
     from .world import World
 
 _HEADER = "Subsystem         Group            PID          Status \n"
@@ -28,7 +28,7 @@ def _line(name: str, group: str, pid: int) -> str:
     return f" {name:<16} {group:<16} {pid or '':<12} {status}\n"
 
 
-def _chosen(host: Host, options: list[tuple[str, str]]) -> list[str]:
+def _chosen(host: SimulatedHost, options: list[tuple[str, str]]) -> list[str]:
     values = dict(options)
     if "s" in values:
         name = values["s"]

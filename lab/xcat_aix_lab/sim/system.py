@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .host import Host
+    from .host import SimulatedHost
     from .world import World
 
 
@@ -35,7 +35,7 @@ def df(args: list[str], world: World) -> str:
     return header + "".join(_line(entry, divisor, full=full) for entry in chosen)
 
 
-def _holding(host: Host, path: str) -> dict[str, Any]:
+def _holding(host: SimulatedHost, path: str) -> dict[str, Any]:
     if not path.startswith("/"):
         raise CommandError(1, f"df: {path}: A file or directory in the path name does not exist.\n")
     fitting = [e for e in host.filesystems if f"{path}/".startswith(e["mount"].rstrip("/") + "/")]

@@ -6,10 +6,10 @@ from . import messages, objects
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .nim import Call
+    from .nim import NimCall
 
 
-def check(call: Call) -> str:
+def check(call: NimCall) -> str:
     """Check and repair: resources become ready for use."""
     for name in call.names:
         obj = call.db.edit(name)
@@ -20,7 +20,7 @@ def check(call: Call) -> str:
     return ""
 
 
-def cust(call: Call) -> str:
+def cust(call: NimCall) -> str:
     """Install software into a SPOT or on a machine that answers."""
     name = call.the_name("cust")
     target = call.db.edit(name)
@@ -37,14 +37,14 @@ def cust(call: Call) -> str:
     return f"+-----------------------------------------------------------------------------+\n{wanted}: installed on {name}\n"
 
 
-def _check_answers(call: Call, machine: objects.NimObject) -> None:
+def _check_answers(call: NimCall, machine: objects.SimulatedObject) -> None:
     found = call.world.resolve(machine.attributes["if1"].split()[1])
     if found is None or not call.world.is_up(found[0]):
         text = f'(From_Master) connect to "{machine.name}" failed'
         raise messages.NimError(messages.CONNECT, "m_cust", text)
 
 
-def sync_roots(call: Call) -> str:
+def sync_roots(call: NimCall) -> str:
     """Bring client roots in line with a SPOT; the shared roots lose their ``.client_data``."""
     name = call.the_name("sync_roots")
     if call.db.get(name).type != "spot":
@@ -57,7 +57,7 @@ def sync_roots(call: Call) -> str:
     return "".join(f"Synchronizing {root.name}\n" for root in roots)
 
 
-def update(call: Call) -> str:
+def update(call: NimCall) -> str:
     """Add or remove images of an lpp_source."""
     resource = call.db.edit(call.the_name("update"))
     packages = call.required("packages", "m_update")
@@ -69,7 +69,7 @@ def update(call: Call) -> str:
     return f"{packages}: done\n"
 
 
-def unconfig(call: Call) -> str:
+def unconfig(call: NimCall) -> str:
     """End this host's time as a NIM master."""
     call.the_name("unconfig")
     call.world.end_nim()

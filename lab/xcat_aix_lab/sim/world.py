@@ -9,8 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .host import Host
-    from .objects import NimDatabase
+    from .host import SimulatedHost
+    from .objects import SimulatedDatabase
     from .store import Store
 
 TIMED_OUT = "A remote host did not respond within the timeout period."
@@ -61,22 +61,22 @@ class World:
         self.words = words
         self._passed = passed
         self._locks = locks
-        self._hosts: dict[str, Host] = {}
-        self._nims: dict[str, NimDatabase] = {}
+        self._hosts: dict[str, SimulatedHost] = {}
+        self._nims: dict[str, SimulatedDatabase] = {}
         self._ended: list[str] = []
 
     # Hosts and files
 
     @property
-    def host(self) -> Host:
+    def host(self) -> SimulatedHost:
         """The host the command runs on, for reading."""
         return self.host_of(self.node)
 
-    def host_of(self, node: str) -> Host:
+    def host_of(self, node: str) -> SimulatedHost:
         """A host for reading."""
         return self._hosts.get(node) or self.store.host(node)
 
-    def edit_host(self) -> Host:
+    def edit_host(self) -> SimulatedHost:
         """The host the command runs on, for changing."""
         if self.node not in self._hosts:
             self._hosts[self.node] = self.store.host(self.node).copy()
@@ -123,7 +123,7 @@ class World:
 
     # NIM
 
-    def nim(self, method: str, node: str | None = None) -> NimDatabase:
+    def nim(self, method: str, node: str | None = None) -> SimulatedDatabase:
         """A node's NIM database for reading; raises message 012 where there is none."""
         owner = node or self.node
         database = self._nims.get(owner) or self.store.nim(owner)
@@ -133,7 +133,7 @@ class World:
             )
         return database
 
-    def edit_nim(self, method: str, node: str | None = None) -> NimDatabase:
+    def edit_nim(self, method: str, node: str | None = None) -> SimulatedDatabase:
         """A node's NIM database for changing, with its global lock held; raises message 013."""
         owner = node or self.node
         database = self.nim(method, owner)
@@ -148,7 +148,7 @@ class World:
             self._nims[owner] = database.draft()
         return self._nims[owner]
 
-    def start_nim(self, database: NimDatabase) -> None:
+    def start_nim(self, database: SimulatedDatabase) -> None:
         """Make the own host a master."""
         self._nims[self.node] = database
 

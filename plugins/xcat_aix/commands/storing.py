@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from xcat_aix.plan.writing import Planned, Remark
 from xcatd.api import ChangedMeanwhile, Context, DatabaseError, Reply, data, error, info, warning
 from xcatd.changes import Changes
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 #: How many tables one transaction of the SQLite layout can join: each is a file of its own.
 MOST_FILES = 10

@@ -14,7 +14,7 @@ from .model import Lane
 Waits = dict[str, dict[str, bool]]
 
 
-class Order:
+class LaneOrder:
     """The order of ``lanes``, turned round unless ``is_forward``; those in ``again`` keep their place at the end.
 
     A lane done again waits for all that it had waited for, since it does once more what depends on that, and for

@@ -16,7 +16,7 @@ from .errors import PlanError
 from .fold import fold
 from .kinds import Begun, Kinds, NoReverse
 from .model import Lane, Note, Plan, Step, Target
-from .ordering import Order
+from .ordering import LaneOrder
 
 #: The steps begun of each lane, and what their effects returned: by lane id and step id.
 Done: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -28,7 +28,7 @@ _NOBODY: Spared = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class LaneWay:
     """A lane's way back: the agent that relays there, and what the command knows for the kinds of its steps."""
 
     via: Target | None = None
@@ -36,12 +36,12 @@ class Way:
 
 
 #: What a command knows of the way back of a lane.
-Ways: TypeAlias = Callable[[Lane], Way | NoReverse]
+Ways: TypeAlias = Callable[[Lane], LaneWay | NoReverse]
 
 
-def by_the_same_way(lane: Lane) -> Way:
+def by_the_same_way(lane: Lane) -> LaneWay:
     """For commands that know nothing more."""
-    return Way(lane.via)
+    return LaneWay(lane.via)
 
 
 def undo(
@@ -133,7 +133,7 @@ class _Found:
             steps = [*reversed(other), *repeated]
         return replace(lane, steps=tuple(steps), via=way.via) if steps else None
 
-    def _step(self, step: Step, lane: Lane, way: Way, result: Mapping[str, Any]) -> Step | None:
+    def _step(self, step: Step, lane: Lane, way: LaneWay, result: Mapping[str, Any]) -> Step | None:
         back = self.kinds.reverse(Begun(step, lane, way.known, result))
         if isinstance(back, NoReverse):
             names = lane.about(step) or (lane.subject or lane.id,)
@@ -185,7 +185,7 @@ def _ordered(
 
     What is taken back after the database needs that: where others wrote since, the hosts stay as the database says.
     """
-    order = Order(plan.lanes, again=again, is_forward=is_forward)
+    order = LaneOrder(plan.lanes, again=again, is_forward=is_forward)
     here = {**kept, **taken}
     empty = order.leave_out(lane.id for lane in plan.lanes if lane.id not in here)
     here |= {lane.id: lane for lane in empty}

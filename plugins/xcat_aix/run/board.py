@@ -19,7 +19,7 @@ class Board:
     def __init__(self, lanes: Sequence[Lane], results: Mapping[str, LaneResult]) -> None:
         self._waiting = {lane.id: lane for lane in lanes}
         self._started: set[str] = set()
-        self._done = {id_ for id_, result in results.items() if result is LaneResult.MOVED}
+        self._done = {id_ for id_, result in results.items() if result is LaneResult.DONE}
         self._over = set(self._done)
         for id_ in self._done:
             del self._waiting[id_]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Ending: TypeAlias = Mapping[str, Any] | NodeOutcomes | Probe | StepFailed | None
 
 
-class Chain(Protocol):
+class ChainKind(Protocol):
     """Carries out several steps as one; shared by all kinds whose steps can be joined."""
 
     def reach(self, tasks: Sequence[Task]) -> int:
@@ -47,9 +47,9 @@ class Chain(Protocol):
 
 #: What a kind may have beside the engine's protocols: ``chain`` joins its steps to others with the same one, and
 #: ``check(task)`` raises StepFailed before the first intent of a lane if one of its steps cannot be done at all.
-def chain_of(kind: AnyKind) -> Chain | None:
+def chain_of(kind: AnyKind) -> ChainKind | None:
     """What joins the steps of this kind."""
-    chain: Chain | None = getattr(kind, "chain", None)
+    chain: ChainKind | None = getattr(kind, "chain", None)
     return chain
 
 

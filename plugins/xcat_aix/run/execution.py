@@ -19,12 +19,12 @@ from xcatd.api import DatabaseError
 from .board import Board
 from .chains import linked, locks_of, open_steps
 from .errors import RunError, StepFailed
-from .journal import Claimed
+from .journal import OpenPlan
 from .lane_runner import Circumstances
-from .line import Finished, Line, Message, Parked, Said, Stopped, Wish, Write
-from .locks import Taken, Wanted
-from .news import Teller
+from .locks import Taken, WantedLocks
+from .ports import CommitRequest, Finished, LaneParked, LanePort, Message, Said, Stopped, Write
 from .progress import PlanEnded, Progress
+from .reporting import Teller
 from .states import Event, Outcome, StepState, Word
 from .story import meant
 from .task import LaneLink
@@ -61,7 +61,7 @@ _AFTER_FAULT = {
 class Execution:
     """See the module."""
 
-    def __init__(self, executor: Executor, claimed: Claimed, *, retry: bool) -> None:
+    def __init__(self, executor: Executor, claimed: OpenPlan, *, retry: bool) -> None:
         self._executor = executor
         self._journal = executor.journal
         self._hold = claimed.hold
@@ -73,7 +73,7 @@ class Execution:
         self._halt = threading.Event()
         self._closed = threading.Event()
         self._inbox: queue.Queue[Message] = queue.Queue(maxsize=4 * executor.fanout)
-        self._active: dict[str, Line] = {}
+        self._active: dict[str, LanePort] = {}
         self._batch: list[Message] = []
         self._later: list[Event] = []
         self._has_ended = False
@@ -121,7 +121,7 @@ class Execution:
         self._halt.set()
         self._closed.set()
         for message in (*self._batch, *self._arrived()):
-            if isinstance(message, Wish) and not message.settled.is_set():
+            if isinstance(message, CommitRequest) and not message.settled.is_set():
                 message.refuse(Stopped())
         self._workers.end(self._clock)
 
@@ -164,7 +164,7 @@ class Execution:
         for message in valid:
             if isinstance(message, Said):
                 told += self._note(message)
-        wishes = [message for message in valid if isinstance(message, Wish)]
+        wishes = [message for message in valid if isinstance(message, CommitRequest)]
         told += self._grant([wish for wish in wishes if wish.write is None])
         for wish in wishes:
             if wish.write is not None:
@@ -175,7 +175,7 @@ class Execution:
         return told
 
     def _is_revoked(self, message: Message) -> bool:
-        if message.line.is_revoked and isinstance(message, Wish):
+        if message.line.is_revoked and isinstance(message, CommitRequest):
             message.refuse(Stopped())
         return message.line.is_revoked
 
@@ -186,7 +186,7 @@ class Execution:
             self._later.append(event)
         return self._teller.tell([event])
 
-    def _grant(self, wishes: Sequence[Wish]) -> list[Progress]:
+    def _grant(self, wishes: Sequence[CommitRequest]) -> list[Progress]:
         """Commit them together.  Who does not get its locks is parked; its outcomes are committed all the same."""
         released = self._released(wishes)
         asking = [wish for wish in wishes if self._has_turn(wish)]
@@ -194,7 +194,7 @@ class Execution:
         taken: dict[str, Taken] = {}
 
         def claim(transaction: Transaction) -> Sequence[Event]:
-            wanted = [Wanted(w.line.lane.id, w.intents[0].step, w.locks) for w in asking]
+            wanted = [WantedLocks(w.line.lane.id, w.intents[0].step, w.locks) for w in asking]
             taken.update(self._journal.claim_locks(transaction, self._hold, wanted))
             return [event for wish in asking for event in self._begun(wish, taken)]
 
@@ -210,7 +210,7 @@ class Execution:
                     told += self._end_lane(wish.line.lane)
         return told
 
-    def _released(self, wishes: Sequence[Wish]) -> tuple[str, ...]:
+    def _released(self, wishes: Sequence[CommitRequest]) -> tuple[str, ...]:
         """The locks that these give back; from here on it is another lane's turn."""
         lanes = [wish.line.lane.id for wish in wishes if wish.releases]
         names = tuple(name for lane in lanes for name in self._room.queue.names(lane))
@@ -218,10 +218,10 @@ class Execution:
             self._room.queue.done(lane)
         return names
 
-    def _has_turn(self, wish: Wish) -> bool:
+    def _has_turn(self, wish: CommitRequest) -> bool:
         return bool(wish.locks) and self._room.queue.ask(wish.line.lane.id, wish.locks)
 
-    def _begun(self, wish: Wish, taken: dict[str, Taken]) -> Sequence[Event]:
+    def _begun(self, wish: CommitRequest, taken: dict[str, Taken]) -> Sequence[Event]:
         kept = taken.get(wish.line.lane.id)
         return wish.intents if kept is None else self._waits(wish.intents[0], kept)
 
@@ -236,7 +236,7 @@ class Execution:
             detail["nodes"] = intent.detail["nodes"]
         return [Event(Word.WAITS, intent.lane, intent.step, record.attempt, detail=detail)]
 
-    def _write(self, wish: Wish) -> list[Progress]:
+    def _write(self, wish: CommitRequest) -> list[Progress]:
         lane = wish.line.lane.id
         released = self._released([wish])
         if wish.locks and not self._has_turn(wish):
@@ -248,7 +248,7 @@ class Execution:
         def write(transaction: Transaction) -> Sequence[Event]:
             """Nobody can come between: its locks need only be free."""
             if wish.locks:
-                wanted = [Wanted(lane, _step_of(wish), wish.locks)]
+                wanted = [WantedLocks(lane, _step_of(wish), wish.locks)]
                 taken.update(self._journal.claim_locks(transaction, self._hold, wanted))
                 self._journal.release_locks(transaction, self._hold, wish.locks)
             if taken:
@@ -292,11 +292,11 @@ class Execution:
 
     # Lanes that wait for locks
 
-    def _park(self, wish: Wish, taken: Taken | None) -> None:
+    def _park(self, wish: CommitRequest, taken: Taken | None) -> None:
         line = wish.line
         waiting = Waiting(line, _step_of(wish), wish.locks, self._clock.monotonic(), taken)
         self._room.enter(waiting)
-        wish.refuse(Parked())
+        wish.refuse(LaneParked())
 
     def _wait_on(self) -> list[Progress]:
         """Let those go on whose locks are free, and end those whose time is up."""
@@ -381,7 +381,7 @@ class Execution:
             if record.in_state(StepState.TODO):
                 yield Event(Word.HELD, lane.id, step, record.attempt, detail={"text": text})
 
-    def _late_lines(self) -> list[Line]:
+    def _late_lines(self) -> list[LanePort]:
         """The lanes that are long past their time; looked for once in a while."""
         now = self._clock.monotonic()
         if now < self._next_look:
@@ -394,7 +394,7 @@ class Execution:
             if lane not in self._room and (line.deadline or limit) < limit
         ]
 
-    def _give_up(self, line: Line) -> list[Progress]:
+    def _give_up(self, line: LanePort) -> list[Progress]:
         """Stop waiting for a worker that does not come back; its thread is left to itself."""
         line.is_revoked = True
         self._workers.leave(line.thread)
@@ -449,7 +449,7 @@ class Execution:
                 self._workers.take(line)
         self._workers.fill(len(self._active) - len(self._room))
 
-    def _start(self, before: Line) -> None:
+    def _start(self, before: LanePort) -> None:
         """Have a lane go on that waited."""
         line = self._line(before.lane)
         line.deadline = before.deadline
@@ -457,10 +457,12 @@ class Execution:
         self._workers.take(line)
         self._workers.fill(len(self._active) - len(self._room))
 
-    def _line(self, lane: Lane) -> Line:
+    def _line(self, lane: Lane) -> LanePort:
         link = LaneLink(lane, self._executor.connect, self._halt)
         undone = self._state.undone(lane.after) if lane.after else frozenset()
-        return Line(lane, link, self._inbox, self._closed, self._state.lane(lane.id).copy(), undone)
+        return LanePort(
+            lane, link, self._inbox, self._closed, self._state.lane(lane.id).copy(), undone
+        )
 
     def _done_steps(self, lane: Lane) -> list[str]:
         steps = self._state.lane(lane.id).steps
@@ -474,9 +476,9 @@ class Execution:
         return locks_of(linked(steps, self._executor.registry))
 
 
-def _sure_events(wish: Wish) -> Sequence[Event]:
+def _sure_events(wish: CommitRequest) -> Sequence[Event]:
     return [*wish.events, *(() if wish.locks else wish.intents)]
 
 
-def _step_of(wish: Wish) -> str:
+def _step_of(wish: CommitRequest) -> str:
     return wish.intents[0].step

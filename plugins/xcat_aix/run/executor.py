@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from xcat_aix.plan.model import Plan
 
-from . import rows
+from . import stored
 from .execution import Execution
-from .journal import Claimed, Journal
+from .journal import Journal, OpenPlan
 from .lane_runner import Crash
 from .progress import Progress
 from .registry import Registry
@@ -59,23 +59,23 @@ class Executor:
     stop: threading.Event = field(default_factory=threading.Event)
     crash: Crash = _no_crash
 
-    def open(self, plan: Plan, *, command: str = "", user: str = "") -> Claimed:
+    def open(self, plan: Plan, *, command: str = "", user: str = "") -> OpenPlan:
         """Store a new plan; raises :class:`.errors.Overlap`, :class:`.errors.Parked`, ValueError."""
         self.registry.check(plan)
         hold = self.journal.open_plan(plan, command=command, user=user)
-        return Claimed(hold, plan, fold(rows.shape(plan), [Event(Word.OPENED)], hold.plan_id))
+        return OpenPlan(hold, plan, fold(stored.shape(plan), [Event(Word.OPENED)], hold.plan_id))
 
-    def apply(self, plan_id: str, sha256: str = "", *, user: str = "") -> Claimed:
+    def apply(self, plan_id: str, sha256: str = "", *, user: str = "") -> OpenPlan:
         """Open a plan that was kept; raises as :meth:`.journal.Journal.open_saved` does."""
         self.registry.check(self.journal.load(plan_id).plan, plan_id)
         return self.journal.open_saved(plan_id, sha256, user=user)
 
-    def claim(self, plan_id: str) -> Claimed:
+    def claim(self, plan_id: str) -> OpenPlan:
         """Take over an unfinished plan; raises as :meth:`.journal.Journal.claim` does."""
         self.registry.check(self.journal.load(plan_id).plan, plan_id)
         return self.journal.claim(plan_id)
 
-    def run(self, claimed: Claimed, *, retry: bool = True) -> Iterator[Progress]:
+    def run(self, claimed: OpenPlan, *, retry: bool = True) -> Iterator[Progress]:
         """Do what is left of a plan; the last thing told is :class:`.progress.PlanEnded`.
 
         ``retry``: what failed, was held or skipped before is tried again, once; an interrupted step that

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from xcat_aix.plan.model import FORMAT, Plan, digest
 
-from . import locks, names, rows, standing
+from . import locks, names, standing, stored
 from .errors import (
     LeaseLost,
     NotClosed,
@@ -28,12 +28,12 @@ from .errors import (
     StillRunning,
     UnknownPlan,
 )
-from .locks import Taken, Wanted
+from .locks import Taken, WantedLocks
 from .owner import Owner, is_running
-from .rows import Summary
-from .standing import Standing
+from .standing import PlanJudge
 from .states import CorruptJournal, Event, Outcome, Phase, Word
 from .store import EVENTS, LOCKS, PLANS, Database, Row, Transaction
+from .stored import PlanSummary
 from .story import PlanState, fold
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ _CLOSED_PHASES = (Phase.CLOSED.value, Phase.UNDONE.value)
 
 
 @dataclass(slots=True)
-class Hold:
+class Claim:
     """The right to work on one plan; made by :meth:`Journal.open_plan` and :meth:`Journal.claim`."""
 
     plan_id: str
@@ -72,17 +72,17 @@ class Hold:
 class Stored:
     """A plan out of the journal, with its story and the state that it leads to."""
 
-    summary: Summary
+    summary: PlanSummary
     plan: Plan
     events: Sequence[Event]
     state: PlanState
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class OpenPlan:
     """A plan that this process may go on with."""
 
-    hold: Hold
+    hold: Claim
     plan: Plan
     state: PlanState
 
@@ -102,14 +102,14 @@ class Journal:
     alive: Callable[[int], bool] = is_running
     lease: timedelta = LEASE
     kept: int = KEPT
-    _standing: Standing = field(init=False)
+    _standing: PlanJudge = field(init=False)
 
     def __post_init__(self) -> None:
-        self._standing = Standing(self.clock, self.host, self.alive)
+        self._standing = PlanJudge(self.clock, self.host, self.alive)
 
     # Opening and closing
 
-    def open_plan(self, plan: Plan, *, command: str = "", user: str = "") -> Hold:
+    def open_plan(self, plan: Plan, *, command: str = "", user: str = "") -> Claim:
         """Store ``plan`` and claim it, in one transaction; ``command`` is the line the user gave.
 
         Raises :class:`Overlap` if an open plan shares a node, ValueError for an impossible plan, and
@@ -123,7 +123,7 @@ class Journal:
             claimed = {
                 "state": Phase.OPEN.value,
                 "owner": str(hold.owner),
-                "lease": rows.stamp(hold.until),
+                "lease": stored.stamp(hold.until),
             }
             transaction.insert(PLANS, [row | claimed])
             self._append(transaction, hold.plan_id, [Event(Word.OPENED)])
@@ -151,7 +151,7 @@ class Journal:
             "format": FORMAT,
             "digest": digest(text),
             "body": text,
-            "nodes": rows.nodes_to_text(plan.nodes),
+            "nodes": stored.nodes_to_text(plan.nodes),
         }
 
     def save(self, plan: Plan, *, command: str = "", user: str = "") -> tuple[str, str]:
@@ -170,7 +170,7 @@ class Journal:
             self._forget_old(transaction)
         return plan_id, str(row["digest"])
 
-    def open_saved(self, plan_id: str, sha256: str = "", *, user: str = "") -> Claimed:
+    def open_saved(self, plan_id: str, sha256: str = "", *, user: str = "") -> OpenPlan:
         """Open a plan that was kept, as it is, and claim it; ``sha256``: only if it has this digest.
 
         Raises :class:`UnknownPlan`, :class:`NothingToResume` (it was opened before, or was kept too long, or has another
@@ -181,10 +181,10 @@ class Journal:
             row = standing.row_of(transaction, plan_id)
             self._refuse_applying(row, sha256)
             self._refuse_opening(transaction, plan, plan_id)
-            hold = Hold(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
+            hold = Claim(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
             values = {
                 "owner": str(hold.owner),
-                "lease": rows.stamp(hold.until),
+                "lease": stored.stamp(hold.until),
                 "state": Phase.OPEN.value,
                 "opened": self._now(),
                 "host": self.host,
@@ -193,12 +193,12 @@ class Journal:
             transaction.update(PLANS, {"id": plan_id}, values)
             self._append(transaction, plan_id, [Event(Word.OPENED)])
             events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return Claimed(hold, plan, _story(plan, events, plan_id)[1])
+        return OpenPlan(hold, plan, _story(plan, events, plan_id)[1])
 
     def _refuse_applying(self, row: Row, wanted: str) -> None:
         plan_id, found = row["id"], row["digest"]
         if row["state"] != Phase.SAVED.value:
-            summary = rows.summary(row, is_running=self._standing.is_held(row))
+            summary = stored.summary(row, is_running=self._standing.is_held(row))
             advice = f"; to go on: plans --resume {plan_id}" if summary.can_go_on else ""
             raise NothingToResume(
                 f"cannot apply {plan_id}: it was begun already ({summary.sentence}){advice}"
@@ -214,9 +214,9 @@ class Journal:
             )
 
     def _is_stale(self, row: Row) -> bool:
-        return (row["opened"] or "") <= rows.stamp(self.clock.now() - SAVED_FOR)
+        return (row["opened"] or "") <= stored.stamp(self.clock.now() - SAVED_FOR)
 
-    def close(self, hold: Hold, outcome: Outcome) -> Event:
+    def close(self, hold: Claim, outcome: Outcome) -> Event:
         """Close the plan; an undo that went well, or did nothing, marks the plan it was to take back."""
         event = Event(Word.CLOSED, detail={"outcome": outcome.value})
         with self._transaction() as transaction:
@@ -239,7 +239,7 @@ class Journal:
                 raise NothingToResume(
                     f"cannot give up {plan_id}: it was not begun; to forget it: plans --forget {plan_id}"
                 )
-            if not rows.guards_nodes(row):
+            if not stored.guards_nodes(row):
                 raise NothingToResume(f"cannot give up {plan_id}: it is closed already")
             self._standing.refuse_held(row)
             self._abandon(transaction, plan_id)
@@ -252,7 +252,7 @@ class Journal:
         with self._transaction() as transaction:
             row = standing.row_of(transaction, plan_id)
             self._standing.refuse_held(row)
-            if rows.guards_nodes(row) or row["state"] == Phase.UNDOING.value:
+            if stored.guards_nodes(row) or row["state"] == Phase.UNDOING.value:
                 raise NotClosed(
                     f"cannot forget {plan_id}: it is not over; finish it, undo it, or give it up:"
                     f" plans --abandon {plan_id}"
@@ -263,7 +263,7 @@ class Journal:
 
     def record(
         self,
-        hold: Hold,
+        hold: Claim,
         events: Sequence[Event],
         *,
         tables: Sequence[str] = (),
@@ -284,25 +284,25 @@ class Journal:
             return self._append(transaction, hold.plan_id, [*events, *more])
 
     def claim_locks(
-        self, transaction: Transaction, hold: Hold, wanted: Iterable[Wanted]
+        self, transaction: Transaction, hold: Claim, wanted: Iterable[WantedLocks]
     ) -> dict[str, Taken]:
         """Within ``write`` of :meth:`record`: see :func:`.locks.claim`."""
         return locks.claim(transaction, self._standing.is_held, hold.plan_id, wanted, self._now())
 
-    def release_locks(self, transaction: Transaction, hold: Hold, names: Collection[str]) -> None:
+    def release_locks(self, transaction: Transaction, hold: Claim, names: Collection[str]) -> None:
         """Within ``write`` of :meth:`record`: give these locks back at once."""
         locks.release(transaction, hold.plan_id, names)
 
-    def lock_holders(self, hold: Hold, names: Sequence[str]) -> dict[str, str]:
+    def lock_holders(self, hold: Claim, names: Sequence[str]) -> dict[str, str]:
         """Which of these locks other plans that are being worked on have: name -> plan."""
         return locks.holders(self.db, self._standing.is_held, hold.plan_id, names)
 
-    def renew_if_due(self, hold: Hold) -> None:
+    def renew_if_due(self, hold: Claim) -> None:
         """Renew the claim once a third of its time has passed; raises :class:`LeaseLost`."""
         if hold.until - self.clock.now() < self.lease * 2 / 3:
             self.record(hold, ())
 
-    def release(self, hold: Hold) -> Sequence[Event]:
+    def release(self, hold: Claim) -> Sequence[Event]:
         """Give the claim up with the plan still open: it can be resumed at once."""
         with self._transaction() as transaction:
             self._check(transaction, hold)
@@ -310,7 +310,7 @@ class Journal:
             locks.release(transaction, hold.plan_id)
             return self._append(transaction, hold.plan_id, [Event(Word.RELEASED)])
 
-    def claim(self, plan_id: str) -> Claimed:
+    def claim(self, plan_id: str) -> OpenPlan:
         """Take over an interrupted plan, or open one again that was closed partial or failed.
 
         Exactly one of several claimants gets it.  Raises :class:`UnknownPlan`, :class:`StillRunning`,
@@ -321,26 +321,28 @@ class Journal:
             row = standing.row_of(transaction, plan_id)
             self._standing.refuse_held(row)
             standing.refuse_finished(transaction, row)
-            hold = Hold(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
+            hold = Claim(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
             self._take(transaction, hold, row)
             events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return Claimed(hold, plan, _story(plan, events, plan_id)[1])
+        return OpenPlan(hold, plan, _story(plan, events, plan_id)[1])
 
     # Looking
 
     def load(self, plan_id: str) -> Stored:
         """One plan with its story; raises :class:`UnknownPlan`, and :class:`Parked` if it cannot be read."""
-        columns = (*rows.SUMMARY_COLUMNS, "body")
+        columns = (*stored.SUMMARY_COLUMNS, "body")
         found = self.db.select(PLANS, {"id": plan_id}, columns=columns)
         if not found:
             raise UnknownPlan(plan_id)
-        plan = rows.read_plan(found[0])
+        plan = stored.read_plan(found[0])
         listed = (each for each in self.list() if each.id == plan_id)
-        summary = next(listed, rows.summary(found[0], is_running=self._standing.is_held(found[0])))
+        summary = next(
+            listed, stored.summary(found[0], is_running=self._standing.is_held(found[0]))
+        )
         events = self.db.select(EVENTS, {"plan": plan_id}, order=("seq",))
         return Stored(summary, plan, *_story(plan, events, plan_id))
 
-    def list(self) -> tuple[Summary, ...]:
+    def list(self) -> tuple[PlanSummary, ...]:
         """All plans, newest first, without reading their bodies."""
         found = standing.in_order(self.db)
         listed = []
@@ -352,7 +354,7 @@ class Journal:
             )
             by = (later["id"] or "") if later else ""
             listed.append(
-                rows.summary(
+                stored.summary(
                     row,
                     is_running=self._standing.is_held(row),
                     superseded_by=by,
@@ -369,40 +371,40 @@ class Journal:
             yield transaction
 
     def _now(self) -> str:
-        return rows.stamp(self.clock.now())
+        return stored.stamp(self.clock.now())
 
     def _owner(self) -> Owner:
         # Longer than a plan's suffix: that two claims get the same one must not happen.
         return Owner.here(self.host, "".join(self.token() for _ in range(4)))
 
-    def _new_hold(self, transaction: Transaction, plan: Plan) -> Hold:
+    def _new_hold(self, transaction: Transaction, plan: Plan) -> Claim:
         now = self.clock.now()
         plan_id = names.plan_id(plan.command, now, self.token())
         while transaction.select(PLANS, {"id": plan_id}, columns=("id",)):
             plan_id = names.plan_id(plan.command, now, self.token())
-        return Hold(plan_id, self._owner(), plan.undoes, now + self.lease)
+        return Claim(plan_id, self._owner(), plan.undoes, now + self.lease)
 
     def _append(
         self, transaction: Transaction, plan_id: str, events: Sequence[Event]
     ) -> Sequence[Event]:
         now = self._now()
-        stored = [rows.capped(event, now) for event in events]
-        if stored:
-            transaction.insert(EVENTS, [rows.event_row(plan_id, event) for event in stored])
-        return stored
+        kept = [stored.capped(event, now) for event in events]
+        if kept:
+            transaction.insert(EVENTS, [stored.event_row(plan_id, event) for event in kept])
+        return kept
 
-    def _check(self, transaction: Transaction, hold: Hold) -> None:
+    def _check(self, transaction: Transaction, hold: Claim) -> None:
         until = self.clock.now() + self.lease
         mine = {"id": hold.plan_id, "owner": str(hold.owner), "state": Phase.OPEN.value}
-        if transaction.update(PLANS, mine, {"lease": rows.stamp(until)}) != 1:
+        if transaction.update(PLANS, mine, {"lease": stored.stamp(until)}) != 1:
             raise LeaseLost(hold.plan_id)
         hold.until = until
 
-    def _take(self, transaction: Transaction, hold: Hold, row: Row) -> None:
+    def _take(self, transaction: Transaction, hold: Claim, row: Row) -> None:
         before = {"id": hold.plan_id, "owner": row["owner"], "state": row["state"]}
         values = {
             "owner": str(hold.owner),
-            "lease": rows.stamp(hold.until),
+            "lease": stored.stamp(hold.until),
             "state": Phase.OPEN.value,
             "outcome": None,
             "closed": None,
@@ -457,7 +459,7 @@ class Journal:
 
 def _story(plan: Plan, found: Sequence[Row], plan_id: str) -> tuple[Sequence[Event], PlanState]:
     try:
-        events = [rows.read_event(row) for row in found]
-        return events, fold(rows.shape(plan), events, plan_id)
+        events = [stored.read_event(row) for row in found]
+        return events, fold(stored.shape(plan), events, plan_id)
     except CorruptJournal as problem:
         raise Parked(plan_id, str(problem)) from problem

@@ -21,10 +21,10 @@ from xcat_aix.plan.model import Plan, Step
 from xcat_aix_proto.jobs import Probe
 
 from . import names, outcomes
-from .chains import Chain, Ending, chain_of, check_of, linked, locks_of
+from .chains import ChainKind, Ending, chain_of, check_of, linked, locks_of
 from .errors import StepFailed, StepLost, Unreachable
-from .line import Finished, Line, Parked, Said, Wish, Write
 from .outcomes import NodeOutcomes
+from .ports import CommitRequest, Finished, LaneParked, LanePort, Said, Write
 from .registry import AnyKind, DatabaseKind, Registry, StepKind, is_database
 from .states import Event, StepState, Word
 from .store import Transaction
@@ -76,7 +76,7 @@ class LaneRunner:
     """Runs one lane once, or as far as it gets until it has to wait for a lock."""
 
     around: Circumstances
-    line: Line
+    line: LanePort
     #: Events that are committed with the next intent.
     _pending: list[Event] = field(default_factory=list)
     _afterwards: list[Callable[[], None]] = field(default_factory=list)
@@ -156,7 +156,7 @@ class LaneRunner:
     def _doubts(self, step: Step) -> tuple[str, ...]:
         return self.state.steps[step.id].in_state(StepState.UNKNOWN)
 
-    def _recall(self, chain: Chain, steps: Sequence[Step]) -> None:
+    def _recall(self, chain: ChainKind, steps: Sequence[Step]) -> None:
         """Ask the record of a job of several steps once for all of them."""
         job = self.state.steps[steps[0].id].job
         tasks = [self._task(step, self._doubts(step), earlier=job) for step in steps]
@@ -360,13 +360,13 @@ class LaneRunner:
         write: Write | None = None,
         is_last: bool = False,
     ) -> None:
-        wish = Wish(
+        wish = CommitRequest(
             self.line, tuple(self._pending), intents, locks, tables, write,
             releases=self._has_locks, is_last=is_last,
         )  # fmt: skip
         try:
             self.line.commit(wish)
-        except Parked:
+        except LaneParked:
             self._call_afterwards()
             raise
         self._pending.clear()

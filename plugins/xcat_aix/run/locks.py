@@ -18,7 +18,7 @@ IsHeld = Callable[[Row], bool]
 _HOLDER_COLUMNS = ("id", "owner", "lease", "state")
 
 
-class Wanted(NamedTuple):
+class WantedLocks(NamedTuple):
     """What one step needs, before its effect."""
 
     lane: str
@@ -34,7 +34,11 @@ class Taken(NamedTuple):
 
 
 def claim(
-    transaction: Transaction, is_held: IsHeld, plan_id: str, wanted: Iterable[Wanted], since: str
+    transaction: Transaction,
+    is_held: IsHeld,
+    plan_id: str,
+    wanted: Iterable[WantedLocks],
+    since: str,
 ) -> dict[str, Taken]:
     """Give each lane all its locks or none; what kept back those that got none, by lane.
 
@@ -87,7 +91,7 @@ def _others(
     return {name: plan for name, plan in found.items() if plan in alive}
 
 
-def _taken(wanted: Wanted, others: Mapping[str, str]) -> Taken:
+def _taken(wanted: WantedLocks, others: Mapping[str, str]) -> Taken:
     names = tuple(name for name in wanted.locks if name in others)
     return Taken(names, others[names[0]])
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import rows
+from . import stored
 from .errors import NothingToResume, Overlap, StillRunning, UnknownPlan, named
 from .owner import Owner
 from .states import Outcome, Phase, Word
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PlanJudge:
     """Judges as one management node sees it: ``host`` is its short name, ``alive`` knows its processes."""
 
     clock: Clock
@@ -29,7 +29,7 @@ class Standing:
 
     def is_held(self, row: Row) -> bool:
         """Whether somebody works on the plan."""
-        if not row["owner"] or (row["lease"] or "") <= rows.stamp(self.clock.now()):
+        if not row["owner"] or (row["lease"] or "") <= stored.stamp(self.clock.now()):
             return False
         owner = Owner.parse(row["owner"])
         return owner.host != self.host or self.alive(owner.pid)
@@ -43,15 +43,15 @@ class Standing:
         """Raise :class:`Overlap` if an open plan works on one of ``nodes``."""
         wanted = frozenset(nodes)
         columns = ("id", "nodes", "owner", "lease", "state")
-        for row in filter(rows.guards_nodes, transaction.select(PLANS, columns=columns)):
-            shared = wanted.intersection(rows.nodes_from_text(row["nodes"]))
+        for row in filter(stored.guards_nodes, transaction.select(PLANS, columns=columns)):
+            shared = wanted.intersection(stored.nodes_from_text(row["nodes"]))
             if shared:
                 raise Overlap(row["id"] or "", sorted(shared), is_running=self.is_held(row))
 
 
 def row_of(transaction: Transaction, plan_id: str) -> Row:
     """The plan's row without its body; raises :class:`UnknownPlan`."""
-    for row in transaction.select(PLANS, {"id": plan_id}, columns=rows.SUMMARY_COLUMNS):
+    for row in transaction.select(PLANS, {"id": plan_id}, columns=stored.SUMMARY_COLUMNS):
         return row
     raise UnknownPlan(plan_id)
 
@@ -59,7 +59,7 @@ def row_of(transaction: Transaction, plan_id: str) -> Row:
 def refuse_second_undo(transaction: Transaction, plan_id: str) -> None:
     """Raise :class:`NothingToResume` if an undo that was not given up takes the plan back."""
     intents = {"plan": plan_id, "event": Word.UNDO_INTENT.value}
-    last = rows.read_event(transaction.select(EVENTS, intents, order=("seq",))[-1])
+    last = stored.read_event(transaction.select(EVENTS, intents, order=("seq",))[-1])
     first = row_of(transaction, str(last.detail["by"]))
     if first["outcome"] != Outcome.ABANDONED.value:
         raise NothingToResume(
@@ -86,7 +86,7 @@ def _refuse_superseded(transaction: Transaction, row: Row) -> None:
     later = next(overtaking(row, found[:place]), None)
     if later is not None:
         shared = sorted(
-            {*rows.nodes_from_text(row["nodes"])} & {*rows.nodes_from_text(later["nodes"])}
+            {*stored.nodes_from_text(row["nodes"])} & {*stored.nodes_from_text(later["nodes"])}
         )
         raise NothingToResume(
             f"cannot resume {row['id']}: it is superseded by {later['id']}, which has worked on"
@@ -100,7 +100,7 @@ def in_order(source: Database | Transaction) -> Sequence[Row]:
     words = (Word.SAVED.value, Word.OPENED.value)
     begun = source.select(EVENTS, {"event": words}, columns=("plan", "seq"), order=("seq",))
     places = {row["plan"]: int(row["seq"] or 0) for row in begun}
-    found = source.select(PLANS, columns=rows.SUMMARY_COLUMNS)
+    found = source.select(PLANS, columns=stored.SUMMARY_COLUMNS)
     newest = max(places.values(), default=0) + 1  # of a plan without events nothing is known
     return sorted(found, key=lambda row: places.get(row["id"], newest), reverse=True)
 
@@ -112,9 +112,9 @@ def is_partial(row: Row) -> bool:
 
 def overtaking(row: Row, later: Sequence[Row]) -> Iterator[Row]:
     """Those of the later plans that did something on nodes of this one."""
-    mine = frozenset(rows.nodes_from_text(row["nodes"]))
+    mine = frozenset(stored.nodes_from_text(row["nodes"]))
     for other in later:
         if other["outcome"] == Outcome.FAILED.value or other["state"] == Phase.SAVED.value:
             continue
-        if not mine.isdisjoint(rows.nodes_from_text(other["nodes"])):
+        if not mine.isdisjoint(stored.nodes_from_text(other["nodes"])):
             yield other

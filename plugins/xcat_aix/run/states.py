@@ -56,10 +56,10 @@ class StepState(enum.Enum):
 class LaneResult(enum.Enum):
     """What became of a lane: all, nothing or some of it, or nobody knows."""
 
-    MOVED = "moved"
+    DONE = "done"
     SKIPPED = "skipped"
-    UNMOVED = "unmoved"
-    MIXED = "mixed"
+    UNDONE = "undone"
+    PARTIAL = "partial"
 
     @property
     def sentence(self) -> str:
@@ -69,7 +69,7 @@ class LaneResult(enum.Enum):
     @property
     def lets_others_go_on(self) -> bool:
         """Whether lanes that need this one may start."""
-        return self in {LaneResult.MOVED, LaneResult.SKIPPED}
+        return self in {LaneResult.DONE, LaneResult.SKIPPED}
 
 
 class Phase(enum.Enum):
@@ -169,10 +169,10 @@ _STEP_SENTENCES = {
     StepState.PARTIAL: "done for some of its nodes only",
 }
 _LANE_SENTENCES = {
-    LaneResult.MOVED: "done",
+    LaneResult.DONE: "done",
     LaneResult.SKIPPED: "skipped, nothing was to be done or could be",
-    LaneResult.UNMOVED: "not done, nothing was changed",
-    LaneResult.MIXED: "done in part, or not known",
+    LaneResult.UNDONE: "not done, nothing was changed",
+    LaneResult.PARTIAL: "done in part, or not known",
 }
 _PHASE_SENTENCES = {
     Phase.NEW: "not opened yet",

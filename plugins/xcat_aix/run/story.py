@@ -255,12 +255,12 @@ class LaneState:
         """What became of the lane, by what is recorded now."""
         states = {record.state for record in self.steps.values()}
         if states <= {StepState.DONE}:
-            return LaneResult.MOVED
+            return LaneResult.DONE
         if states <= {StepState.SKIPPED}:
             return LaneResult.SKIPPED
         if states <= _UNTOUCHED and not any(record.broken for record in self.steps.values()):
-            return LaneResult.UNMOVED
-        return LaneResult.MIXED
+            return LaneResult.UNDONE
+        return LaneResult.PARTIAL
 
     @property
     def trouble(self) -> StepRecord | None:
@@ -389,7 +389,7 @@ class PlanState:
         results = set(self.results().values())
         if all(result.lets_others_go_on for result in results):
             return Outcome.OK
-        something = results & {LaneResult.MOVED, LaneResult.MIXED}
+        something = results & {LaneResult.DONE, LaneResult.PARTIAL}
         return Outcome.PARTIAL if something else Outcome.FAILED
 
 

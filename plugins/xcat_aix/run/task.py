@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xcatd.api import Clock
 
 
-class Connection(Protocol):
+class AgentLine(Protocol):
     """The part of ``xcatd.agents.AgentConnection`` that steps use; every call may raise AgentError."""
 
     def knows(self, kind: str) -> bool: ...
@@ -34,7 +34,7 @@ class Connection(Protocol):
 
 
 #: Connects to the agent ``target``, perhaps relayed through ``via``; raises AgentError.
-Connect = Callable[[Target, Target | None], Connection]
+Connect = Callable[[Target, Target | None], AgentLine]
 
 
 #: Seconds between attempts to connect to an agent that has too many connections.
@@ -51,9 +51,9 @@ class LaneLink:
         self._lane = lane
         self._connect = connect
         self._stop = stop
-        self._connection: Connection | None = None
+        self._connection: AgentLine | None = None
 
-    def get(self) -> Connection:
+    def get(self) -> AgentLine:
         """The open connection; raises :class:`Unreachable`, or :class:`StepFailed` when refused."""
         if self._connection is None:
             if self._lane.target is None:
@@ -65,7 +65,7 @@ class LaneLink:
                 raise kind(problem.message, problem.detail, int(problem.code)) from problem
         return self._connection
 
-    def _dial(self, target: Target) -> Connection:
+    def _dial(self, target: Target) -> AgentLine:
         for pause in BUSY_PAUSES:
             try:
                 return self._connect(target, self._lane.via)

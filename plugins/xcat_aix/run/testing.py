@@ -21,12 +21,12 @@ from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import (
     JobEvent,
+    JobOutcome,
     JobState,
     JobStatus,
     JobUpdate,
     NodesProbe,
     NodesResult,
-    Outcome,
     Probe,
     Record,
     RecordState,
@@ -213,7 +213,7 @@ def memory_journal(clock: ManualClock | None = None, host: str = "mn1") -> Journ
     )
 
 
-class NodeWork:
+class FakeWork:
     """``test.nodes@1``: a step whose effect is known per node.  ``world`` outlives crashes: node -> what is there.
 
     ``fates`` tells what becomes of a node at the next attempt: ``failed``, ``lost`` (done, and nobody heard of it),
@@ -273,7 +273,7 @@ class FakeJob:
     events: list[JobEvent] = field(default_factory=list)
     state: JobState = JobState.RUNNING
     #: As a test says; else by its records.
-    outcome: Outcome | None = None
+    outcome: JobOutcome | None = None
 
 
 @dataclass(slots=True)
@@ -556,4 +556,4 @@ def _finish(job: FakeJob) -> None:
         job.outcome = with_records(records, error)
     elif job.state is JobState.EXITED:
         result = dict(last.result)
-        job.outcome = Outcome(last.is_done, result, None if error is None else error.to_wire())
+        job.outcome = JobOutcome(last.is_done, result, None if error is None else error.to_wire())

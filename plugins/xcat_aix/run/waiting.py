@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .line import Line
 from .locks import Queue, Taken
+from .ports import LanePort
 
 #: Seconds between two looks at locks that another plan has.
 LOOK = 1.0
@@ -19,7 +19,7 @@ LOOK = 1.0
 class Waiting(NamedTuple):
     """A lane that waits.  ``step`` is what it cannot begin; ``taken`` is None while its turn has not come."""
 
-    line: Line
+    line: LanePort
     step: str
     locks: tuple[str, ...]
     since: float
@@ -51,11 +51,11 @@ class WaitingRoom:
                 first = self._foreign.get(name, ("", waiting.since))[1]
                 self._foreign[name] = waiting.taken.plan, first
 
-    def leave(self, lane: str) -> Line:
+    def leave(self, lane: str) -> LanePort:
         """The lane goes on."""
         return self._waiting.pop(lane).line
 
-    def leave_all(self) -> list[Line]:
+    def leave_all(self) -> list[LanePort]:
         """Nobody waits any more."""
         found = [waiting.line for waiting in self._waiting.values()]
         self._waiting.clear()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .lane_runner import Circumstances, LaneRunner
-from .line import Finished, Line, Parked, Stopped
+from .ports import Finished, LaneParked, LanePort, Stopped
 
 if TYPE_CHECKING:
     from xcatd.api import Clock
@@ -25,10 +25,10 @@ class Workers:
 
     around: Circumstances
     most: int
-    _work: queue.SimpleQueue[Line | None] = field(default_factory=queue.SimpleQueue)
+    _work: queue.SimpleQueue[LanePort | None] = field(default_factory=queue.SimpleQueue)
     _threads: set[threading.Thread] = field(default_factory=set)
 
-    def take(self, line: Line) -> None:
+    def take(self, line: LanePort) -> None:
         """Have a lane run as soon as a thread is free; see :meth:`fill`."""
         self._work.put(line)
 
@@ -60,16 +60,16 @@ class Workers:
                 line.deadline = self.around.clock.monotonic() + self.around.timeout
             try:
                 self._run(line)
-            except Parked:
+            except LaneParked:
                 continue
             except Stopped:
                 return
 
-    def _run(self, line: Line) -> None:
+    def _run(self, line: LanePort) -> None:
         runner = LaneRunner(self.around, line)
         try:
             runner.run()
-        except (Stopped, Parked):
+        except (Stopped, LaneParked):
             raise
         except BaseException as problem:  # noqa: BLE001 - told, or raised again, by the settling thread
             line.put(Finished(line, problem, runner.uncommitted))

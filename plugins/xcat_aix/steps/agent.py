@@ -14,15 +14,15 @@ from xcat_aix.plan.model import Step
 from xcat_aix.run.chains import Ending
 from xcat_aix.run.errors import StepFailed, StepLost
 from xcat_aix.run.outcomes import NodeOutcomes, NodeProbes
-from xcat_aix.run.task import Connection, Task
+from xcat_aix.run.task import AgentLine, Task
 from xcat_aix_proto import bounds, jobs, operations
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.jobs import (
+    JobOutcome,
     JobState,
     JobStatus,
     NodesProbe,
     NodesResult,
-    Outcome,
     Probe,
     Record,
     RecordState,
@@ -30,7 +30,7 @@ from xcat_aix_proto.jobs import (
 )
 from xcat_aix_proto.operations import Chain, ForNodes, Operation
 
-from .agent_jobs import LATE, PAUSES, Caller, Job, failed, in_words
+from .agent_jobs import LATE, PAUSES, Caller, JobFollower, failed, in_words
 from .client import WORDS
 
 _NO_REASON = "failed without giving a reason"
@@ -105,7 +105,7 @@ class AgentStep:
     def effect(self, task: Task) -> Mapping[str, Any] | NodeOutcomes:
         """Run the job to its end."""
         operation = _operation(task)
-        job = Job(task, task.job_id, self._pauses, self._late)
+        job = JobFollower(task, task.job_id, self._pauses, self._late)
         status = job.finish(job.begin(operation))
         if status.state is JobState.LOST or status.outcome is None:
             return self._after_loss(task, operation)
@@ -117,7 +117,7 @@ class AgentStep:
 
     def _job(self, task: Task, job_id: str) -> JobStatus | None:
         """The end of an earlier job, or None if the agent has no such job."""
-        job = Job(task, job_id, self._pauses, self._late)
+        job = JobFollower(task, job_id, self._pauses, self._late)
         status = job.look()
         return None if status is None else job.finish(status)
 
@@ -151,7 +151,7 @@ class AgentChain:
     def effect(self, tasks: Sequence[Task]) -> Sequence[Ending]:
         """One job for all; the record of each tells how it ended."""
         parts = [_operation(task) for task in tasks]
-        job = Job(tasks[0], tasks[0].job_id, self._pauses, self._late, tasks)
+        job = JobFollower(tasks[0], tasks[0].job_id, self._pauses, self._late, tasks)
         with in_words():
             chain = Chain.of(parts)
         records = _records(job.finish(job.begin(chain)), len(tasks))
@@ -174,7 +174,7 @@ class AgentChain:
 
     def recall(self, tasks: Sequence[Task]) -> Sequence[Ending]:
         """What was done by the record, is done; what was not begun, is not.  The rest is to be asked for."""
-        job = Job(tasks[0], tasks[0].earlier_job, self._pauses, self._late, tasks)
+        job = JobFollower(tasks[0], tasks[0].earlier_job, self._pauses, self._late, tasks)
         status = job.look()
         if status is None:
             return [None] * len(tasks)
@@ -222,7 +222,7 @@ def _recalled(record: Record) -> Probe | None:
 def _ask(task: Task, pauses: Sequence[float], operation: Operation, job_id: str) -> Probe:
     """Some effects are proved by nothing but the record of the job that brought them about."""
 
-    def ask(connection: Connection) -> Probe:
+    def ask(connection: AgentLine) -> Probe:
         return connection.probe(operation, job_id)
 
     return Caller(task, pauses).call(ask)
@@ -263,7 +263,7 @@ def _done(result: Mapping[str, Any], operation: ForNodes) -> NodeOutcomes:
     return NodeOutcomes(found.done, found.failed)
 
 
-def _failure(outcome: Outcome) -> StepFailed:
+def _failure(outcome: JobOutcome) -> StepFailed:
     failure = outcome.failure()
     return StepFailed(_NO_REASON) if failure is None else failed(failure)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from xcat_aix.run.errors import StepFailed, StepLost, Unreachable
-from xcat_aix.run.task import Connection, Task
+from xcat_aix.run.task import AgentLine, Task
 from xcat_aix_proto import bounds
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.jobs import JobStatus, JobUpdate
@@ -61,7 +61,7 @@ class Caller:
         self._pauses = pauses
         self.sent = False
 
-    def call(self, what: Callable[[Connection], T]) -> T:
+    def call(self, what: Callable[[AgentLine], T]) -> T:
         """The answer; raises :class:`Unreachable`, or :class:`StepFailed` for a refusal."""
         pauses = iter(self._pauses)
         while True:
@@ -89,7 +89,7 @@ class Caller:
         raise trouble from problem
 
 
-class Job:
+class JobFollower:
     """One job on the agent, for one step or for all ``parts``."""
 
     def __init__(
@@ -112,7 +112,7 @@ class Job:
         """Have the agent accept the job; a second time with the same id it is the same job.  Hears what it says."""
         limit = max(1.0, self._task.remaining())
 
-        def send(connection: Connection) -> JobUpdate:
+        def send(connection: AgentLine) -> JobUpdate:
             self._caller.sent = True
             return connection.begin(self._id, operation, limit, min(FOLLOW_WAIT, limit))
 

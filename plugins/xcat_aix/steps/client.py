@@ -24,7 +24,7 @@ from xcat_aix_proto.operations import (
     SetXcatServer,
 )
 
-from .words import OperationT, Words, turned
+from .words import KindWords, OperationT, turned
 
 _NO_SERVER = NoReverse("its old service node is not known")
 
@@ -41,17 +41,17 @@ def _towards(of: type[OperationT], turn: Callable[[OperationT, WayBack], Operati
     return reverse
 
 
-_REPOINT = Words(
+_REPOINT = KindWords(
     title=lambda args: f"make it a NIM client of {args['master']}",
     reverse=_towards(RepointClient, lambda done, way: replace(done, master=way.master)),
 )
 
-_XCATINFO = Words(
+_XCATINFO = KindWords(
     title=lambda args: f"set XCATSERVER={args['server']} in /etc/xcatinfo",
     reverse=_towards(SetXcatServer, lambda done, way: replace(done, server=way.address)),
 )
 
-_DEFAULT_ROUTE = Words(
+_DEFAULT_ROUTE = KindWords(
     title=lambda args: f"if {args['old']} is a default gateway: route change default {args['new']}",
     reverse=turned(ChangeDefaultRoute, lambda done: ChangeDefaultRoute(done.new, done.old)),
 )
@@ -62,7 +62,7 @@ def _boot_from(done: SetBootlist, way: WayBack) -> SetBootlist:
     return replace(done, server=way.address, gateway=gateway)
 
 
-_BOOTLIST = Words(
+_BOOTLIST = KindWords(
     title=lambda args: (
         f"boot from {args['server']}"
         + (f" by gateway {args['gateway']}" if args.get("gateway") else "")
@@ -70,18 +70,18 @@ _BOOTLIST = Words(
     reverse=_towards(SetBootlist, _boot_from),
 )
 
-_DUMP_DEVICE = Words(
+_DUMP_DEVICE = KindWords(
     title=lambda args: f"set the dump device to {args['target']} on {args['server']}",
     reverse=_towards(SetDumpDevice, lambda done, way: replace(done, server=way.address)),
 )
 
-_POSTSCRIPTS = Words(
+_POSTSCRIPTS = KindWords(
     title=lambda args: f"run postscripts {','.join(args['scripts'])}",
     reverse=_towards(RunPostscripts, lambda done, way: replace(done, master=way.master)),
 )
 
 #: By the operation's kind; those of older plans are called, and taken back, as they are now.
-WORDS: Mapping[str, Words] = {
+WORDS: Mapping[str, KindWords] = {
     RepointClient.kind: _REPOINT,
     SetXcatServer.kind: _XCATINFO,
     ChangeDefaultRoute.kind: _DEFAULT_ROUTE,

@@ -15,7 +15,7 @@ OperationT = TypeVar("OperationT", bound=Operation)
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class KindWords:
     """What people call a step, made of its arguments as they are stored (a large plan has 50 000), and its reverse."""
 
     title: Callable[[Mapping[str, Any]], str]

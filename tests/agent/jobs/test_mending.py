@@ -8,7 +8,7 @@ import pytest
 
 from xcat_aix_agent.clock import SystemClock
 from xcat_aix_agent.jobs import store as stores
-from xcat_aix_agent.jobs.store import JobStore, Limits
+from xcat_aix_agent.jobs.store import JobStore, StoreLimits
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.operations import ChangeDefaultRoute, SetXcatServer
 
@@ -58,7 +58,9 @@ def runner():
 
 @pytest.fixture
 def store(tmp_path, runner):
-    made = JobStore(tmp_path / "jobs", runner, SystemClock(), Limits(50, 8, 3600.0), sync=False)
+    made = JobStore(
+        tmp_path / "jobs", runner, SystemClock(), StoreLimits(50, 8, 3600.0), sync=False
+    )
     made.recover()
     return made
 

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from xcat_aix_agent.clock import SystemClock
-from xcat_aix_agent.serving.service import Turns
+from xcat_aix_agent.serving.service import PeerSlots
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.identity import Identity, Role
 
@@ -256,7 +256,7 @@ def test_one_management_node_cannot_take_all_connections(site, commands, error, 
 
 
 def test_queries_of_one_management_node_are_bounded():
-    turns, peer = Turns(2, wait=0.0), Identity(Role.MN, "mn1")
+    turns, peer = PeerSlots(2, wait=0.0), Identity(Role.MN, "mn1")
     with turns.of(peer), turns.of(peer):
         with pytest.raises(AgentError) as caught, turns.of(peer):
             raise AssertionError

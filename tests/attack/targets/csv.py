@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.attack import grammars
 from tests.attack.meter import Complaint
 from tests.attack.targets import Target
-from tests.commands import replay
+from tests.plugins.commands import replay
 
 from xcatd.db.database import Database
 from xcatd.db.location import Location

@@ -13,9 +13,9 @@ from tests.attack import grammars
 from tests.attack.meter import MIB, Bounds, Complaint
 from tests.attack.programs import Program, check_text
 from tests.attack.targets import Target, requests, stanzas
-from tests.commands import replay
-from tests.noderange import clusters
-from tests.wire.conftest import Authority
+from tests.daemon.noderange import clusters
+from tests.daemon.serving.conftest import Authority
+from tests.plugins.commands import replay
 
 _PATIENCE = 8.0
 #: Processor time that one request may take before it is answered.

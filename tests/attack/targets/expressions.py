@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.attack import grammars
 from tests.attack.meter import Complaint
 from tests.attack.targets import Target
-from tests.noderange import clusters
+from tests.daemon.noderange import clusters
 
 from xcat_aix.commands.tables import tabdump_where
 from xcatd.db import values

@@ -14,15 +14,15 @@ from tests.attack.targets import Target
 
 from xcat_aix_agent.clock import SystemClock
 from xcat_aix_agent.jobs.job import Job, Spec
-from xcat_aix_agent.jobs.store import JobStore, Limits
+from xcat_aix_agent.jobs.store import JobStore, StoreLimits
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
-from xcat_aix_proto.jobs import Outcome, Record, RecordState
+from xcat_aix_proto.jobs import JobOutcome, Record, RecordState
 from xcat_aix_proto.operations import Chain, ChangeDefaultRoute, SetXcatServer
 
 _FILES = ("spec.json", "result.json", "events", "started", "group", "rc", "acknowledged", "lock")
 _FILES += ("records",)
-_LIMITS = Limits(kept=50, running=8, keep=3600.0)
+_LIMITS = StoreLimits(kept=50, running=8, keep=3600.0)
 
 
 _CHAIN = Chain.of((SetXcatServer("10.0.0.1"), ChangeDefaultRoute("10.0.0.1", "10.0.0.2")))
@@ -80,7 +80,7 @@ class Jobs(Target):
         store.recover()
         store.submit("job1", SetXcatServer("10.0.0.1"), 1e6, "xcat-aix:mn:mn1")
         spec = (directory / "made" / "job1" / "spec.json").read_text()
-        result = json.dumps(codec.to_wire(Outcome(ok=True)))
+        result = json.dumps(codec.to_wire(JobOutcome(ok=True)))
         events = "1 2026-11-23T10:00:00Z begun\n2 2026-11-23T10:00:01Z done\n"
         self._files = {"spec.json": spec, "events": events, "started": "77\n", "group": "78\n"}
         self._files |= {"result.json": result, "rc": "0\n"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.attack import grammars
 from tests.attack.meter import Bounds, Complaint
 from tests.attack.targets import Target
-from tests.noderange import clusters
+from tests.daemon.noderange import clusters
 
 from xcatd import noderange
 

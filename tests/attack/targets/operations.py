@@ -20,7 +20,7 @@ _TYPES = {
     cls.__name__: cls
     for cls in (
         *(messages.Hello, messages.Welcome, messages.RelayRequest, jobs.JobStatus, jobs.JobUpdate),
-        *(jobs.Probe, jobs.Outcome, facts.Host, facts.NimObject),
+        *(jobs.Probe, jobs.JobOutcome, facts.HostReport, facts.NimObject),
     )
 }
 _SAMPLES: Mapping[str, Any] = {

@@ -10,7 +10,7 @@ from tests.attack.targets import Target
 
 from xcatd.serving.connection import ANONYMOUS
 from xcatd.wire.requests import Incoming, RequestReader
-from xcatd.wire.tree import Limits, MalformedError
+from xcatd.wire.tree import DocumentLimits, MalformedError
 
 _COMMANDS = (
     "nodels",
@@ -31,7 +31,7 @@ _ELEMENTS = (
 )  # fmt: skip
 
 #: As a peer without certificate is bounded, and as one is that may send stanza files, in small.
-_LIMITS = (ANONYMOUS, Limits(size=1 << 20, elements=50_000))
+_LIMITS = (ANONYMOUS, DocumentLimits(size=1 << 20, elements=50_000))
 
 
 def document(rng: random.Random) -> bytes:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from xcat_aix.commands import options
 from xcat_aix.commands.options import Arguments
-from xcat_aix.plan.definitions.definitions import Mode
 from xcat_aix.plan.definitions.gathering import attribute_names, has_adapter
+from xcat_aix.plan.definitions.objects import Mode
 from xcat_aix.plan.definitions.orders import Order
 from xcatd.objects import mapping, object_names
 
 from . import object_arguments, stanzas
-from .lsdef_arguments import HelpQuestion, UsageQuestion, VersionQuestion, Wanted
+from .lsdef_arguments import HelpQuestion, UsageQuestion, VersionQuestion, WantedAttributes
 from .object_arguments import Expand, Refused
 from .stanzas import Stanzas
 
@@ -158,7 +158,7 @@ def _order(
         kinds = ("node",)
     if arguments.has("h"):
         return HelpQuestion(
-            kinds, Wanted.parse(arguments.value("i")) if arguments.has("i") else None
+            kinds, WantedAttributes.parse(arguments.value("i")) if arguments.has("i") else None
         )
     names = _names(arguments, kind_text, kinds, operands, line)
     operands.count = len(names)

@@ -41,7 +41,7 @@ from . import (
     shipped_templates,
     stanzas,
 )
-from .lsdef_arguments import HelpQuestion, Question, UsageQuestion, VersionQuestion
+from .lsdef_arguments import HelpQuestion, LsdefQuestion, UsageQuestion, VersionQuestion
 from .lsdef_text import Shown
 from .object_arguments import Refused
 
@@ -64,7 +64,7 @@ class Lsdef:
             question = _question(request, context)
         except Refused:
             return NOTHING
-        if not isinstance(question, Question):
+        if not isinstance(question, LsdefQuestion):
             return NOTHING
         if question.types != ("node",) or question.names is None:
             return EVERYTHING
@@ -90,7 +90,7 @@ class Lsdef:
                 yield info(f"lsdef - {context.version}")
             case HelpQuestion():
                 yield from object_help.replies(question)
-            case Question():
+            case LsdefQuestion():
                 templates = _templates(question, context)
                 for name in question.templates or ():
                     if templates and name not in templates:
@@ -130,7 +130,7 @@ class _Listing:
     """The answer to one question."""
 
     def __init__(
-        self, question: Question, context: Context, templates: Mapping[str, Mapping[str, str]]
+        self, question: LsdefQuestion, context: Context, templates: Mapping[str, Mapping[str, str]]
     ) -> None:
         self._question = question
         self._templates = templates if question.names is None else {}
@@ -333,7 +333,7 @@ class _Listing:
         return not self._context.rights.is_unrestricted and secrets.any_selected(names)
 
 
-def _templates(question: Question, context: Context) -> Mapping[str, Mapping[str, str]]:
+def _templates(question: LsdefQuestion, context: Context) -> Mapping[str, Mapping[str, str]]:
     """The templates that come with xCAT for the types asked for, by name."""
     if question.templates is None:
         return {}
@@ -354,7 +354,7 @@ def _are_conditions(where: str) -> bool:
     return True
 
 
-def _tables(question: Question, left_out: frozenset[str]) -> frozenset[str]:
+def _tables(question: LsdefQuestion, left_out: frozenset[str]) -> frozenset[str]:
     kinds = [kind for kind in question.types if kind not in left_out]
     if not question.needs_values:
         names = {table for kind in kinds for table in mapping.name_tables(kind)}

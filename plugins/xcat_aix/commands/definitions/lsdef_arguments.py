@@ -21,14 +21,14 @@ OPTIONS = (*object_arguments.OPTIONS, options.optional_value("template"))
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedAttributes:
     """The attributes ``-i`` named: ``names`` in order, ``adapters`` where a nic attribute was narrowed."""
 
     names: tuple[str, ...] = ()
     adapters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str) -> Wanted:
+    def parse(cls, text: str) -> WantedAttributes:
         """Read ``mgt,nicips.eth0,…``."""
         names: list[str] = []
         adapters: dict[str, tuple[str, ...]] = {}
@@ -44,7 +44,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class LsdefQuestion:
     """A checked request for objects.
 
     ``names`` is None for all objects of the types.  ``is_checked``: a name that does not exist is an error.
@@ -57,7 +57,7 @@ class Question:
     is_checked: bool
     shows_details: bool
     is_all: bool = False
-    wanted: Wanted | None = None
+    wanted: WantedAttributes | None = None
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     is_compressed: bool = False
     is_stanza: bool = False
@@ -87,7 +87,7 @@ class HelpQuestion:
     """A request for the attributes of object types."""
 
     types: tuple[str, ...]
-    wanted: Wanted | None
+    wanted: WantedAttributes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class VersionQuestion:
     """A request for the version."""
 
 
-AnyQuestion = Question | HelpQuestion | UsageQuestion | VersionQuestion
+AnyQuestion = LsdefQuestion | HelpQuestion | UsageQuestion | VersionQuestion
 
 
 def parse(words: Sequence[str], expand: Expand) -> AnyQuestion:
@@ -158,9 +158,9 @@ def _types(kinds: str, operand: _Operand) -> tuple[str, ...]:
     return object_arguments.checked_kinds(kinds, has_assignment=operand.has_assignment)
 
 
-def _wanted(arguments: Arguments) -> Wanted | None:
+def _wanted(arguments: Arguments) -> WantedAttributes | None:
     text = object_arguments.NIC_ATTRIBUTES if arguments.has("nics") else arguments.value("i")
-    wanted = Wanted.parse(text)
+    wanted = WantedAttributes.parse(text)
     return wanted if wanted.names else None
 
 
@@ -168,9 +168,9 @@ def _question(
     arguments: Arguments,
     types: tuple[str, ...],
     operand: _Operand,
-    wanted: Wanted | None,
+    wanted: WantedAttributes | None,
     expand: Expand,
-) -> Question:
+) -> LsdefQuestion:
     is_all = arguments.has("a")
     if is_all and (arguments.value("o") or operand.names):
         raise Refused("Cannot use '-a' with '-o', a noderange or file input.")
@@ -182,7 +182,7 @@ def _question(
     templates = None
     if arguments.has("template"):
         templates = object_arguments.split(arguments.value("template"))
-    return Question(
+    return LsdefQuestion(
         types=tuple(mapping.TYPES) if is_all else types,
         names=names,
         is_checked=named,

@@ -13,7 +13,7 @@ from xcatd.objects import mapping, nics
 from xcatd.objects.mapping import Entry
 from xcatd.objects.reader import Values
 
-from .lsdef_arguments import Question, Wanted
+from .lsdef_arguments import LsdefQuestion, WantedAttributes
 
 STANZA_HEADER = "# <xCAT data object stanza file>"
 
@@ -34,14 +34,14 @@ class Shown:
     places: Mapping[str, Entry] = field(default_factory=dict)
 
 
-def name_line(question: Question, name: str, kind: str) -> str:
+def name_line(question: LsdefQuestion, name: str, kind: str) -> str:
     """The one line of the short form."""
     if question.is_stanza:
         return f"\n{name}:"
     return f"{name} ({kind})" if question.is_all else f"{name}  ({kind})"
 
 
-def details(question: Question, shown: Shown) -> Iterator[str]:
+def details(question: LsdefQuestion, shown: Shown) -> Iterator[str]:
     """The lines of the long form."""
     yield from _heading(question, shown)
     prefix = f"{shown.name}: " if question.is_compressed else "    "
@@ -59,7 +59,7 @@ def details(question: Question, shown: Shown) -> Iterator[str]:
         yield f"    {attribute}={text}"
 
 
-def _heading(question: Question, shown: Shown) -> Iterator[str]:
+def _heading(question: LsdefQuestion, shown: Shown) -> Iterator[str]:
     if question.is_stanza:
         yield f"\n{shown.name}:"
         yield f"    objtype={shown.kind}"
@@ -69,7 +69,7 @@ def _heading(question: Question, shown: Shown) -> Iterator[str]:
         yield f"Object name: {shown.name}"
 
 
-def _attributes(question: Question, shown: Shown) -> Collection[str]:
+def _attributes(question: LsdefQuestion, shown: Shown) -> Collection[str]:
     known = shown.values
     if shown.kind in mapping.FREE_TYPES:
         return known if question.wanted is None else known.keys() & set(question.wanted.names)
@@ -79,7 +79,7 @@ def _attributes(question: Question, shown: Shown) -> Collection[str]:
 
 
 def _nic_lines(
-    wanted: Wanted | None, shown: Shown, attribute: str, text: str, prefix: str
+    wanted: WantedAttributes | None, shown: Shown, attribute: str, text: str, prefix: str
 ) -> Iterator[str]:
     """The adapters' lines, as one text."""
     adapters = wanted.adapters.get(attribute) if wanted else None

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from xcat_aix.plan.definitions.osimages import ListFolder, World
+from xcat_aix.plan.definitions.osimages import ImageSources, ListFolder
 
 from .shipped_templates import DEFAULT_ROOT
 
@@ -22,9 +22,9 @@ _SERVER = re.compile(r"^\s*NAME=.*Server", re.MULTILINE | re.IGNORECASE)
 _RELEASE_FILE = "/etc/os-release"
 
 
-def world(environ: Mapping[str, str]) -> World:
+def world(environ: Mapping[str, str]) -> ImageSources:
     """The world of one command; every folder is read once."""
-    return World(
+    return ImageSources(
         root=environ.get("XCATROOT") or DEFAULT_ROOT,
         osvers=_system(),
         machine=re.sub(r"^i.86$", "x86", platform.machine()),

@@ -13,7 +13,7 @@ from xcat_aix.plan.definitions import rmdef
 from xcat_aix.plan.definitions.orders import Order
 from xcat_aix.plan.writing import Planned
 from xcatd.api import Context, Reply, Request, Targets, error, info
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 from . import definition_command, object_arguments
 

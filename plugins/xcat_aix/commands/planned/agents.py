@@ -36,7 +36,7 @@ MOST_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Agents:
+class AgentCalls:
     """The agents of some nodes; ``addresses`` are theirs by node, ``port`` is everybody's."""
 
     context: Context
@@ -44,7 +44,7 @@ class Agents:
     port: int
 
     @classmethod
-    def of(cls, nodes: Iterable[str], context: Context) -> Agents:
+    def of(cls, nodes: Iterable[str], context: Context) -> AgentCalls:
         """Looks all addresses up together; raises :class:`PlanError` for a port that is none."""
         wanted = set(nodes)
         tables = context.db.read(TABLES)
@@ -52,7 +52,7 @@ class Agents:
         return cls(context, found, agent_port(tables.site))
 
     @classmethod
-    def of_plan(cls, plan: Plan, context: Context) -> Agents:
+    def of_plan(cls, plan: Plan, context: Context) -> AgentCalls:
         """Those that a plan's lanes are sent to, or relayed by."""
         targets = (target for lane in plan.lanes for target in (lane.target, lane.via) if target)
         return cls.of((target.node for target in targets), context)

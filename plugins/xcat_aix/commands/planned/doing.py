@@ -16,7 +16,7 @@ from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Plan
 from xcat_aix.run.errors import RunError
 from xcat_aix.run.executor import Executor
-from xcat_aix.run.journal import Claimed, Journal
+from xcat_aix.run.journal import Journal, OpenPlan
 from xcat_aix.run.progress import PlanEnded
 from xcat_aix.run.registry import Registry
 from xcat_aix.steps import kinds
@@ -24,7 +24,7 @@ from xcat_aix.steps.command import Run
 from xcatd.api import Context, DatabaseError, Reply, Request, begun, data, warning
 
 from . import ending
-from .agents import Agents
+from .agents import AgentCalls
 from .ending import Status, has_errors
 from .how import How, UsageError
 from .telling import Narrator, notes
@@ -56,7 +56,7 @@ def executor_of(plan: Plan, how: How, context: Context) -> Executor:
         journal=journal_of(context),
         registry=registry_of(context),
         clock=context.clock,
-        connect=Agents.of_plan(plan, context).connect,
+        connect=AgentCalls.of_plan(plan, context).connect,
         fanout=how.fanout,
         timeout=how.timeout,
         stop=context.cancelled,
@@ -90,7 +90,7 @@ class Doing:
     has_changed: bool = False
 
     def carry_out(
-        self, executor: Executor, claimed: Claimed, words: Words, remarks: Remarks = _none
+        self, executor: Executor, claimed: OpenPlan, words: Words, remarks: Remarks = _none
     ) -> Iterator[Reply]:
         """Do what is left of a claimed plan, and tell: in words, or at the end as JSON; then ``remarks``."""
         self.has_begun = True

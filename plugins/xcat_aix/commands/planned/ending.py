@@ -71,7 +71,7 @@ def together(found: Collection[int], *, has_changed: bool) -> int:
 
 def has_changed(results: Iterable[LaneResult]) -> bool:
     """Whether anything was done, or may have been."""
-    return not {LaneResult.MOVED, LaneResult.MIXED}.isdisjoint(results)
+    return not {LaneResult.DONE, LaneResult.PARTIAL}.isdisjoint(results)
 
 
 def shared(plan: Plan) -> Iterator[Lane]:
@@ -86,7 +86,7 @@ def node_states(plan: Plan, state: PlanState) -> dict[str, NodeState]:
     found = state.nodes()
     for lane in shared(plan):
         result = state.lane_result(lane.id)
-        if result is LaneResult.MOVED:
+        if result is LaneResult.DONE:
             continue
         trouble = state.trouble(lane.id)
         text = trouble.text if trouble else ""

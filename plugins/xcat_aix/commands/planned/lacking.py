@@ -16,7 +16,7 @@ from xcat_aix_proto import operations
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcatd.api import AgentConnection, Context
 
-from .agents import Agents
+from .agents import AgentCalls
 from .how import How
 
 
@@ -32,7 +32,7 @@ def notes(lanes: Iterable[Lane], context: Context) -> tuple[Note, ...]:
     if not needed:
         return ()
     ways = {target: via for target, (via, _) in needed.items()}
-    agents = Agents.of((each.node for pair in ways.items() for each in pair if each), context)
+    agents = AgentCalls.of((each.node for pair in ways.items() for each in pair if each), context)
     questions = {target: partial(_require, kinds) for target, (_, kinds) in needed.items()}
     return tuple(_told(agents.ask_each(questions, ways)))
 

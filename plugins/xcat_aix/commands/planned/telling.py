@@ -23,8 +23,8 @@ from xcat_aix.run.progress import (
     StepStarted,
     StepWaits,
 )
-from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, StepState
+from xcat_aix.run.stored import PlanSummary
 from xcat_aix.run.story import PlanState
 from xcatd.api import NodeReply, Reply, data, error, info, warning
 
@@ -83,7 +83,7 @@ class Narrator:
             yield info(f"This {self.words.noun} is {self.plan_id}.")
         results = self.state.results()
         yield from self.words.opening(
-            {lane for lane, result in results.items() if result is LaneResult.MOVED}
+            {lane for lane, result in results.items() if result is LaneResult.DONE}
         )
 
     def tell(self, progress: Progress) -> Iterator[Reply]:
@@ -121,7 +121,7 @@ class Narrator:
 
     def _lane_ended(self, ended: LaneEnded) -> Iterator[Reply]:
         self._reasons[ended.lane.id] = ended.text
-        if ended.result is LaneResult.MOVED:
+        if ended.result is LaneResult.DONE:
             yield from self.words.lane_done(ended.lane)
         if not ended.lane.target:
             return
@@ -247,7 +247,9 @@ class Narrator:
         return f"{self.plan.command} --{verb} {self.plan_id}"
 
 
-def listing(plans: Iterable[tuple[Summary, Sequence[str]]], noun: str = "PLAN") -> Iterator[str]:
+def listing(
+    plans: Iterable[tuple[PlanSummary, Sequence[str]]], noun: str = "PLAN"
+) -> Iterator[str]:
     """The list of plans, newest first, with the nodes that are not finished."""
     rows = [(noun, "OPENED (UTC)", "USER", "NODES", "COMMAND", "STATE")]
     for summary, left in plans:

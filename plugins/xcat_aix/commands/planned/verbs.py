@@ -20,8 +20,8 @@ from xcat_aix.plan.model import Lane
 from xcat_aix.plan.undo import Done, Spared
 from xcat_aix.run.errors import Parked, StillRunning, UnknownPlan
 from xcat_aix.run.journal import Journal, Stored
-from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
+from xcat_aix.run.stored import PlanSummary
 from xcatd.api import NOTHING, Context, Reply, Targets, data, info
 
 from . import ending, lacking, telling
@@ -109,7 +109,7 @@ def targets(verb: Verb, context: Context) -> Targets:
     return NOTHING if summary is None else _targets_of(summary)
 
 
-def _targets_of(summary: Summary) -> Targets:
+def _targets_of(summary: PlanSummary) -> Targets:
     """Without a readable command line nobody can tell whose work it is."""
     command, *words = _split(summary.command) or [""]
     return Targets.of(summary.nodes, command, words)
@@ -192,13 +192,13 @@ def _list(command: PlannedCommand, journal: Journal, doing: Doing) -> Iterator[R
         yield data(*telling.listing(rows, noun.upper()))
 
 
-def _is_listed(summary: Summary, command: PlannedCommand) -> bool:
+def _is_listed(summary: PlanSummary, command: PlannedCommand) -> bool:
     if not command.lists:
         return True
     return summary.id.startswith(tuple(f"{name}-" for name in command.lists))
 
 
-def _left(summary: Summary, journal: Journal) -> dict[str, str]:
+def _left(summary: PlanSummary, journal: Journal) -> dict[str, str]:
     """The unfinished nodes of a plan, each with the reason; taken from its story only where the outcome does not tell."""
     if summary.parked:
         return dict.fromkeys(summary.nodes, summary.parked)
@@ -227,7 +227,7 @@ def _reasons(stored: Stored) -> dict[str, str]:
     }
 
 
-def _entry(summary: Summary, left: dict[str, str]) -> dict[str, Any]:
+def _entry(summary: PlanSummary, left: dict[str, str]) -> dict[str, Any]:
     """A plan of the list for programs."""
     return {
         "id": summary.id,
@@ -405,4 +405,4 @@ def spared_nodes(stored: Stored) -> Spared:
 def unfinished_lanes(stored: Stored) -> tuple[str, ...]:
     """The lanes of a stored plan of which not everything was done."""
     results = stored.state.results()
-    return tuple(id_ for id_, result in results.items() if result is not LaneResult.MOVED)
+    return tuple(id_ for id_, result in results.items() if result is not LaneResult.DONE)

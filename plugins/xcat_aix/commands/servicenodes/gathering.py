@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from xcat_aix.commands.planned.agents import CONNECT_LIMIT, Agents
+from xcat_aix.commands.planned.agents import CONNECT_LIMIT, AgentCalls
 from xcat_aix.plan.model import Plan, Target
 from xcat_aix.plan.servicenodes import snbalance
-from xcat_aix.plan.servicenodes.moves import Asked, MoveError, ServiceNode, World
+from xcat_aix.plan.servicenodes.moves import Asked, MoveError, ServiceNode, Surroundings
 from xcat_aix.plan.servicenodes.selection import (
     Behind,
     choose,
@@ -31,7 +31,7 @@ from xcat_aix_proto.operations import HostFacts, NimSnapshot
 from xcatd.api import EVERYTHING, Targets
 
 if TYPE_CHECKING:
-    from xcat_aix.plan.tables import Tables
+    from xcat_aix.plan.reading import Tables
     from xcatd.api import AgentConnection, Context
 
 #: Seconds one that runs has for each answer; a NIM with thousands of objects takes some.
@@ -65,9 +65,9 @@ def plan_move(asked: Asked, noderange: str | None, context: Context) -> Plan:
     choices, notes = choose(asked, tables, chosen, addresses)
     given = {choice.server: choice.new for choice in choices}
     asking = servers_to_ask(choices)
-    agents = Agents.of(asking, context)
+    agents = AgentCalls.of(asking, context)
     servers = service_nodes(given, asking, names, agents, _nim_limit(asked))
-    world = World(addresses, servers, notes, _ranges(tables, context))
+    world = Surroundings(addresses, servers, notes, _ranges(tables, context))
     return plan(asked, tables, chosen, choices, world)
 
 
@@ -82,9 +82,9 @@ def plan_balance(balance: Balance, noderange: str, context: Context) -> Plan:
     given = {server.node: server.name for server in servers}
     has_aix = any(kind.is_aix for kind in kinds_of(tables, chosen).values())
     asking = tuple(given) if has_aix else ()
-    agents = Agents.of(asking, context)
+    agents = AgentCalls.of(asking, context)
     found = service_nodes(given, asking, names, agents, _nim_limit(balance.move))
-    world = World(addresses, found, ranges=_ranges(tables, context))
+    world = Surroundings(addresses, found, ranges=_ranges(tables, context))
     return snbalance.plan(balance, tables, chosen, servers, world)
 
 
@@ -111,7 +111,7 @@ def require_running(back: Plan, context: Context) -> None:
     if summary.ignore_nodes or not servers:
         return
     names: Names = context.resolver(context.db.read(TABLES))
-    agents = Agents.of(servers, context)
+    agents = AgentCalls.of(servers, context)
     found = _answers(sorted(servers), names, agents, ANSWER_LIMIT)
     if silent := [answer for answer in found.values() if answer.nim is None]:
         raise MoveError(
@@ -147,7 +147,7 @@ def service_nodes(
     given: Mapping[str, str],
     asking: Sequence[str],
     names: Names,
-    agents: Agents,
+    agents: AgentCalls,
     limit: float = ANSWER_LIMIT,
 ) -> dict[str, ServiceNode]:
     """What is known of service nodes, by the agents of those in ``asking`` and by the database of the others.
@@ -163,7 +163,7 @@ def service_nodes(
 
 
 def _answers(
-    asking: Iterable[str], names: Names, agents: Agents, limit: float
+    asking: Iterable[str], names: Names, agents: AgentCalls, limit: float
 ) -> dict[str, ServiceNode]:
     """What the agents of service nodes say, all of them asked at once."""
 

@@ -14,15 +14,15 @@ from xcat_aix.plan.servicenodes.snmove import COMMAND
 from xcat_aix.plan.servicenodes.summary import MoveSummary
 from xcat_aix.run.errors import Parked
 from xcat_aix.run.journal import Journal, Stored
-from xcat_aix.run.rows import Summary
 from xcat_aix.run.states import Outcome, Phase
+from xcat_aix.run.stored import PlanSummary
 
 #: Commands whose plans move nodes; so begin the ids of these.
 MOVING = (COMMAND, snbalance.COMMAND)
 _IDS = tuple(f"{command}-" for command in MOVING)
 
 
-def moves(journal: Journal) -> Iterator[Summary]:
+def moves(journal: Journal) -> Iterator[PlanSummary]:
     """The moves in the journal, newest first."""
     return (found for found in journal.list() if found.id.startswith(_IDS))
 
@@ -52,7 +52,7 @@ def about_source(source: str, journal: Journal) -> Iterator[str]:
 
 
 def _left(
-    summary: Summary, journal: Journal, concerns: Callable[[Stored], bool]
+    summary: PlanSummary, journal: Journal, concerns: Callable[[Stored], bool]
 ) -> tuple[str, ...]:
     if summary.phase is not Phase.OPEN and summary.outcome is not Outcome.PARTIAL:
         return ()
@@ -63,7 +63,7 @@ def _left(
     return unfinished(stored.plan, stored.state) if concerns(stored) else ()
 
 
-def _wrote(summary: Summary) -> bool:
+def _wrote(summary: PlanSummary) -> bool:
     """Whether it may have moved a node; one that failed wrote nothing."""
     return not (summary.parked or summary.is_saved) and summary.outcome is not Outcome.FAILED
 
@@ -72,7 +72,7 @@ def _is_from(source: str, stored: Stored) -> bool:
     return any(route.old == source for route in MoveSummary.of(stored.plan).routes)
 
 
-def _line(summary: Summary, nodes: Collection[str]) -> Iterator[str]:
+def _line(summary: PlanSummary, nodes: Collection[str]) -> Iterator[str]:
     if not nodes:
         return
     if summary.is_running:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xcat_aix.commands import asking
 from xcat_aix.commands.options import Arguments, flag
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.api import (
     EVERYTHING,
     SECRET_TABLES,
@@ -63,7 +63,7 @@ def _answer(arguments: Arguments, context: Context) -> Iterator[Reply]:
     key = _key(arguments.operands[0])
     asked = _asked(arguments.operands[1:])
     for name in asked:
-        table = tables.find(context.db, name)
+        table = tablenames.find(context.db, name)
         for column in key:
             if table is None or column not in table.columns:
                 yield error(f"Unknown key {column} to {name}")

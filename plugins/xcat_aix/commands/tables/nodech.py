@@ -11,12 +11,12 @@ from xcat_aix.commands import asking, options
 from xcat_aix.commands.options import flag
 from xcat_aix.commands.storing import carry_out
 from xcat_aix.plan.definitions.mkdef import invalid_name
-from xcat_aix.plan.noderows import nodeedits, nodewords
-from xcat_aix.plan.noderows.nodewords import Words, WrongWordError
+from xcat_aix.plan.nodetables import nodeedits, nodewords
+from xcat_aix.plan.nodetables.nodewords import CommandWords, WrongWordError
 from xcat_aix.plan.writing import Planned
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, error, secrets, warning
-from xcatd.tables import Snapshot, Table
+from xcatd.tablenames import Snapshot, Table
 from xcatd.text import perlre
 
 HELP = (flag("h", "?", "help"), flag("v", "version"))
@@ -112,7 +112,7 @@ def _misnamed(nodes: Sequence[str], context: Context) -> list[str]:
 
     Unlike mkdef, and as in xCAT, this takes a domain in the name.
     """
-    wrong = [node for node in nodes if not tables.is_key(node)]
+    wrong = [node for node in nodes if not tablenames.is_key(node)]
     snapshot = context.db.read(("nodelist",)) if wrong else None
     return [node for node in wrong if snapshot is not None and not snapshot.has_node(node)]
 
@@ -140,7 +140,7 @@ def delete(names: Sequence[str], words: Sequence[str], context: Context) -> Iter
     yield from delete_rows(names, nodewords.parse_tables(words, finder(context)), context)
 
 
-def delete_rows(names: Sequence[str], words: Words, context: Context) -> Iterator[Reply]:
+def delete_rows(names: Sequence[str], words: CommandWords, context: Context) -> Iterator[Reply]:
     """Delete the rows of nodes or groups from these tables."""
 
     def plan(snapshot: Snapshot) -> Planned:
@@ -155,7 +155,7 @@ def finder(context: Context) -> nodewords.Find:
 
     def find(name: str) -> Table | None:
         if name not in known:
-            known[name] = tables.find(context.db, name)
+            known[name] = tablenames.find(context.db, name)
         return known[name]
 
     return find

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from xcat_aix.commands import asking, storing
 from xcat_aix.commands.options import Arguments
-from xcat_aix.plan.noderows import groupedits, nodewords
-from xcat_aix.plan.noderows.nodewords import WrongWordError
+from xcat_aix.plan.nodetables import groupedits, nodewords
+from xcat_aix.plan.nodetables.nodewords import WrongWordError
 from xcat_aix.plan.writing import Planned
 from xcatd.api import EVERYTHING, Context, Reply, Request, Targets, error
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 from . import nodech
 

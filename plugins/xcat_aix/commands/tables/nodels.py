@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from xcat_aix.commands import asking
 from xcat_aix.commands.batches import batches
 from xcat_aix.commands.options import Arguments, flag
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.api import (
     EVERYTHING,
     Contents,
@@ -25,7 +25,7 @@ from xcatd.api import (
 )
 from xcatd.noderange import selection
 from xcatd.noderange.selection import Condition
-from xcatd.tables import Snapshot, Value
+from xcatd.tablenames import Snapshot, Value
 from xcatd.text import perlre
 
 OPTIONS = (
@@ -156,18 +156,18 @@ class _Columns:
             return
         self.columns_named += 1
         table, column = place or (name.partition(".")[0], name.partition(".")[2])
-        if not tables.has_column(table, column):
+        if not tablenames.has_column(table, column):
             self.errors.append(f"{table}.{column} not a valid table.column description")
             return
         self.by_table.setdefault(table, []).append(_Asked(column, name, condition))
 
     def _add_table(self, name: str) -> None:
-        if not tables.is_known(name):
+        if not tablenames.is_known(name):
             self.errors.append(f"{name} not a valid table.column description")
             return
         self.has_labels = True
         self.by_table.setdefault(name, []).extend(
-            _Asked(column, f"{name}.{column}") for column in tables.columns(name)
+            _Asked(column, f"{name}.{column}") for column in tablenames.columns(name)
         )
 
 
@@ -207,7 +207,7 @@ class _Table:
         answers = {node: _Answer() for node in nodes}
         for name, asked in request.by_table.items():
             table = cls(asked)
-            rows = tables.values_all(snapshot, name, tuple(table.labels), nodes)
+            rows = tablenames.values_all(snapshot, name, tuple(table.labels), nodes)
             for node, answer in answers.items():
                 table.add(answer, rows[node], with_groups=request.with_groups)
         return [

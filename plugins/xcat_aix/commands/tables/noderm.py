@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from xcat_aix.commands import asking
-from xcat_aix.plan.noderows import nodeparts
-from xcat_aix.plan.noderows.nodewords import Words
-from xcatd import tables
+from xcat_aix.plan.nodetables import nodeparts
+from xcat_aix.plan.nodetables.nodewords import CommandWords
+from xcatd import tablenames
 from xcatd.api import Context, Reply, Request, Targets, info
 
 from .nodech import HELP, delete_rows, finder
@@ -56,8 +56,8 @@ def _remove(nodes: Sequence[str], context: Context) -> Iterator[Reply]:
     for line in nodeparts.left_behind(nodes, snapshot):
         yield info(line)
     find = finder(context)
-    words = Words()
-    for name in chain(tables.names(), context.db.user_tables()):
+    words = CommandWords()
+    for name in chain(tablenames.names(), context.db.user_tables()):
         table = find(name)
         if table is not None and "node" in table.columns:
             words.tables[name] = table

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xcat_aix.commands import asking
 from xcat_aix.commands.options import flag
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, error, secrets
 from xcatd.rows import rowedits
 from xcatd.rows.rowedits import Edit
-from xcatd.tables import Table
+from xcatd.tablenames import Table
 
 OPTIONS = (flag("d", "delete"), flag("h", "help"), flag("v", "version"))
 
@@ -86,7 +86,7 @@ def _delete(key: _Key, names: Sequence[str], context: Context) -> Iterator[Reply
         return
     known: dict[str, Table] = {}
     for name in names:
-        table = tables.find(context.db, name)
+        table = tablenames.find(context.db, name)
         if table is None:
             yield Reply(data=(f"Table {name} does not exist.",), errorcode=1)
         elif missing := _missing(table, key):
@@ -103,7 +103,7 @@ def _delete(key: _Key, names: Sequence[str], context: Context) -> Iterator[Reply
 def _store(key: _Key, edits: Sequence[Edit], context: Context) -> Iterator[Reply]:
     known: dict[str, Table] = {}
     for edit in edits:
-        table = known.get(edit.table) or tables.find(context.db, edit.table)
+        table = known.get(edit.table) or tablenames.find(context.db, edit.table)
         if table is None:
             yield Reply(data=(f"Table {edit.table} does not exist.\n",), errorcode=1)
             return

@@ -12,7 +12,7 @@ from pathlib import Path
 from xcat_aix.commands import asking, options
 from xcat_aix.commands.batches import batches
 from xcat_aix.commands.options import Arguments, Option, flag, value
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.api import (
     EVERYTHING,
     SECRET_TABLES,
@@ -26,7 +26,7 @@ from xcatd.api import (
 )
 from xcatd.objects import descriptions
 from xcatd.rows import dumpfile, keeping
-from xcatd.tables import Table
+from xcatd.tablenames import Table
 from xcatd.text import perlre, tablecsv
 
 from . import tabdump_where
@@ -125,7 +125,7 @@ def _tables(arguments: Arguments, context: Context) -> Iterator[Reply]:
     elif arguments.has("extra-columns"):
         yield data(*keeping.extra_columns(context.db))
     else:
-        yield data(*tables.all_names(context.db))
+        yield data(*tablenames.all_names(context.db))
 
 
 def _spaced(texts: Iterable[tuple[str, str]], *, is_sorted: bool = False) -> list[str]:
@@ -146,7 +146,7 @@ def _one_table(
         )
     elif name.startswith(_TEAL):
         yield error(f"{name} table is not supported in tabdump. Use Teal maintenance commands. ")
-    elif (table := tables.find(context.db, name)) is None:
+    elif (table := tablenames.find(context.db, name)) is None:
         missing = (
             f"table {name} does not exist." if arguments.has("d") else f"No such table: {name}"
         )
@@ -163,7 +163,7 @@ def _one_table(
 
 def _description(table: Table, column: str) -> str:
     """What a column of xCAT's is for; others' columns have no text."""
-    return descriptions.column(table.name, column) if tables.is_known(table.name) else ""
+    return descriptions.column(table.name, column) if tablenames.is_known(table.name) else ""
 
 
 def _rows(table: Table, arguments: Arguments, context: Context) -> Iterator[Reply]:
@@ -214,7 +214,7 @@ def _lines(table: Table, arguments: Arguments, context: Context) -> Iterable[str
 def _checked(columns: Sequence[str]) -> Sequence[str]:
     """Others' tables may have columns that the first line of a CSV file cannot name."""
     for column in columns:
-        if not tables.is_name(column):
+        if not tablenames.is_name(column):
             raise _Refused(f"cannot write column {column!r} as CSV")
     return columns
 

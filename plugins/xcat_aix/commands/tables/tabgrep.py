@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.api import Context, Reply, Request, Targets, data
 
 USAGE = ("Usage: tabgrep nodename", "       tabgrep {-?|-h|--help}")
@@ -28,13 +28,13 @@ class Tabgrep:
             yield Reply(data=USAGE, errorcode=1)
             return
         node = request.nodes[0]
-        about_nodes = [name for name in tables.names() if tables.has_column(name, "node")]
+        about_nodes = [name for name in tablenames.names() if tablenames.has_column(name, "node")]
         own = [name for name, table in context.db.user_tables().items() if "node" in table.columns]
         snapshot = context.db.read((*about_nodes, *own))
         found = [
             name
             for name in about_nodes
-            if tables.values_all(snapshot, name, ("node",), (node,))[node]
+            if tablenames.values_all(snapshot, name, ("node",), (node,))[node]
         ]
         groups = {node, *snapshot.groups(node)}
         found += [name for name in own if any(r["node"] in groups for r in snapshot.rows(name))]

@@ -13,10 +13,10 @@ from datetime import timedelta
 from xcat_aix.commands import asking, options, storing
 from xcat_aix.commands.batches import batches
 from xcat_aix.commands.options import Arguments, Option, flag, value
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.api import EVERYTHING, Context, DatabaseError, Reply, Request, Targets, data, error
 from xcatd.changes import Draft
-from xcatd.tables import Table
+from xcatd.tablenames import Table
 from xcatd.text import tablecsv
 
 from .tabdump import LINES_PER_REPLY, Row
@@ -99,7 +99,7 @@ def _prune(arguments: Arguments, context: Context) -> Iterator[Reply]:
     if (wrong := _wrong(name, arguments)) is not None:
         yield _refused(wrong)
         return
-    table = tables.find(context.db, name)
+    table = tablenames.find(context.db, name)
     status = 0
     if table is None:
         yield error(f"Unable to open{'  ' if arguments.has('a') else ' '}{name}", code=_UNABLE)
@@ -107,7 +107,7 @@ def _prune(arguments: Arguments, context: Context) -> Iterator[Reply]:
     elif not table.prunable:
         yield _refused(
             f"Table {name} cannot be pruned: its rows are no mere records. Tables that can be: "
-            f"{', '.join(tables.prunable(context.db))}. To delete rows, use tabch -d or noderm."
+            f"{', '.join(tablenames.prunable(context.db))}. To delete rows, use tabch -d or noderm."
         )
         return
     else:

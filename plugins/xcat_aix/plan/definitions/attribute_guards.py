@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.objects import mapping
-from xcatd.objects.mapping import Entry, Guard
+from xcatd.objects.mapping import Condition, Entry
 
 #: Where a guard's attribute is looked for: the command's own values, the stored ones, groups' ones.
 Sources = Sequence[Mapping[str, str]]
@@ -34,7 +34,7 @@ def attributes_of(kind: str, attributes: Iterable[str]) -> frozenset[str]:
     return frozenset(entry.guard.attribute for entry in entries if entry.guard is not None)
 
 
-class Row(NamedTuple):
+class AttributeRow(NamedTuple):
     """A row in which attributes of an object are stored: what finds it, and (attribute, column) pairs."""
 
     table: str
@@ -43,24 +43,24 @@ class Row(NamedTuple):
     cells: tuple[tuple[str, str], ...]
 
 
-class Verdict(NamedTuple):
+class Permitted(NamedTuple):
     """Which attributes may be written, where, and what to tell about those that have no place at all.
 
     An attribute is in ``allowed`` once for each of its places: xCAT works it out, and complains, as often.
     """
 
     allowed: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[AttributeRow, ...]
     failures: tuple[str, ...]
 
 
-class Judge:
+class AttributeJudge:
     """Judges the attributes of objects of one type; objects that are alike in what decides share a verdict."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._deciders: dict[frozenset[str], frozenset[str]] = {}
-        self._verdicts: dict[tuple[object, ...], Verdict] = {}
+        self._verdicts: dict[tuple[object, ...], Permitted] = {}
 
     def deciders(self, attributes: frozenset[str]) -> frozenset[str]:
         """The attributes that decide whether these may be written."""
@@ -69,7 +69,7 @@ class Judge:
             found = self._deciders[attributes] = attributes_of(self._kind, attributes)
         return found
 
-    def verdict(self, attributes: frozenset[str], sources: Sources) -> Verdict:
+    def verdict(self, attributes: frozenset[str], sources: Sources) -> Permitted:
         """Where these attributes may be written, given the deciding values of ``sources``."""
         deciders = self.deciders(attributes)
         values = (source.get(name) for source in sources for name in deciders)
@@ -80,11 +80,11 @@ class Judge:
         return found
 
 
-def _verdict(kind: str, attributes: frozenset[str], sources: Sources) -> Verdict:
+def _verdict(kind: str, attributes: frozenset[str], sources: Sources) -> Permitted:
     entries = entries_of(kind, attributes)
     allowed = [entry for entry in entries if _allows(entry, sources)]
     names = tuple(entry.attribute for entry in allowed)
-    return Verdict(names, tuple(_rows(allowed)), tuple(_failures(entries, sources)))
+    return Permitted(names, tuple(_rows(allowed)), tuple(_failures(entries, sources)))
 
 
 def _allows(entry: Entry, sources: Sources) -> bool:
@@ -93,19 +93,19 @@ def _allows(entry: Entry, sources: Sources) -> bool:
     return guard is None or any(guard.allows(source.get(guard.attribute)) for source in sources)
 
 
-def _rows(entries: Iterable[Entry]) -> Iterator[Row]:
+def _rows(entries: Iterable[Entry]) -> Iterator[AttributeRow]:
     cells: dict[tuple[str, str, tuple[tuple[str, str], ...]], list[tuple[str, str]]] = {}
     for entry in entries:
         place = (entry.table, name_column(entry), entry.fixed)
         cells.setdefault(place, []).append((entry.attribute, entry.column))
-    return (Row(*place, tuple(pairs)) for place, pairs in cells.items())
+    return (AttributeRow(*place, tuple(pairs)) for place, pairs in cells.items())
 
 
 def name_column(entry: Entry) -> str:
     """The column with the object's name; mends a slip in xCAT's own definition of firmware."""
-    if tables.has_column(entry.table, entry.name_column):
+    if tablenames.has_column(entry.table, entry.name_column):
         return entry.name_column
-    return tables.columns(entry.table)[0]
+    return tablenames.columns(entry.table)[0]
 
 
 def _failures(entries: Iterable[Entry], sources: Sources) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _failures(entries: Iterable[Entry], sources: Sources) -> Iterator[str]:
             unguarded.add(attribute)
             continue
         for value in guard.values:
-            one = Guard(guard.attribute, (value,))
+            one = Condition(guard.attribute, (value,))
             if any(one.allows(source.get(guard.attribute)) for source in sources):
                 matched.add(attribute)
             elif attribute not in matched:

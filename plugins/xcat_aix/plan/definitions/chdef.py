@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from xcat_aix.plan.writing import Planned, error, info, warning
 from xcatd.objects import conditions, object_names
 from xcatd.objects.reader import Values
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 from xcatd.text import perlre
 
 from . import groups, itemlists, networks, osimages
-from .definitions import Definition, DefinitionWriter, Mode
 from .gathering import TYPE, Gathered
 from .mkdef import (
     FAILED,
@@ -25,6 +24,7 @@ from .mkdef import (
     groups_missing,
     invalid_name,
 )
+from .objects import Definition, DefinitionWriter, Mode
 from .orders import ExpandMembers, Order
 
 
@@ -32,7 +32,7 @@ def plan(
     order: Order,
     snapshot: Snapshot,
     expand: ExpandMembers,
-    world: osimages.World | None = None,
+    world: osimages.ImageSources | None = None,
 ) -> Planned:
     """What to write and to say; ``snapshot`` has the tables :func:`.mkdef.tables_needed` names.
 
@@ -57,7 +57,7 @@ class _Change:
         planned: Planned,
         *,
         has_failed: bool,
-        world: osimages.World | None,
+        world: osimages.ImageSources | None,
     ) -> None:
         self._world = world
         self._order = order

@@ -13,7 +13,7 @@ from functools import lru_cache
 from xcat_aix.plan.writing import error
 from xcatd.objects import mapping, nics
 
-from .definitions import Definition, DefinitionWriter
+from .objects import Definition, DefinitionWriter
 from .orders import Order
 
 #: The attribute of a stanza that says what type of object it is about.

@@ -11,7 +11,7 @@ from xcat_aix.plan.writing import error
 from xcatd.noderange.selection import Condition
 from xcatd.objects import conditions
 
-from .definitions import DefinitionWriter
+from .objects import DefinitionWriter
 
 
 def matching(writer: DefinitionWriter, tests: Mapping[str, Condition]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ Facts: docs/facts/database.md, Tables and their columns.
 from __future__ import annotations
 
 from xcatd.changes import Draft
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 from . import itemlists
 

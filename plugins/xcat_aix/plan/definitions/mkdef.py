@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from xcat_aix.plan.writing import Planned, error, info, warning
 from xcatd.objects import mapping, object_names
 from xcatd.objects.reader import Values
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 from . import groups, networks, osimages, templates
-from .definitions import Definition, DefinitionWriter, Mode
 from .gathering import TYPE, Gathered
+from .objects import Definition, DefinitionWriter, Mode
 from .orders import ExpandMembers, Order
 
 FAILED = "One or more errors occured when attempting to create or modify xCAT object definitions."
@@ -24,7 +24,7 @@ def plan(
     order: Order,
     snapshot: Snapshot,
     expand: ExpandMembers,
-    world: osimages.World | None = None,
+    world: osimages.ImageSources | None = None,
 ) -> Planned:
     """What to write and to say; ``snapshot`` has the tables :func:`tables_needed` names.
 
@@ -111,7 +111,7 @@ class _Creation:
         writer: DefinitionWriter,
         expand: ExpandMembers,
         planned: Planned,
-        world: osimages.World | None,
+        world: osimages.ImageSources | None,
     ) -> None:
         self._world = world
         self._order = order
@@ -178,7 +178,7 @@ class _Creation:
             self._fail(text)
         return not failures
 
-    def _derived(self, definition: Definition, world: osimages.World) -> Definition:
+    def _derived(self, definition: Definition, world: osimages.ImageSources) -> Definition:
         attributes = dict(definition.attributes)
         installdir = self._writer.snapshot.site.get("installdir") or osimages.INSTALLDIR
         try:

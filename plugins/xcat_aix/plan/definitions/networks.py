@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from xcatd.objects.reader import Values
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 #: Networks by name with at least net and mask.
 Networks = dict[str, Values]

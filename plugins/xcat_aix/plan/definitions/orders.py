@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from xcatd.noderange.selection import Condition
 
-from .definitions import Mode
+from .objects import Mode
 
 #: A noderange whose names need not exist, to names.
 ExpandMembers = Callable[[str], tuple[str, ...]]

@@ -38,7 +38,7 @@ _PLATFORMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ImageSources:
     """What is known outside the database: xCAT's root, this machine's system and architecture, folders."""
 
     root: str
@@ -51,7 +51,9 @@ class Underivable(ValueError):  # noqa: N818 - reads as what it is
     """Something is missing or contradictory; the text is for users."""
 
 
-def derive(attributes: dict[str, str], world: World, installdir: str, *, is_change: bool) -> None:
+def derive(
+    attributes: dict[str, str], world: ImageSources, installdir: str, *, is_change: bool
+) -> None:
     """Add what follows to ``attributes``; what was found before a fault stays, as in xCAT.
 
     ``is_change``: the template and the synchronisation list are looked for even if they are given.
@@ -64,7 +66,7 @@ class _Derivation:
     """One osimage's."""
 
     def __init__(
-        self, attributes: dict[str, str], world: World, installdir: str, *, is_change: bool
+        self, attributes: dict[str, str], world: ImageSources, installdir: str, *, is_change: bool
     ) -> None:
         self._attributes = attributes
         self._world = world

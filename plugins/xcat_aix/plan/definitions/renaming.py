@@ -10,9 +10,9 @@ from xcat_aix.plan.writing import Planned, error, info
 from xcatd.changes import Place
 from xcatd.objects import mapping
 from xcatd.objects.reader import ObjectReader, Places
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
-from .definitions import place_of, stored_places
+from .objects import place_of, stored_places
 from .orders import Order
 
 

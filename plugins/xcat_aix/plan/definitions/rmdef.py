@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 
 from xcat_aix.plan.writing import Planned, error, info, warning
 from xcatd.objects import mapping
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 from . import itemlists
-from .definitions import Definition, DefinitionWriter, Mode
+from .objects import Definition, DefinitionWriter, Mode
 from .orders import Order
 
 #: Hardware whose parts are nodes of their own.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from xcatd import tables
+from xcatd import tablenames
 from xcatd.changes import Draft, Key, Place
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 Row = Mapping[str, str | None]
 
@@ -31,7 +31,7 @@ def _several(snapshot: Snapshot, draft: Draft) -> Iterator[tuple[Place, Sequence
     for place, values in draft.values.items():
         table, key = place
         columns = tuple(column for column, _ in key)
-        rest = set(tables.keys(table)) - set(columns)
+        rest = set(tablenames.keys(table)) - set(columns)
         if not rest or not rest <= values.keys() or place in draft.deleted:
             continue
         if (table, columns) not in indexes:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from xcatd.objects.reader import ObjectReader
-from xcatd.tables import Snapshot
+from xcatd.tablenames import Snapshot
 
 from .gathering import TYPE
 from .orders import Order

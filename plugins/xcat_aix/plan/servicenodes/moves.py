@@ -23,7 +23,7 @@ class NothingToMove(MoveError):  # noqa: N818 - reads as what it is
     """No node is concerned."""
 
 
-class Kind(enum.Enum):
+class NodeKind(enum.Enum):
     """What a node is to the move; the value is the word people read."""
 
     DISKFUL = "AIX diskful"
@@ -34,10 +34,10 @@ class Kind(enum.Enum):
     @property
     def is_aix(self) -> bool:
         """True for every kind with agent steps."""
-        return self is not Kind.LINUX
+        return self is not NodeKind.LINUX
 
 
-class Change(enum.Enum):
+class Fate(enum.Enum):
     """What becomes of a node's service node; the value is a word for programs."""
 
     MOVED = "moved"
@@ -64,7 +64,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Assignment:
     """A node and the servers it goes between.
 
     ``old`` and ``new`` are names as the MN knows them, as written; ``old_master`` is what the node
@@ -73,7 +73,7 @@ class Choice:
     """
 
     node: str
-    kind: Kind
+    kind: NodeKind
     address: str
     old: str | None
     new: str
@@ -81,19 +81,19 @@ class Choice:
     old_master: str | None
     image: str | None
     servicenode: str | None = None
-    change: Change = Change.MOVED
+    change: Fate = Fate.MOVED
 
     @property
     def is_kept(self) -> bool:
         """True if nothing is to be done on the node, nor asked of its service node."""
-        return self.change is Change.KEPT
+        return self.change is Fate.KEPT
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """A choice together with the new server's name or address as the node knows it."""
 
-    choice: Choice
+    choice: Assignment
     new_master: str
 
     @property
@@ -124,7 +124,7 @@ class ServiceNode:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Surroundings:
     """Everything a plan depends on beside the tables and the request, gathered beforehand.
 
     ``addresses`` are resolved names; ``service_nodes`` is keyed by node name; ``notes`` come from the

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .moves import Choice
+from .moves import Assignment
 from .subnets import address_of
 
 NODERES = ("servicenode", "xcatmaster", "nfsserver", "tftpserver", "monserver")
@@ -40,7 +40,7 @@ def _monitors(monserver: str) -> list[str]:
 
 
 def new_values(
-    now: Mapping[str, str], choice: Choice, new_master: str, addresses: Mapping[str, str]
+    now: Mapping[str, str], choice: Assignment, new_master: str, addresses: Mapping[str, str]
 ) -> dict[str, str]:
     """Column to wanted value, for the columns that have a rule that applies.
 
@@ -58,7 +58,7 @@ def new_values(
 
 
 def _service_names(
-    now: Mapping[str, str], choice: Choice, new_master: str
+    now: Mapping[str, str], choice: Assignment, new_master: str
 ) -> Iterator[tuple[str, str]]:
     """The columns that hold the server's name as the MN knows it, compared as written."""
     monitors = _monitors(now.get("monserver", ""))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Lane, Note, Target
+from xcat_aix.plan.reading import Row, Tables
 from xcat_aix.plan.steps import operation_step
-from xcat_aix.plan.tables import Row, Tables
 from xcat_aix_proto.errors import AgentError
 from xcat_aix_proto.operations import (
     ChangeDefaultRoute,
@@ -24,7 +24,7 @@ from xcat_aix_proto.operations import (
     SetXcatServer,
 )
 
-from .moves import Asked, Change, Choice, Kind, Move, MoveError, World
+from .moves import Asked, Assignment, Fate, Move, MoveError, NodeKind, Surroundings
 from .readiness import nim_name
 from .subnets import XCATMASTER, Networks, address_of
 
@@ -52,7 +52,9 @@ def lane_id(node: str) -> str:
 class _Planner:
     """The look-ups shared by all nodes of one move."""
 
-    def __init__(self, asked: Asked, tables: Tables, world: World, nodes: Sequence[str]) -> None:
+    def __init__(
+        self, asked: Asked, tables: Tables, world: Surroundings, nodes: Sequence[str]
+    ) -> None:
         self.asked = asked
         self.world = world
         self.networks = Networks(tables.rows("networks"))
@@ -69,7 +71,7 @@ class _Planner:
     def steps(self, move: Move) -> Iterator[tuple[str, Operation]]:
         """(word, operation) in the order of the specification."""
         choice, server = move.choice, self._server_address(move)
-        if choice.kind is Kind.DISKFUL:
+        if choice.kind is NodeKind.DISKFUL:
             yield "repoint", RepointClient(nim_name(choice.node), move.new_master)
         yield "xcatinfo", SetXcatServer(server)
         network = self.networks.of(choice.address)
@@ -77,7 +79,7 @@ class _Planner:
             yield from self._route(move, server)
         gateway = self._gateway(network.gateway if network else None, server)
         yield "bootlist", SetBootlist(client=choice.address, server=server, gateway=gateway)
-        if choice.kind is Kind.DISKLESS and self.shared and not self.asked.no_retarget:
+        if choice.kind is NodeKind.DISKLESS and self.shared and not self.asked.no_retarget:
             yield from self._dump(move, server)
         if scripts := self._scripts(choice.node):
             operation = RunPostscripts(scripts, move.new_master, move.node, self.site_master or "")
@@ -137,7 +139,7 @@ class _Planner:
             yield Note("warning", text, subject=fold(self.no_route))
 
 
-def node_work(asked: Asked, tables: Tables, moves: Sequence[Move], world: World) -> NodeWork:
+def node_work(asked: Asked, tables: Tables, moves: Sequence[Move], world: Surroundings) -> NodeWork:
     """The lanes of the AIX nodes among ``moves``; raises :class:`MoveError` for an impossible argument."""
     aix = [move for move in moves if move.choice.kind.is_aix]
     if asked.ignore_nodes or not aix:
@@ -165,11 +167,11 @@ def _lane(move: Move, planner: _Planner) -> Lane:
     )
 
 
-def _skip_note(choice: Choice) -> str:
+def _skip_note(choice: Assignment) -> str:
     """Why the node need not be up; empty if it must."""
-    if choice.kind is Kind.DISKLESS:
+    if choice.kind is NodeKind.DISKLESS:
         return _SKIP_NOTE
-    return _FIRST_SKIP_NOTE if choice.change is Change.FIRST else ""
+    return _FIRST_SKIP_NOTE if choice.change is Fate.FIRST else ""
 
 
 def _listed_scripts(tables: Tables, nodes: Sequence[str]) -> dict[str, tuple[str, ...]]:

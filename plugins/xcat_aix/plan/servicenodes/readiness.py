@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Note
-from xcat_aix.plan.tables import Row, Tables
+from xcat_aix.plan.reading import Row, Tables
 from xcat_aix_proto.facts import NimDatabase
 
-from .moves import Choice, Kind
+from .moves import Assignment, NodeKind
 
 #: The columns of nimimage that name NIM resources (docs/facts/nim.md, osimages and names).
 RESOURCES = (
@@ -42,7 +42,7 @@ LISTS = frozenset({"installp_bundle", "script"})
 class _Group:
     """The AIX nodes that go to one service node, by what they need of it."""
 
-    by_image: dict[str | None, list[Choice]] = field(default_factory=dict)
+    by_image: dict[str | None, list[Assignment]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def nim_name(node: str) -> str:
 
 
 def findings(
-    choices: Sequence[Choice], nims: Mapping[str, NimDatabase], tables: Tables
+    choices: Sequence[Assignment], nims: Mapping[str, NimDatabase], tables: Tables
 ) -> Readiness:
     """What each new service node lacks; ``nims`` holds those that answered, by node name."""
     images = {row.get("imagename"): row for row in tables.rows("nimimage")}
@@ -91,7 +91,7 @@ def findings(
             else:
                 notes.append(found.note())
                 unready.update(found.nodes)
-    diskless = (choice.node for choice in choices if choice.kind is Kind.DISKLESS)
+    diskless = (choice.node for choice in choices if choice.kind is NodeKind.DISKLESS)
     return Readiness(tuple(notes), tuple(node for node in diskless if node in unready))
 
 
@@ -133,13 +133,13 @@ def resources(image: Row) -> Iterator[tuple[str, str]]:
 
 
 def _machine_findings(
-    server: str, nim: NimDatabase, chosen: Sequence[Choice], mend: str | None
+    server: str, nim: NimDatabase, chosen: Sequence[Assignment], mend: str | None
 ) -> Iterator[_Finding]:
     objects = nim.by_name()
     unknown = [choice.node for choice in chosen if nim_name(choice.node) not in objects]
     if unknown:
         yield _Finding(f"{server} does not know the node as a NIM machine", tuple(unknown), mend)
-    if chosen[0].kind is not Kind.DISKLESS:
+    if chosen[0].kind is not NodeKind.DISKLESS:
         return
     by_state: dict[str, list[str]] = {}
     for choice in chosen:
@@ -158,11 +158,11 @@ def is_initialised(cstate: str) -> bool:
     return cstate.startswith(("diskless ", "dataless ")) and cstate.endswith("enabled")
 
 
-def _mend(kind: Kind) -> str | None:
+def _mend(kind: NodeKind) -> str | None:
     match kind:
-        case Kind.DISKLESS:
+        case NodeKind.DISKLESS:
             return "mkdsklsnode"
-        case Kind.DISKFUL:
+        case NodeKind.DISKFUL:
             return "nimnodeset"
         case _:
             return None

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Note
-from xcat_aix.plan.tables import Effective, EffectiveRows, Tables
+from xcat_aix.plan.reading import Effective, EffectiveRows, Tables
 
-from .moves import Asked, Choice, Kind, MoveError, NothingToMove
+from .moves import Asked, Assignment, MoveError, NodeKind, NothingToMove
 from .newvalues import NODEHM, NODERES, backup, entries
 from .subnets import address_of, is_address
 
@@ -146,7 +146,7 @@ _FACING = ("xcatmaster", "nfsserver", "tftpserver")
 
 def choose(
     asked: Asked, tables: Tables, chosen: Chosen, addresses: Mapping[str, str]
-) -> tuple[tuple[Choice, ...], tuple[Note, ...]]:
+) -> tuple[tuple[Assignment, ...], tuple[Note, ...]]:
     """For each node where it goes from and to; raises :class:`MoveError` naming what stands against it."""
     nodes = chosen.nodes
     require_addresses(nodes, addresses)
@@ -194,7 +194,7 @@ def _refuse(messages: Sequence[str]) -> None:
     raise MoveError(*messages)
 
 
-def _refuse_lite(kinds: Mapping[str, Kind]) -> None:
+def _refuse_lite(kinds: Mapping[str, NodeKind]) -> None:
     if not all(kind.is_aix for kind in kinds.values()):
         raise MoveError("The '-l' option is not supported for Linux nodes.")
     raise MoveError(
@@ -203,7 +203,7 @@ def _refuse_lite(kinds: Mapping[str, Kind]) -> None:
     )
 
 
-def kinds_of(tables: Tables, chosen: Chosen) -> dict[str, Kind]:
+def kinds_of(tables: Tables, chosen: Chosen) -> dict[str, NodeKind]:
     """What each chosen node is to a move."""
     types = {row.get("imagename"): row.get("nimtype") for row in tables.rows("nimimage")}
     return {
@@ -212,16 +212,16 @@ def kinds_of(tables: Tables, chosen: Chosen) -> dict[str, Kind]:
     }
 
 
-def _kind(nodetype: Mapping[str, Effective], nimtype: str | None) -> Kind:
+def _kind(nodetype: Mapping[str, Effective], nimtype: str | None) -> NodeKind:
     if "os" not in nodetype or nodetype["os"].text != "AIX":
-        return Kind.LINUX
+        return NodeKind.LINUX
     match nimtype:
         case "standalone":
-            return Kind.DISKFUL
+            return NodeKind.DISKFUL
         case "diskless" | "dataless":
-            return Kind.DISKLESS
+            return NodeKind.DISKLESS
         case _:
-            return Kind.AIX
+            return NodeKind.AIX
 
 
 def _servers(
@@ -272,15 +272,15 @@ class Behind:
 
 def _choice(  # noqa: PLR0917 - called once, in a comprehension
     node: str,
-    kind: Kind,
+    kind: NodeKind,
     new: str,
     server: str,
     asked: Asked,
     chosen: Chosen,
     addresses: Mapping[str, str],
-) -> Choice:
+) -> Assignment:
     listed = entries(chosen.text(node, "servicenode"))
-    return Choice(
+    return Assignment(
         node=node,
         kind=kind,
         address=addresses[node],
@@ -292,7 +292,7 @@ def _choice(  # noqa: PLR0917 - called once, in a comprehension
     )
 
 
-def _too_many(asked: Asked, choices: Sequence[Choice], chosen: Chosen) -> Iterator[Note]:
+def _too_many(asked: Asked, choices: Sequence[Assignment], chosen: Chosen) -> Iterator[Note]:
     if asked.dest:
         return
     by_list: dict[tuple[str, str], list[str]] = {}

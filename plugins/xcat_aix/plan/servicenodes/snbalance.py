@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Note, Plan
-from xcat_aix.plan.tables import Tables
+from xcat_aix.plan.reading import Tables
 
 from . import snmove
-from .moves import Change, Choice, Kind, MoveError, World
+from .moves import Assignment, Fate, MoveError, NodeKind, Surroundings
 from .selection import Chosen, kinds_of, require_addresses
-from .snbalance_servers import Balance, Place, Reach, Server, doubtful
+from .snbalance_servers import Balance, Candidate, NodePlace, Reach, doubtful
 from .snbalance_split import Order, split
-from .subnets import Network, Networks, address_of
+from .subnets import Networks, Subnet, address_of
 from .summary import BalanceLine, MoveSummary
 
 COMMAND = "snbalance"
@@ -36,8 +36,8 @@ class _Node:
     """
 
     name: str
-    place: Place
-    network: Network | None
+    place: NodePlace
+    network: Subnet | None
     master: str | None
     order: Order = ()
     numbers: Sequence[int | None] = ()
@@ -49,7 +49,11 @@ class _Node:
 
 
 def plan(
-    balance: Balance, tables: Tables, chosen: Chosen, servers: Sequence[Server], world: World
+    balance: Balance,
+    tables: Tables,
+    chosen: Chosen,
+    servers: Sequence[Candidate],
+    world: Surroundings,
 ) -> Plan:
     """Plan the balance of ``chosen`` over ``servers``; raises :class:`MoveError` if it cannot or must not be done.
 
@@ -85,7 +89,7 @@ def plan(
     )
 
 
-def _placed(tables: Tables, chosen: Chosen, reach: Reach, world: World) -> Iterator[_Node]:
+def _placed(tables: Tables, chosen: Chosen, reach: Reach, world: Surroundings) -> Iterator[_Node]:
     networks = Networks(tables.rows("networks"))
     for name in chosen.nodes:
         network = networks.of(world.addresses[name])
@@ -95,7 +99,7 @@ def _placed(tables: Tables, chosen: Chosen, reach: Reach, world: World) -> Itera
 
 
 def _split(
-    balance: Balance, servers: Sequence[Server], reach: Reach, placed: Iterator[_Node]
+    balance: Balance, servers: Sequence[Candidate], reach: Reach, placed: Iterator[_Node]
 ) -> list[_Node]:
     nodes = list(placed)
     weights = [server.weight for server in servers]
@@ -116,7 +120,7 @@ def _numbers(node: _Node, order: Order, balance: Balance) -> Sequence[int | None
 # Who cannot be served
 
 
-def _refuse_unservable(nodes: Sequence[_Node], servers: Sequence[Server], reach: Reach) -> None:
+def _refuse_unservable(nodes: Sequence[_Node], servers: Sequence[Candidate], reach: Reach) -> None:
     reasons: dict[str, list[str]] = {}
     weighted = {number for number, server in enumerate(servers) if server.weight}
     for node in nodes:
@@ -128,7 +132,7 @@ def _refuse_unservable(nodes: Sequence[_Node], servers: Sequence[Server], reach:
         )
 
 
-def _reason(node: _Node, servers: Sequence[Server], reach: Reach) -> str:
+def _reason(node: _Node, servers: Sequence[Candidate], reach: Reach) -> str:
     allowed = node.place.member.allowed
     if allowed:
         names = ",".join(servers[number].name for number in sorted(allowed))
@@ -148,17 +152,17 @@ def _reason(node: _Node, servers: Sequence[Server], reach: Reach) -> str:
 
 def _choice(  # noqa: PLR0917 - called once, in a comprehension
     node: _Node,
-    kind: Kind,
-    servers: Sequence[Server],
+    kind: NodeKind,
+    servers: Sequence[Candidate],
     balance: Balance,
     chosen: Chosen,
-    world: World,
-) -> Choice | None:
+    world: Surroundings,
+) -> Assignment | None:
     """What is written and done for a node; None if nothing is."""
     place, wanted = node.place, _wanted(node, servers, balance)
     if node.is_kept and node.master and wanted in {None, place.entries}:
         return None
-    return Choice(
+    return Assignment(
         node=node.name,
         kind=kind,
         address=world.addresses[node.name],
@@ -172,20 +176,20 @@ def _choice(  # noqa: PLR0917 - called once, in a comprehension
     )
 
 
-def _change(node: _Node) -> Change:
+def _change(node: _Node) -> Fate:
     if node.is_kept:
-        return Change.KEPT
-    return Change.MOVED if node.place.entries else Change.FIRST
+        return Fate.KEPT
+    return Fate.MOVED if node.place.entries else Fate.FIRST
 
 
-def _wanted(node: _Node, servers: Sequence[Server], balance: Balance) -> tuple[str, ...] | None:
+def _wanted(node: _Node, servers: Sequence[Candidate], balance: Balance) -> tuple[str, ...] | None:
     """The new list; None: the new one in front of what there is, lest a node loses a backup for none."""
     if len(node.order) == 1 and balance.backups:
         return None
     return tuple(_spelled(number, node.place, servers) for number in node.order)
 
 
-def _spelled(number: int, place: Place, servers: Sequence[Server]) -> str:
+def _spelled(number: int, place: NodePlace, servers: Sequence[Candidate]) -> str:
     """As the node's list has it now, else as the user wrote it."""
     return place.spelling(number) or servers[number].name
 
@@ -194,11 +198,11 @@ def _spelled(number: int, place: Place, servers: Sequence[Server]) -> str:
 
 
 def _silent(
-    servers: Sequence[Server],
+    servers: Sequence[Candidate],
     reach: Reach,
-    kinds: Mapping[str, Kind],
-    choices: Sequence[Choice],
-    world: World,
+    kinds: Mapping[str, NodeKind],
+    choices: Sequence[Assignment],
+    world: Surroundings,
 ) -> Iterator[Note]:
     """Service nodes that do not answer and get no node, for which alone the move would stop."""
     if not any(kind.is_aix for kind in kinds.values()):
@@ -213,7 +217,7 @@ def _silent(
 
 
 def _tied(
-    nodes: Sequence[_Node], servers: Sequence[Server], reach: Reach, balance: Balance
+    nodes: Sequence[_Node], servers: Sequence[Candidate], reach: Reach, balance: Balance
 ) -> Iterator[Note]:
     """Nodes that had no choice."""
     tied: dict[int, list[str]] = {}
@@ -235,7 +239,9 @@ def _tied(
         yield Note("warning", text, subject=fold(names))
 
 
-def _strangers(nodes: Sequence[_Node], servers: Sequence[Server], world: World) -> Iterator[Note]:
+def _strangers(
+    nodes: Sequence[_Node], servers: Sequence[Candidate], world: Surroundings
+) -> Iterator[Note]:
     """Nodes whose xcatmaster is, as far as is known, another server than their first one."""
     owners: dict[str, set[int]] = {}
     for number, server in enumerate(servers):
@@ -276,7 +282,7 @@ def _at(numbers: Sequence[int | None], rank: int) -> int | None:
 
 
 def _table(
-    nodes: Sequence[_Node], servers: Sequence[Server], changed: Collection[str]
+    nodes: Sequence[_Node], servers: Sequence[Candidate], changed: Collection[str]
 ) -> Iterator[BalanceLine]:
     """Per service node how many nodes it has as primary and as first backup, before and after."""
     counts: Counter[tuple[str, int, int | None]] = Counter()

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xcat_aix.plan.model import Note
-from xcat_aix.plan.tables import Tables
+from xcat_aix.plan.reading import Tables
 
-from .moves import Asked, MoveError, World
+from .moves import Asked, MoveError, Surroundings
 from .newvalues import entries
 from .selection import Behind
 from .snbalance_split import Member
 from .snmove import facing_address
-from .subnets import Network
+from .subnets import Subnet
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Candidate:
     """One service node: ``name`` as the user wrote it, and the node behind it."""
 
     name: str
@@ -48,7 +48,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodePlace:
     """Where nodes are and could be; servers by their number in the list.
 
     ``entries`` are the present service nodes as written, each once, and ``numbers`` which of the list they are, None
@@ -64,7 +64,9 @@ class Place:
         return self.entries[self.numbers.index(number)] if number in self.numbers else None
 
 
-def listed_servers(balance: Balance, tables: Tables, addresses: Mapping[str, str]) -> list[Server]:
+def listed_servers(
+    balance: Balance, tables: Tables, addresses: Mapping[str, str]
+) -> list[Candidate]:
     """The service nodes as nodes of the cluster; raises :class:`MoveError` for a name that is none, or twice there."""
     behind = Behind(tables, addresses)
     found: dict[str, str] = {}
@@ -79,7 +81,7 @@ def listed_servers(balance: Balance, tables: Tables, addresses: Mapping[str, str
             raise MoveError(f"cannot balance over {same}: that is one service node, named twice")
         found[node] = name
     weights = _weights(balance, found, behind)
-    servers = [Server(name, node, weights.get(node, 1)) for node, name in found.items()]
+    servers = [Candidate(name, node, weights.get(node, 1)) for node, name in found.items()]
     if not any(server.weight for server in servers):
         raise MoveError("cannot balance: every service node has weight 0, so none can be a primary")
     return servers
@@ -99,7 +101,7 @@ def _weights(balance: Balance, found: Mapping[str, str], behind: Behind) -> dict
     return weights
 
 
-def doubtful(servers: Sequence[Server], tables: Tables) -> Iterator[Note]:
+def doubtful(servers: Sequence[Candidate], tables: Tables) -> Iterator[Note]:
     """A listed node that is nowhere said to be a service node may be a slip of the pen."""
     known = {row.get("node") for row in tables.rows("servicenode")}
     for server in servers:
@@ -111,15 +113,15 @@ def doubtful(servers: Sequence[Server], tables: Tables) -> Iterator[Note]:
 class Reach:
     """Who can serve whom; nodes that are alike in this are looked at once."""
 
-    def __init__(self, servers: Sequence[Server], tables: Tables, world: World) -> None:
+    def __init__(self, servers: Sequence[Candidate], tables: Tables, world: Surroundings) -> None:
         self._servers = servers
         self._world = world
         self._behind = Behind(tables, world.addresses)
         self._numbers = {server.node: number for number, server in enumerate(servers)}
-        self._inside: dict[Network, frozenset[int]] = {}
-        self._places: dict[tuple[str | None, Network | None, bool], Place] = {}
+        self._inside: dict[Subnet, frozenset[int]] = {}
+        self._places: dict[tuple[str | None, Subnet | None, bool], NodePlace] = {}
 
-    def inside(self, network: Network | None) -> frozenset[int]:
+    def inside(self, network: Subnet | None) -> frozenset[int]:
         """The servers with a known address in a network."""
         if network is None:
             return frozenset()
@@ -137,7 +139,9 @@ class Reach:
         found = self._world.service_nodes.get(self._servers[number].node)
         return found is None or found.nim is None
 
-    def place(self, servicenode: str | None, network: Network | None, *, has_master: bool) -> Place:
+    def place(
+        self, servicenode: str | None, network: Subnet | None, *, has_master: bool
+    ) -> NodePlace:
         """Where nodes are that have this list of service nodes, in this network."""
         key = (servicenode, network, has_master)
         if key not in self._places:
@@ -145,8 +149,8 @@ class Reach:
         return self._places[key]
 
     def _place(
-        self, servicenode: str | None, network: Network | None, *, has_master: bool
-    ) -> Place:
+        self, servicenode: str | None, network: Subnet | None, *, has_master: bool
+    ) -> NodePlace:
         written = tuple(dict.fromkeys(entries(servicenode)))
         numbers = tuple(self._number(name) for name in written)
         primary = numbers[0] if numbers else None
@@ -155,7 +159,9 @@ class Reach:
         # Whoever serves a node now evidently can, whatever is known of its addresses.
         serving = {primary} if primary is not None and has_master else set()
         silent = {number for number in listed if self.is_silent(number)}
-        return Place(written, numbers, Member(primary, listed, inside | serving, inside | silent))
+        return NodePlace(
+            written, numbers, Member(primary, listed, inside | serving, inside | silent)
+        )
 
     def _number(self, name: str) -> int | None:
         node = self._behind.node(name)

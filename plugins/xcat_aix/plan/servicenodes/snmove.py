@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from xcat_aix.plan.model import Lane, Note, Plan, Step
-from xcat_aix.plan.tables import Tables
+from xcat_aix.plan.reading import Tables
 from xcat_aix_proto.facts import NimDatabase
 from xcatd.changes import Changes
 
-from .leftover import leftover_notes
-from .moves import Asked, Choice, Kind, Move, MoveError, ServiceNode, World
+from .moves import Asked, Assignment, Move, MoveError, NodeKind, ServiceNode, Surroundings
 from .nodesteps import DATABASE_LANE, node_work
+from .not_done import leftover_notes
 from .readiness import findings
 from .selection import MOST_NAMED, Chosen
-from .subnets import Network, Networks, address_of
+from .subnets import Networks, Subnet, address_of
 from .summary import MoveSummary, Route
 from .writes import Writes, planned_writes
 
@@ -46,8 +46,8 @@ def plan(
     asked: Asked,
     tables: Tables,
     chosen: Chosen,
-    choices: Sequence[Choice],
-    world: World,
+    choices: Sequence[Assignment],
+    world: Surroundings,
     *,
     command: str = COMMAND,
 ) -> Plan:
@@ -80,7 +80,7 @@ def plan(
         ),
         summary=MoveSummary(
             routes=_routes(going, world.addresses),
-            boot=tuple(move.node for move in going if move.choice.kind is Kind.DISKLESS),
+            boot=tuple(move.node for move in going if move.choice.kind is NodeKind.DISKLESS),
             conserver=rebuilt,
             ignore_nodes=asked.ignore_nodes,
             default_routes=work.has_routes,
@@ -90,7 +90,7 @@ def plan(
     )
 
 
-def servers_to_ask(choices: Sequence[Choice]) -> tuple[str, ...]:
+def servers_to_ask(choices: Sequence[Assignment]) -> tuple[str, ...]:
     """The new service nodes whose agents must answer: those that get AIX nodes."""
     going = (choice for choice in choices if choice.kind.is_aix and not choice.is_kept)
     return tuple(dict.fromkeys(choice.server for choice in going))
@@ -100,11 +100,13 @@ def _line(note: Note) -> str:
     return f"{note.subject}: {note.text}" if note.subject else note.text
 
 
-def _nims(world: World) -> dict[str, NimDatabase]:
+def _nims(world: Surroundings) -> dict[str, NimDatabase]:
     return {name: sn.nim for name, sn in world.service_nodes.items() if sn.nim is not None}
 
 
-def _unanswered(asked: Asked, choices: Sequence[Choice], world: World) -> tuple[Note, ...]:
+def _unanswered(
+    asked: Asked, choices: Sequence[Assignment], world: Surroundings
+) -> tuple[Note, ...]:
     """The new service node must be running (docs/facts/snmove.md, Readiness), unless the user knows better."""
     silent: dict[str, str] = {}
     for server in servers_to_ask(choices):
@@ -130,12 +132,12 @@ def _unanswered(asked: Asked, choices: Sequence[Choice], world: World) -> tuple[
 
 
 def _with_masters(
-    asked: Asked, tables: Tables, choices: Sequence[Choice], world: World
+    asked: Asked, tables: Tables, choices: Sequence[Assignment], world: Surroundings
 ) -> list[Move]:
     if asked.dest_facing:
         return [Move(choice, asked.dest_facing) for choice in choices]
     networks = Networks(tables.rows("networks"))
-    facing: dict[tuple[str, Network], str | None] = {}
+    facing: dict[tuple[str, Subnet], str | None] = {}
     moves, failed = [], []
     for choice in choices:
         if choice.is_kept and choice.old_master:
@@ -164,7 +166,7 @@ def _no_master(nodes: Sequence[str]) -> Iterator[str]:
         yield f"... and {len(nodes) - MOST_NAMED} more like this"
 
 
-def facing_address(server: ServiceNode | None, network: Network) -> str | None:
+def facing_address(server: ServiceNode | None, network: Subnet) -> str | None:
     """The first of a service node's addresses in a network: the xcatmaster of the nodes there."""
     own = server.addresses if server else ()
     return next((address for address in own if network.has(address)), None)
@@ -205,7 +207,7 @@ def _conserver_lane(nodes: Sequence[str]) -> Lane:
 
 def _routes(moves: Sequence[Move], addresses: Mapping[str, str]) -> tuple[Route, ...]:
     """The moves, nodes with the same servers together: for people, and for the way back."""
-    groups: dict[tuple[Kind, str | None, str, str | None, str, str], list[str]] = {}
+    groups: dict[tuple[NodeKind, str | None, str, str | None, str, str], list[str]] = {}
     for move in moves:
         choice = move.choice
         key = (

@@ -10,14 +10,14 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from xcat_aix.plan.tables import Row
+from xcat_aix.plan.reading import Row
 
 XCATMASTER = "<xcatmaster>"
 _BITS = {4: 32, 6: 128}
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class Subnet:
     """One row of the table; ``gateway`` as written, None when empty."""
 
     version: int
@@ -42,14 +42,14 @@ class Networks:
     """The networks of a cluster, looked up in constant time per address."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        self._by_prefix: dict[tuple[int, int], dict[int, Network]] = {}
+        self._by_prefix: dict[tuple[int, int], dict[int, Subnet]] = {}
         for row in rows:
             if (network := _network(row)) is not None:
                 found = self._by_prefix.setdefault((network.version, network.prefix), {})
                 found.setdefault(network.base, network)
         self._keys = sorted(self._by_prefix, key=lambda key: -key[1])
 
-    def of(self, address: str) -> Network | None:
+    def of(self, address: str) -> Subnet | None:
         """The network with the longest mask that holds ``address``, or None."""
         number = _parse(address)
         if number is None:
@@ -82,7 +82,7 @@ def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _network(row: Row) -> Network | None:
+def _network(row: Row) -> Subnet | None:
     net, mask = (row.get("net") or "").strip(), (row.get("mask") or "").strip()
     if "/" in net:
         net, _, mask = net.partition("/")
@@ -93,7 +93,7 @@ def _network(row: Row) -> Network | None:
     if prefix is None:
         return None
     number = int(base) >> (_BITS[base.version] - prefix)
-    return Network(base.version, prefix, number, row.get("gateway") or None)
+    return Subnet(base.version, prefix, number, row.get("gateway") or None)
 
 
 def _prefix(mask: str, version: int) -> int | None:

@@ -14,7 +14,7 @@ from xcat_aix.plan.model import Plan
 from xcat_aix_proto import codec
 from xcat_aix_proto.errors import AgentError
 
-from .moves import Kind
+from .moves import NodeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Route:
     addresses as far as they have one.  ``server`` is the node behind ``new``.
     """
 
-    kind: Kind
+    kind: NodeKind
     old: str | None
     new: str | None
     old_master: str | None

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from xcat_aix.plan.kinds import Kinds, NoReverse
 from xcat_aix.plan.model import Lane, Plan, Target
-from xcat_aix.plan.undo import Done, Way, undo
+from xcat_aix.plan.undo import Done, LaneWay, undo
 from xcat_aix.plan.wayback import WayBack
 
 from .moves import MoveError
@@ -47,8 +47,8 @@ def undo_move(
         for node in route.nodes
     }
 
-    def way(lane: Lane) -> Way | NoReverse:
-        return ways.get(lane.target.node, _NO_MASTER) if lane.target else Way()
+    def way(lane: Lane) -> LaneWay | NoReverse:
+        return ways.get(lane.target.node, _NO_MASTER) if lane.target else LaneWay()
 
     back = undo(plan, done, plan_id, kinds, unfinished=unfinished, ways=way, is_forward=True)
     has_conserver = any(lane.id == CONSERVER_LANE for lane in back.lanes)
@@ -56,9 +56,9 @@ def undo_move(
     return replace(back, summary=summary.back(behind, rebuilt).plain())
 
 
-def _way(route: Route, behind: Mapping[str, str]) -> Way | NoReverse:
+def _way(route: Route, behind: Mapping[str, str]) -> LaneWay | NoReverse:
     if not (route.old_master and route.old_address):
         return _NO_MASTER
     server = behind.get(route.old, route.old) if route.old else None
     via = Target("sn", server) if server else None
-    return Way(via, WayBack(route.old_master, route.old_address, route.new_address))
+    return LaneWay(via, WayBack(route.old_master, route.old_address, route.new_address))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from xcat_aix.plan.fold import fold
 from xcat_aix.plan.model import Note
-from xcat_aix.plan.tables import Effective, EffectiveRows, Row, Tables
+from xcat_aix.plan.reading import Effective, EffectiveRows, Row, Tables
 from xcatd.changes import Changes, Draft
 
 from .moves import Move
