@@ -171,6 +171,7 @@ def is_confirmed(plan: SavedPlan) -> bool:
     nodes = f"{plan.nodes} node" + "s" * (plan.nodes != 1)
     sys.stdout.write(f"Apply this plan to {nodes}? [y/N] ")
     sys.stdout.flush()
+    _wait_for_answer()
     try:
         answer = sys.stdin.readline()
     except UnicodeDecodeError:
@@ -178,3 +179,19 @@ def is_confirmed(plan: SavedPlan) -> bool:
     if not answer:  # the end of the input, where nobody ended the line
         sys.stdout.write("\n")
     return answer.strip().lower() in {"y", "yes"}
+
+
+def _wait_for_answer() -> None:
+    """Until a line is there; an interrupt is heard at once, even one that comes just before the reading begins."""
+    import select  # noqa: PLC0415 - start-up time
+    import signal  # noqa: PLC0415 - start-up time
+
+    heard, tell = os.pipe()
+    os.set_blocking(tell, False)
+    before = signal.set_wakeup_fd(tell)
+    try:
+        select.select([sys.stdin, heard], [], [])
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(heard)
+        os.close(tell)
