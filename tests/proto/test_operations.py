@@ -264,7 +264,7 @@ def test_each_query_says_what_it_is_answered_with():
 
 def test_what_the_last_version_knows_was_recorded_from_it():
     """A kind that no agent of it said to know is asked about before a plan is begun."""
-    recorded = Path(__file__).parents[1] / "agents" / "recorded" / "before_chains.json"
+    recorded = Path(__file__).parents[1] / "daemon" / "agents" / "recorded" / "before_chains.json"
     exchanges = json.loads(recorded.read_text())["exchanges"]
     (said,) = [each["answer"]["ok"] for each in exchanges if each["method"] == "hello"]
     assert set(said["operations"]) - {messages.GRANTS} == operations.LAST_VERSION

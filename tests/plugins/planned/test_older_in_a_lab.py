@@ -28,7 +28,7 @@ from xcatd.db.location import Location
 from .stage import Said, Site
 from .test_notes import BACK, KIND, NOTED, keep
 
-RECORDED = Path(__file__).parents[1] / "agents" / "recorded" / "before_chains.json"
+RECORDED = Path(__file__).parents[2] / "daemon" / "agents" / "recorded" / "before_chains.json"
 
 
 class Pool:

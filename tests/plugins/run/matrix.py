@@ -30,7 +30,7 @@ from xcatd.changes import Way
 
 from .rig import Bomb, Killed
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 #: Steps that only plans of earlier versions have.
 FORMER = (
