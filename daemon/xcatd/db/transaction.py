@@ -135,11 +135,19 @@ class Transaction:
         without a key: nothing is written then.
         """
         check_permitted(self._rights, self._tables.get, changes)
+        found = self._compared(changes)
+        for table, rows in changes.by_table().items():
+            self._write(table, rows, found, any_names=any_names)
+
+    def compare(self, changes: Changes) -> None:
+        """The first half of :meth:`apply`: raises :class:`.errors.ChangedMeanwhile`, and writes nothing."""
+        self._compared(changes)
+
+    def _compared(self, changes: Changes) -> _Stored:
         found = self._found(changes)
         if differing := tuple(_differing(changes, found)):
             raise ChangedMeanwhile(differing)
-        for table, rows in changes.by_table().items():
-            self._write(table, rows, found, any_names=any_names)
+        return found
 
     def _found(self, changes: Changes) -> _Stored:
         """The rows that are compared or set, one SELECT for each table and columns of keys."""

@@ -16,7 +16,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
 from xcat_aix_proto.identity import Role
-from xcatd.changes import Changes
+from xcatd.changes import ChangedRow, Changes, Place
 
 from . import formats
 
@@ -167,6 +167,21 @@ class Plan:
             *_about_problems(self),
             *_order_problems(self.lanes),
         )
+
+    @property
+    def late_changes(self) -> Changes:
+        """What is written although hosts may be changed before, but for rows that the plan itself wrote by then."""
+        writers = {lane.id for lane in self.lanes if any(step.changes for step in lane.steps)}
+        if all(lane.id in writers or writers.intersection(lane.needs) for lane in self.lanes):
+            return Changes()
+        seen: set[Place] = set()
+        found: list[ChangedRow] = []
+        for lane in self.lanes:
+            for step in lane.steps:
+                rows = step.changes.rows if step.changes else ()
+                found += [row for row in rows if (row.change.table, row.place) not in seen]
+                seen.update((row.change.table, row.place) for row in rows if row.change.writes)
+        return Changes(tuple(found))
 
     @property
     def changes(self) -> Changes:

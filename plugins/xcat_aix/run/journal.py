@@ -252,7 +252,14 @@ class Journal:
         with self._transaction() as transaction:
             row = standing.row_of(transaction, plan_id)
             self._standing.refuse_held(row)
-            if stored.guards_nodes(row) or row["state"] == Phase.UNDOING.value:
+            if row["state"] == Phase.UNDOING.value:
+                undo = standing.undo_under_way(transaction, plan_id)
+                if undo is not None:
+                    raise NotClosed(
+                        f"cannot forget {plan_id}: {undo['id']} is taking it back; finish that first:"
+                        f" plans --resume {undo['id']}"
+                    )
+            if stored.guards_nodes(row):
                 raise NotClosed(
                     f"cannot forget {plan_id}: it is not over; finish it, undo it, or give it up:"
                     f" plans --abandon {plan_id}"

@@ -57,14 +57,25 @@ def row_of(transaction: Transaction, plan_id: str) -> Row:
 
 
 def refuse_second_undo(transaction: Transaction, plan_id: str) -> None:
-    """Raise :class:`NothingToResume` if an undo that was not given up takes the plan back."""
-    intents = {"plan": plan_id, "event": Word.UNDO_INTENT.value}
-    last = stored.read_event(transaction.select(EVENTS, intents, order=("seq",))[-1])
-    first = row_of(transaction, str(last.detail["by"]))
-    if first["outcome"] != Outcome.ABANDONED.value:
+    """Raise :class:`NothingToResume` if an undo takes the plan back that can still be finished."""
+    first = undo_under_way(transaction, plan_id)
+    if first is not None:
         raise NothingToResume(
             f"cannot undo {plan_id}: {first['id']} is taking it back already; resume that one"
         )
+
+
+def undo_under_way(transaction: Transaction, plan_id: str) -> Row | None:
+    """The undo of a plan that is being taken back; None where that was given up, forgotten, or overtaken by a later plan."""
+    intents = {"plan": plan_id, "event": Word.UNDO_INTENT.value}
+    last = stored.read_event(transaction.select(EVENTS, intents, order=("seq",))[-1])
+    found = in_order(transaction)
+    for place, row in enumerate(found):
+        if row["id"] == last.detail["by"]:
+            is_overtaken = is_partial(row) and any(overtaking(row, found[:place]))
+            is_over = is_overtaken or row["outcome"] == Outcome.ABANDONED.value
+            return None if is_over else row
+    return None
 
 
 def refuse_finished(transaction: Transaction, row: Row) -> None:

@@ -275,3 +275,20 @@ def test_an_undo_of_an_undo_can_be_carried_out_whatever_was_left(
     if all(step.kind != "toy.rebuild@1" for lane in there.lanes for step in lane.steps):
         for lane in back.rest:
             assert {*lane.needs, *lane.after} & carried <= now[lane.id]
+
+
+def test_what_is_written_after_hosts_is_known_beforehand() -> None:
+    """But for what the plan itself wrote before, and where nothing is done on hosts without the database."""
+
+    def writes(name: str, *nodes: str, **more: Any) -> Lane:
+        change = Change(changes.Way.SET, "nodelist", ("node",), (("comments", name),))
+        rows = Changes(tuple(ChangedRow(change, (node,)) for node in nodes))
+        return Lane(name, (Step("write", "toy.rebuild@1", changes=rows),), **more)
+
+    host = Lane("sn1", (define(),), "sn1", SN1)
+    late = plan(host, writes("first", "n1", after=("sn1",)), writes("second", "n1", "n2"))
+    assert [(row.change.after[0][1], row.key) for row in late.late_changes.rows] == [
+        ("first", ("n1",)), ("second", ("n2",)),
+    ]  # fmt: skip
+    early = plan(writes("first", "n1"), replace(host, needs=("first",)))
+    assert early.late_changes == Changes()

@@ -93,9 +93,8 @@ def test_a_kept_plan_is_refused_if_something_changed_since(site: Site) -> None:
     with site.db.transaction("nodelist") as transaction:
         transaction.update("nodelist", {"node": "n4"}, {"comments": "mine"})
     said = site.run("notes", "--apply", saved.id)
-    assert said.status == 2  # the notes are kept, the database is not written
-    assert "n4" in said.text
-    assert site.comments() == {**BACK, "n4": "mine"}
+    assert said.status == 1 and "n4" in said.text
+    assert site.comments() == {**BACK, "n4": "mine"} and notes(site) == {}
 
 
 def test_a_client_that_asks_gets_a_plan_to_confirm(site: Site) -> None:
@@ -277,3 +276,37 @@ def test_two_plans_do_not_share_a_node_and_an_interrupted_one_can_be_given_up(
     assert "interrupted" in site.run("plans").text
     assert site.run("notes", "--abandon", plan).status == 0
     assert keep(site).status == 0
+
+
+def test_a_plan_whose_undo_was_overtaken_is_not_stuck(site: Site) -> None:
+    """A later plan worked on the nodes that the undo had left: it cannot be gone on with, and nothing waits for it."""
+    keep(site)
+    (plan,) = site.plan_ids()
+    fail(site, "n3")
+    assert site.run("plans", "--undo", plan).status == 2
+    undo = site.plan_ids()[0]
+    held = site.run("plans", "--forget", plan)
+    assert held.errors == [
+        f"cannot forget {plan}: {undo} is taking it back; finish that first: plans --resume {undo}"
+    ]
+    assert f"{undo} is taking it back already" in site.run("plans", "--undo", plan).text
+    mend(site)
+    assert site.run("notes", "compute", "later").status == 0
+    assert "superseded" in site.run("plans", "--resume", undo).text
+    refused = site.run("plans", "--undo", plan)
+    assert refused.status == 1 and "changed meanwhile" in refused.text
+    assert set(notes(site).values()) == {"later"}
+    assert site.run("plans", "--forget", plan).status == 0
+    assert site.run("plans", "--forget", undo).status == 0
+    assert not {plan, undo}.intersection(site.plan_ids())
+
+
+def test_an_undo_of_an_undo_leaves_alone_what_a_later_plan_made(site: Site) -> None:
+    """It would go to the hosts first."""
+    keep(site)
+    assert site.run("plans", "--undo", site.plan_ids()[0]).status == 0
+    undo = site.plan_ids()[0]
+    assert site.run("notes", "compute", "later").status == 0
+    said = site.run("plans", "--undo", undo)
+    assert said.status == 1 and "changed meanwhile" in said.text
+    assert set(notes(site).values()) == {"later"}

@@ -193,10 +193,16 @@ class PlannedCommand:
             yield from doing.carry_out(executor, claimed, words, remarks)
 
     def check_plan(self, plan: Plan, doing: Doing) -> None:
-        """Raise :class:`PlanError` for what stands against carrying a plan out."""
+        """Raise :class:`PlanError` for what stands against carrying a plan out.
+
+        A plan that writes the database after it was on hosts is compared with it before: raises ``ChangedMeanwhile``.
+        """
         if objections := self.objections(plan, doing.context):
             raise PlanError(*objections)
         lacking.check(plan.lanes, doing.how, doing.context)
+        if late := plan.late_changes:
+            with doing.context.db.transaction(*late.tables) as transaction:
+                transaction.compare(late)
 
     def _question(self, plan: Plan, doing: Doing) -> Reply:
         """The client asks its user whether this is to be carried out."""
