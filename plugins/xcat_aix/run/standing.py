@@ -49,22 +49,11 @@ class PlanJudge:
                 raise Overlap(row["id"] or "", sorted(shared), is_running=self.is_held(row))
 
 
-def row_of(transaction: Transaction, plan_id: str) -> Row:
+def row_of(source: Database | Transaction, plan_id: str) -> Row:
     """The plan's row without its body; raises :class:`UnknownPlan`."""
-    for row in transaction.select(PLANS, {"id": plan_id}, columns=stored.SUMMARY_COLUMNS):
+    for row in source.select(PLANS, {"id": plan_id}, columns=stored.SUMMARY_COLUMNS):
         return row
     raise UnknownPlan(plan_id)
-
-
-def refuse_second_undo(transaction: Transaction, plan_id: str) -> None:
-    """Raise :class:`NothingToResume` if an undo that was not given up takes the plan back."""
-    intents = {"plan": plan_id, "event": Word.UNDO_INTENT.value}
-    last = stored.read_event(transaction.select(EVENTS, intents, order=("seq",))[-1])
-    first = row_of(transaction, str(last.detail["by"]))
-    if first["outcome"] != Outcome.ABANDONED.value:
-        raise NothingToResume(
-            f"cannot undo {plan_id}: {first['id']} is taking it back already; resume that one"
-        )
 
 
 def refuse_finished(transaction: Transaction, row: Row) -> None:
@@ -105,9 +94,15 @@ def in_order(source: Database | Transaction) -> Sequence[Row]:
     return sorted(found, key=lambda row: places.get(row["id"], newest), reverse=True)
 
 
-def is_partial(row: Row) -> bool:
-    """Whether some of it is left to do."""
-    return row["state"] == Phase.CLOSED.value and row["outcome"] == Outcome.PARTIAL.value
+def is_unfinished(row: Row) -> bool:
+    """Whether it was closed with something left to do."""
+    left = {outcome.value for outcome in Outcome if outcome.can_be_resumed}
+    return row["state"] == Phase.CLOSED.value and row["outcome"] in left
+
+
+def is_superseded(row: Row, later: Sequence[Row]) -> bool:
+    """Whether one of the later plans overtook it."""
+    return next(overtaking(row, later), None) is not None
 
 
 def overtaking(row: Row, later: Sequence[Row]) -> Iterator[Row]:

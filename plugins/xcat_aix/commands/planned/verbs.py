@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xcat_aix.commands.options import Arguments
@@ -366,7 +366,9 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
 def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
     if stored.summary.is_running:  # what it did is not known yet
         raise StillRunning(verb.plan_id, stored.summary.owner)
-    plan = command.undo(stored, doing.context, is_forced=doing.how.is_forced)
+    journal_of(doing.context).refuse_undo(verb.plan_id)
+    made = command.undo(stored, doing.context, is_forced=doing.how.is_forced)
+    plan = replace(made, undoes_seq=stored.events[-1].seq if stored.events else 0)
     if not doing.how.is_json:
         yield info(f"Taking back {verb.plan_id}.")
     yield from command.show_or_do(plan, doing)
