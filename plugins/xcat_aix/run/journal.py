@@ -194,7 +194,7 @@ class Journal:
             transaction.update(PLANS, {"id": plan_id}, values)
             self._append(transaction, plan_id, [Event(Word.OPENED)])
             events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return OpenPlan(hold, plan, _story(plan, events, plan_id)[1])
+        return OpenPlan(hold, plan, _story(plan, events, row)[1])
 
     def _refuse_applying(self, row: Row, wanted: str) -> None:
         plan_id, found = row["id"], row["digest"]
@@ -329,7 +329,7 @@ class Journal:
             hold = Claim(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
             self._take(transaction, hold, row)
             events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return OpenPlan(hold, plan, _story(plan, events, plan_id)[1])
+        return OpenPlan(hold, plan, _story(plan, events, row)[1])
 
     # Looking
 
@@ -345,7 +345,7 @@ class Journal:
             listed, stored.summary(found[0], is_running=self._standing.is_held(found[0]))
         )
         events = self.db.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return Stored(summary, plan, *_story(plan, events, plan_id))
+        return Stored(summary, plan, *_story(plan, events, found[0]))
 
     def list(self) -> tuple[PlanSummary, ...]:
         """All plans, newest first, without reading their bodies."""
@@ -440,9 +440,7 @@ class Journal:
         event = Event(Word.CLOSED, detail={"outcome": Outcome.ABANDONED.value})
         self._close(transaction, plan_id, event)
 
-    def _begin_undo(
-        self, transaction: Transaction, plan_id: str, by: str, seq: int | None
-    ) -> None:
+    def _begin_undo(self, transaction: Transaction, plan_id: str, by: str, seq: int | None) -> None:
         row = standing.row_of(transaction, plan_id)
         undoing.refuse(transaction, row)
         if row["state"] == Phase.OPEN.value:
@@ -461,9 +459,7 @@ class Journal:
         if row is not None and not (is_mine and row["state"] == Phase.UNDOING.value):
             self._begin_undo(transaction, plan_id, by, seq)
 
-    def _end_undo(
-        self, transaction: Transaction, plan_id: str, by: str, outcome: Outcome
-    ) -> None:
+    def _end_undo(self, transaction: Transaction, plan_id: str, by: str, outcome: Outcome) -> None:
         """What an undo that went well, or did nothing, means for its plan, if that is still there."""
         row = next(iter(transaction.select(PLANS, {"id": plan_id}, columns=("state",))), None)
         if row is None or row["state"] != Phase.UNDOING.value:
@@ -521,9 +517,10 @@ class Journal:
         transaction.delete(PLANS, {"id": plan_id})
 
 
-def _story(plan: Plan, found: Sequence[Row], plan_id: str) -> tuple[Sequence[Event], PlanState]:
+def _story(plan: Plan, found: Sequence[Row], row: Row) -> tuple[Sequence[Event], PlanState]:
+    plan_id = row["id"] or ""
     try:
-        events = [stored.read_event(row) for row in found]
+        events = [stored.read_event(each) for each in found]
         return events, fold(stored.shape(plan), events, plan_id)
     except CorruptJournal as problem:
-        raise Parked(plan_id, str(problem)) from problem
+        raise Parked(plan_id, str(problem), is_over=not stored.guards_nodes(row)) from problem

@@ -149,7 +149,9 @@ def _with_plan(
 ) -> Iterator[Reply]:
     other = stored.plan.command
     if other not in {command.page.name, *command.lists}:
-        yield from _by_its_own_command(verb, other, doing)
+        yield from _by_its_own_command(
+            verb, other, doing, is_over=stored.summary.phase is not Phase.OPEN
+        )
         return
     match verb.name:
         case "show":
@@ -162,12 +164,12 @@ def _with_plan(
             yield from _undo(verb, stored, command, doing)
 
 
-def _by_its_own_command(verb: Verb, other: str, doing: Doing) -> Iterator[Reply]:
+def _by_its_own_command(verb: Verb, other: str, doing: Doing, *, is_over: bool) -> Iterator[Reply]:
     """As that command with the same words: it was judged so already."""
     words = doing.request.words
     for reply in doing.context.run(other, words, ()):
         if _UNSUPPORTED in reply.errors:
-            raise Parked(verb.plan_id, f"no plugin offers its command {other}")
+            raise Parked(verb.plan_id, f"no plugin offers its command {other}", is_over=is_over)
         yield reply
 
 
