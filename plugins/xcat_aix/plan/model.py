@@ -149,6 +149,7 @@ class Plan:
     ``nodes`` are the nodes it works on: no two open plans may share one.
     ``summary`` is JSON data of the command, which reads and writes it as a value of its own type.  ``undoes`` is the
     id of the plan that this one takes back, and ``rest`` are the lanes that were not finished there, as they were.
+    ``undoes_seq`` is the journal's number of the last event of that plan which this one knows of, None: not known.
     """
 
     command: str
@@ -158,6 +159,7 @@ class Plan:
     summary: Mapping[str, Any] = field(default_factory=dict)
     undoes: str | None = None
     rest: tuple[Lane, ...] = ()
+    undoes_seq: int | None = None
 
     def problems(self) -> tuple[str, ...]:
         """What makes this plan impossible to execute; empty for a sound one."""
@@ -191,7 +193,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse."""
-        return {
+        found = {
             "format": FORMAT,
             "command": self.command,
             "nodes": list(self.nodes),
@@ -201,6 +203,9 @@ class Plan:
             "undoes": self.undoes,
             "rest": [lane.to_json() for lane in self.rest],
         }
+        if self.undoes_seq is not None:
+            found["undoes_seq"] = self.undoes_seq
+        return found
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Plan:
@@ -214,6 +219,7 @@ class Plan:
             summary=body["summary"],
             undoes=body["undoes"],
             rest=tuple(Lane.from_json(lane) for lane in body["rest"]),
+            undoes_seq=body.get("undoes_seq"),
         )
 
     def text(self) -> str:

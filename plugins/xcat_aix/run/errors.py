@@ -90,13 +90,17 @@ class NotClosed(RunError):
 
 
 class Parked(RunError):
-    """This program cannot execute the stored plan.  Nothing was changed; the plan can be given up by name."""
+    """This program cannot execute the stored plan.  Nothing was changed; by name the plan can be given up.
 
-    def __init__(self, plan_id: str, reason: str) -> None:
+    One that ``is_over`` keeps its nodes from nobody, and can be forgotten.
+    """
+
+    def __init__(self, plan_id: str, reason: str, *, is_over: bool = False) -> None:
         self.reason = reason
-        super().__init__(
-            f"cannot execute {plan_id}: {reason} (plans --abandon {plan_id} gives it up and lets its nodes go)"
-        )
+        advice = f"plans --abandon {plan_id} gives it up and lets its nodes go"
+        if is_over:
+            advice = f"plans --forget {plan_id} takes it out of the journal"
+        super().__init__(f"cannot execute {plan_id}: {reason} ({advice})")
 
 
 class LeaseLost(RunError):

@@ -19,7 +19,7 @@ from .journal import Journal, OpenPlan
 from .lane_runner import Crash
 from .progress import Progress
 from .registry import Registry
-from .states import Event, Word
+from .states import Event, Phase, Word
 from .story import fold
 from .task import Connect
 
@@ -67,13 +67,17 @@ class Executor:
 
     def apply(self, plan_id: str, sha256: str = "", *, user: str = "") -> OpenPlan:
         """Open a plan that was kept; raises as :meth:`.journal.Journal.open_saved` does."""
-        self.registry.check(self.journal.load(plan_id).plan, plan_id)
+        self._check(plan_id)
         return self.journal.open_saved(plan_id, sha256, user=user)
 
     def claim(self, plan_id: str) -> OpenPlan:
         """Take over an unfinished plan; raises as :meth:`.journal.Journal.claim` does."""
-        self.registry.check(self.journal.load(plan_id).plan, plan_id)
+        self._check(plan_id)
         return self.journal.claim(plan_id)
+
+    def _check(self, plan_id: str) -> None:
+        found = self.journal.load(plan_id)
+        self.registry.check(found.plan, plan_id, is_over=found.summary.phase is not Phase.OPEN)
 
     def run(self, claimed: OpenPlan, *, retry: bool = True) -> Iterator[Progress]:
         """Do what is left of a plan; the last thing told is :class:`.progress.PlanEnded`.

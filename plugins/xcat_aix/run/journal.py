@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from xcat_aix.plan.model import FORMAT, Plan, digest
 
-from . import locks, names, standing, stored
+from . import locks, names, standing, stored, undoing
 from .errors import (
     LeaseLost,
     NotClosed,
@@ -49,10 +49,11 @@ KEPT = 100
 SAVED_FOR = timedelta(days=7)
 SAVED_KEPT = 100
 
-#: What the end of an undo means for the plan it is about.
-_UNDO_ENDS = {
-    Outcome.OK: (Word.UNDONE, Phase.UNDONE),
-    Outcome.FAILED: (Word.UNDO_FAILED, Phase.CLOSED),
+#: Where a plan stands after an event about its undo.
+_UNDO_PHASES = {
+    Word.UNDO_INTENT: Phase.UNDOING,
+    Word.UNDO_FAILED: Phase.CLOSED,
+    Word.UNDONE: Phase.UNDONE,
 }
 
 _CLOSED_PHASES = (Phase.CLOSED.value, Phase.UNDONE.value)
@@ -137,7 +138,7 @@ class Journal:
 
     def _refuse_opening(self, transaction: Transaction, plan: Plan, plan_id: str) -> None:
         if plan.undoes is not None:
-            self._begin_undo(transaction, plan.undoes, plan_id)
+            self._begin_undo(transaction, plan.undoes, plan_id, plan.undoes_seq)
         self._standing.refuse_overlap(transaction, plan.nodes)
 
     def _row(self, plan_id: str, plan: Plan, command: str, user: str) -> dict[str, str | int]:
@@ -193,7 +194,7 @@ class Journal:
             transaction.update(PLANS, {"id": plan_id}, values)
             self._append(transaction, plan_id, [Event(Word.OPENED)])
             events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return OpenPlan(hold, plan, _story(plan, events, plan_id)[1])
+        return OpenPlan(hold, plan, _story(plan, events, row)[1])
 
     def _refuse_applying(self, row: Row, wanted: str) -> None:
         plan_id, found = row["id"], row["digest"]
@@ -222,10 +223,8 @@ class Journal:
         with self._transaction() as transaction:
             self._check(transaction, hold)
             (event,) = self._close(transaction, hold.plan_id, event)
-            if hold.undoes is not None and outcome in _UNDO_ENDS:
-                word, phase = _UNDO_ENDS[outcome]
-                self._append(transaction, hold.undoes, [Event(word, detail={"by": hold.plan_id})])
-                transaction.update(PLANS, {"id": hold.undoes}, {"state": phase.value})
+            if hold.undoes is not None:
+                self._end_undo(transaction, hold.undoes, hold.plan_id, outcome)
         return event
 
     def abandon(self, plan_id: str) -> None:
@@ -252,18 +251,15 @@ class Journal:
         with self._transaction() as transaction:
             row = standing.row_of(transaction, plan_id)
             self._standing.refuse_held(row)
-            if row["state"] == Phase.UNDOING.value:
-                undo = standing.undo_under_way(transaction, plan_id)
-                if undo is not None:
-                    raise NotClosed(
-                        f"cannot forget {plan_id}: {undo['id']} is taking it back; finish that first:"
-                        f" plans --resume {undo['id']}"
-                    )
             if stored.guards_nodes(row):
                 raise NotClosed(
                     f"cannot forget {plan_id}: it is not over; finish it, undo it, or give it up:"
                     f" plans --abandon {plan_id}"
                 )
+            if row["state"] == Phase.UNDOING.value:
+                found, undos = standing.in_order(transaction), undoing.last_undos(transaction)
+                if (undo := undoing.undoing(plan_id, found, undos)) is not None:
+                    raise NotClosed(f"cannot forget {plan_id}: {undo.sentence}")
             self._delete(transaction, plan_id)
 
     # Working on a plan
@@ -328,10 +324,12 @@ class Journal:
             row = standing.row_of(transaction, plan_id)
             self._standing.refuse_held(row)
             standing.refuse_finished(transaction, row)
+            if plan.undoes is not None:
+                self._go_on_undoing(transaction, plan.undoes, plan_id, plan.undoes_seq)
             hold = Claim(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
             self._take(transaction, hold, row)
             events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return OpenPlan(hold, plan, _story(plan, events, plan_id)[1])
+        return OpenPlan(hold, plan, _story(plan, events, row)[1])
 
     # Looking
 
@@ -347,7 +345,7 @@ class Journal:
             listed, stored.summary(found[0], is_running=self._standing.is_held(found[0]))
         )
         events = self.db.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return Stored(summary, plan, *_story(plan, events, plan_id))
+        return Stored(summary, plan, *_story(plan, events, found[0]))
 
     def list(self) -> tuple[PlanSummary, ...]:
         """All plans, newest first, without reading their bodies."""
@@ -356,7 +354,7 @@ class Journal:
         for place, row in enumerate(found):
             later = (
                 next(standing.overtaking(row, found[:place]), None)
-                if standing.is_partial(row)
+                if standing.is_unfinished(row)
                 else None
             )
             by = (later["id"] or "") if later else ""
@@ -369,6 +367,10 @@ class Journal:
                 )
             )
         return tuple(listed)
+
+    def refuse_undo(self, plan_id: str) -> None:
+        """Raise :class:`UnknownPlan` or :class:`NothingToResume` for one that was or is being taken back."""
+        undoing.refuse(self.db, standing.row_of(self.db, plan_id))
 
     # Inside a transaction
 
@@ -438,21 +440,72 @@ class Journal:
         event = Event(Word.CLOSED, detail={"outcome": Outcome.ABANDONED.value})
         self._close(transaction, plan_id, event)
 
-    def _begin_undo(self, transaction: Transaction, plan_id: str, by: str) -> None:
+    def _begin_undo(self, transaction: Transaction, plan_id: str, by: str, seq: int | None) -> None:
         row = standing.row_of(transaction, plan_id)
-        if row["state"] == Phase.UNDONE.value:
-            raise NothingToResume(f"cannot undo {plan_id}: it was taken back already")
-        if row["state"] == Phase.UNDOING.value:
-            standing.refuse_second_undo(transaction, plan_id)
+        undoing.refuse(transaction, row)
         if row["state"] == Phase.OPEN.value:
             self._standing.refuse_held(row)
+        undoing.refuse_gone_on(transaction, plan_id, seq)
+        if row["state"] == Phase.OPEN.value:
             self._abandon(transaction, plan_id)
-        transaction.update(PLANS, {"id": plan_id}, {"state": Phase.UNDOING.value})
-        self._append(transaction, plan_id, [Event(Word.UNDO_INTENT, detail={"by": by})])
+        self._mark(transaction, plan_id, by, Word.UNDO_INTENT)
+
+    def _go_on_undoing(
+        self, transaction: Transaction, plan_id: str, by: str, seq: int | None
+    ) -> None:
+        """An undo that had failed begins anew, as if it were opened now; the plan may be forgotten."""
+        row = next(iter(transaction.select(PLANS, {"id": plan_id}, columns=("state",))), None)
+        is_mine = undoing.last_undos(transaction).get(plan_id) == by
+        if row is not None and not (is_mine and row["state"] == Phase.UNDOING.value):
+            self._begin_undo(transaction, plan_id, by, seq)
+
+    def _end_undo(self, transaction: Transaction, plan_id: str, by: str, outcome: Outcome) -> None:
+        """What an undo that went well, or did nothing, means for its plan, if that is still there."""
+        row = next(iter(transaction.select(PLANS, {"id": plan_id}, columns=("state",))), None)
+        if row is None or row["state"] != Phase.UNDOING.value:
+            return
+        if outcome is Outcome.OK:
+            self._mark(transaction, plan_id, by, Word.UNDONE)
+            self._turn_others(transaction, plan_id)
+        elif outcome is Outcome.FAILED:
+            self._mark(transaction, plan_id, by, Word.UNDO_FAILED)
+
+    def _turn_others(self, transaction: Transaction, plan_id: str) -> None:
+        """A plan was taken back: if it was an undo, what that took back is as it was; and so on, back to the first."""
+        before = {by: plan for plan, by in undoing.last_undos(transaction).items()}
+        by, is_undone = plan_id, True
+        while by in before:
+            plan = before.pop(by)
+            found = transaction.select(PLANS, {"id": (by, plan)}, columns=stored.SUMMARY_COLUMNS)
+            rows = {row["id"]: row for row in found}
+            if len(rows) < len((by, plan)):
+                return
+            words = (Word.UNDO_FAILED,) if is_undone else undoing.counts_again(rows[by])
+            is_closed = rows[plan]["state"] == Phase.CLOSED.value
+            if not words or stored.guards_nodes(rows[plan]) or is_closed is is_undone:
+                return
+            self._mark(transaction, plan, by, *words)
+            by, is_undone = plan, words[-1] is Word.UNDONE
+            if words[-1] is Word.UNDO_INTENT:
+                return
+
+    def _mark(self, transaction: Transaction, plan_id: str, by: str, *words: Word) -> None:
+        """Events about a plan's undo, and where it stands after them."""
+        transaction.update(PLANS, {"id": plan_id}, {"state": _UNDO_PHASES[words[-1]].value})
+        self._append(transaction, plan_id, [Event(word, detail={"by": by}) for word in words])
 
     def _forget_old(self, transaction: Transaction) -> None:
         found = standing.in_order(transaction)
-        closed = [row for row in found if row["state"] in _CLOSED_PHASES]
+        undos = undoing.last_undos(transaction)
+        closed = [
+            row
+            for row in found
+            if row["state"] in _CLOSED_PHASES
+            or (
+                row["state"] == Phase.UNDOING.value
+                and undoing.undoing(row["id"] or "", found, undos) is None
+            )
+        ]
         saved = [row for row in found if row["state"] == Phase.SAVED.value]
         stale = [row for row in saved[:SAVED_KEPT] if self._is_stale(row)]
         for row in (*closed[self.kept :], *saved[SAVED_KEPT:], *stale):
@@ -464,9 +517,10 @@ class Journal:
         transaction.delete(PLANS, {"id": plan_id})
 
 
-def _story(plan: Plan, found: Sequence[Row], plan_id: str) -> tuple[Sequence[Event], PlanState]:
+def _story(plan: Plan, found: Sequence[Row], row: Row) -> tuple[Sequence[Event], PlanState]:
+    plan_id = row["id"] or ""
     try:
-        events = [stored.read_event(row) for row in found]
+        events = [stored.read_event(each) for each in found]
         return events, fold(stored.shape(plan), events, plan_id)
     except CorruptJournal as problem:
-        raise Parked(plan_id, str(problem)) from problem
+        raise Parked(plan_id, str(problem), is_over=not stored.guards_nodes(row)) from problem

@@ -117,13 +117,13 @@ class Registry:
         """All names, in order of registration."""
         return tuple(self._kinds)
 
-    def check(self, plan: Plan, plan_id: str = "the plan") -> None:
+    def check(self, plan: Plan, plan_id: str = "the plan", *, is_over: bool = False) -> None:
         """Raise :class:`Parked` unless every step of ``plan`` is of a known kind."""
         used = dict.fromkeys(step.kind for lane in plan.lanes for step in lane.steps)
         unknown = [kind for kind in used if kind not in self._kinds]
         if unknown:
             reason = f"this version knows no step kind {', '.join(unknown)}; use the version that made it"
-            raise Parked(plan_id, reason)
+            raise Parked(plan_id, reason, is_over=is_over)
 
 
 def _problem(kind: AnyKind) -> str:

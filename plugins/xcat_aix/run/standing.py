@@ -49,33 +49,11 @@ class PlanJudge:
                 raise Overlap(row["id"] or "", sorted(shared), is_running=self.is_held(row))
 
 
-def row_of(transaction: Transaction, plan_id: str) -> Row:
+def row_of(source: Database | Transaction, plan_id: str) -> Row:
     """The plan's row without its body; raises :class:`UnknownPlan`."""
-    for row in transaction.select(PLANS, {"id": plan_id}, columns=stored.SUMMARY_COLUMNS):
+    for row in source.select(PLANS, {"id": plan_id}, columns=stored.SUMMARY_COLUMNS):
         return row
     raise UnknownPlan(plan_id)
-
-
-def refuse_second_undo(transaction: Transaction, plan_id: str) -> None:
-    """Raise :class:`NothingToResume` if an undo takes the plan back that can still be finished."""
-    first = undo_under_way(transaction, plan_id)
-    if first is not None:
-        raise NothingToResume(
-            f"cannot undo {plan_id}: {first['id']} is taking it back already; resume that one"
-        )
-
-
-def undo_under_way(transaction: Transaction, plan_id: str) -> Row | None:
-    """The undo of a plan that is being taken back; None where that was given up, forgotten, or overtaken by a later plan."""
-    intents = {"plan": plan_id, "event": Word.UNDO_INTENT.value}
-    last = stored.read_event(transaction.select(EVENTS, intents, order=("seq",))[-1])
-    found = in_order(transaction)
-    for place, row in enumerate(found):
-        if row["id"] == last.detail["by"]:
-            is_overtaken = is_partial(row) and any(overtaking(row, found[:place]))
-            is_over = is_overtaken or row["outcome"] == Outcome.ABANDONED.value
-            return None if is_over else row
-    return None
 
 
 def refuse_finished(transaction: Transaction, row: Row) -> None:
@@ -116,9 +94,15 @@ def in_order(source: Database | Transaction) -> Sequence[Row]:
     return sorted(found, key=lambda row: places.get(row["id"], newest), reverse=True)
 
 
-def is_partial(row: Row) -> bool:
-    """Whether some of it is left to do."""
-    return row["state"] == Phase.CLOSED.value and row["outcome"] == Outcome.PARTIAL.value
+def is_unfinished(row: Row) -> bool:
+    """Whether it was closed with something left to do."""
+    left = {outcome.value for outcome in Outcome if outcome.can_be_resumed}
+    return row["state"] == Phase.CLOSED.value and row["outcome"] in left
+
+
+def is_superseded(row: Row, later: Sequence[Row]) -> bool:
+    """Whether one of the later plans overtook it."""
+    return next(overtaking(row, later), None) is not None
 
 
 def overtaking(row: Row, later: Sequence[Row]) -> Iterator[Row]:

@@ -16,6 +16,7 @@ Of a step, each node that it is about has a state of its own; a step that is abo
            --opened-->  open  --closed(ok | partial | failed | abandoned)-->  closed
            closed(partial | failed)  --claimed-->  open
            closed  --undo-intent-->  undoing  --undone-->  undone
+           undoing | undone  --undo-failed-->  closed
 """
 
 from __future__ import annotations
@@ -237,6 +238,8 @@ PLAN_TRANSITIONS: Mapping[tuple[Phase, Word], Phase] = {
     # An undo that was given up is followed by another one; one that did nothing leaves no trace.
     (Phase.UNDOING, Word.UNDO_INTENT): Phase.UNDOING,
     (Phase.UNDOING, Word.UNDO_FAILED): Phase.CLOSED,
+    # Its undo was itself taken back.
+    (Phase.UNDONE, Word.UNDO_FAILED): Phase.CLOSED,
     (Phase.UNDOING, Word.UNDONE): Phase.UNDONE,
 }
 

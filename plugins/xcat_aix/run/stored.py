@@ -165,14 +165,15 @@ def read_plan(row: Row) -> Plan:
     """The stored plan; raises :class:`Parked` if this program cannot or must not execute it."""
     plan_id, body = row["id"] or "", row["body"] or ""
     damage = _standing(row["state"] or "", row["outcome"] or "")[2]
+    is_over = not guards_nodes(row)
     if reason := _foreign_format(row["format"] or "") or damage:
-        raise Parked(plan_id, reason)
+        raise Parked(plan_id, reason, is_over=is_over)
     if digest(body) != row["digest"]:
-        raise Parked(plan_id, "its stored plan was altered")
+        raise Parked(plan_id, "its stored plan was altered", is_over=is_over)
     try:
         return Plan.from_json(json.loads(body))
-    except (ValueError, TypeError, KeyError, AttributeError) as problem:
-        raise Parked(plan_id, "its stored plan is not readable") from problem
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+        raise Parked(plan_id, "its stored plan is not readable", is_over=is_over) from problem
 
 
 def _foreign_format(text: str) -> str:
@@ -208,7 +209,7 @@ def read_event(row: Row) -> Event:
             at=row["at"] or "",
             seq=int(row["seq"] or 0),
         )
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise CorruptJournal(
             f"journal of {row['plan']}: event {row['seq']} is not readable: {problem}"
         ) from problem

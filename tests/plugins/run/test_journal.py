@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from xcat_aix.plan.model import FORMAT
+from xcat_aix.plan.model import FORMAT, Plan
 from xcat_aix.run import stored
 from xcat_aix.run.errors import (
     LeaseLost,
@@ -446,7 +446,259 @@ def test_an_undo_that_is_refused_leaves_the_plan_alone(shelf: Shelf) -> None:
         journal.open_plan(replace(plan(["n3"]), undoes="nothing"))
 
 
+def undoing(shelf: Shelf, old: str, *nodes: str, knows: int | None = -1) -> Plan:
+    """The undo of a plan, made from its story as it is now, or up to an event."""
+    seq = shelf.journal().load(old).events[-1].seq if knows == -1 else knows
+    return replace(plan(nodes or ("n1",)), undoes=old, undoes_seq=seq)
+
+
+def ended(shelf: Shelf, made: Plan, outcome: Outcome) -> str:
+    hold = shelf.journal().open_plan(made)
+    shelf.journal().close(hold, outcome)
+    return hold.plan_id
+
+
+def phases(shelf: Shelf, *plans: str) -> list[Phase]:
+    """As they are stored; their stories tell the same."""
+    found = [shelf.journal().load(each) for each in plans]
+    assert [each.state.phase for each in found] == [each.summary.phase for each in found]
+    return [each.summary.phase for each in found]
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_an_undo_of_a_plan_that_went_on_since_is_refused(shelf: Shelf, is_kept: bool) -> None:
+    journal = shelf.journal()
+    old = ended(shelf, plan(), Outcome.PARTIAL)
+    undo = undoing(shelf, old)
+    kept, _ = journal.save(undo)
+    journal.close(journal.claim(old).hold, Outcome.OK)
+    with pytest.raises(NothingToResume, match=f"{old}: it went on .* anew: plans --undo {old}"):
+        journal.open_saved(kept) if is_kept else journal.open_plan(undo)
+    assert phases(shelf, old) == [Phase.CLOSED]
+    journal.open_plan(undoing(shelf, old))
+
+
+def test_an_interrupted_plan_that_went_on_is_not_given_up_by_an_older_undo(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    hold = journal.open_plan(plan())
+    journal.release(hold)
+    undo = undoing(shelf, hold.plan_id)
+    journal.release(journal.claim(hold.plan_id).hold)
+    with pytest.raises(NothingToResume, match="it went on"):
+        journal.open_plan(undo)
+    assert phases(shelf, hold.plan_id) == [Phase.OPEN]
+
+
+def test_what_is_recorded_without_a_new_claim_counts_too(shelf: Shelf) -> None:
+    """A lease that has run out, and an owner who was only slow."""
+    journal = shelf.journal()
+    hold = journal.open_plan(plan())
+    shelf.clock.advance(60)
+    undo = undoing(shelf, hold.plan_id)
+    journal.record(hold, [INTENT, DONE])
+    journal.close(hold, Outcome.PARTIAL)
+    with pytest.raises(NothingToResume, match="it went on"):
+        journal.open_plan(undo)
+
+
+def test_an_undo_that_did_nothing_stands_in_no_other_ones_way(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    hold = journal.open_plan(plan())
+    journal.release(hold)
+    kept, _ = journal.save(undoing(shelf, hold.plan_id))
+    ended(shelf, undoing(shelf, hold.plan_id), Outcome.FAILED)
+    ended(shelf, undoing(shelf, hold.plan_id), Outcome.FAILED)
+    journal.close(journal.open_saved(kept).hold, Outcome.OK)
+    assert phases(shelf, hold.plan_id) == [Phase.UNDONE]
+
+
+def test_an_undo_of_an_older_version_is_opened_as_before(shelf: Shelf) -> None:
+    old = ended(shelf, plan(), Outcome.PARTIAL)
+    undo = undoing(shelf, old, knows=None)
+    assert "undoes_seq" not in undo.to_json()
+    shelf.journal().close(shelf.journal().claim(old).hold, Outcome.OK)
+    shelf.journal().open_plan(undo)
+
+
+def test_a_failed_undo_that_is_resumed_begins_anew(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    old = ended(shelf, plan(), Outcome.OK)
+    undo = ended(shelf, undoing(shelf, old), Outcome.FAILED)
+    claimed = journal.claim(undo)
+    assert phases(shelf, old) == [Phase.UNDOING]
+    journal.close(claimed.hold, Outcome.OK)
+    assert phases(shelf, old) == [Phase.UNDONE]
+
+
+def test_a_failed_undo_is_not_resumed_when_the_plan_went_on(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    old = ended(shelf, plan(), Outcome.PARTIAL)
+    undo = ended(shelf, undoing(shelf, old), Outcome.FAILED)
+    journal.close(journal.claim(old).hold, Outcome.OK)
+    with pytest.raises(NothingToResume, match=f"cannot undo {old}: it went on"):
+        journal.claim(undo)
+    assert phases(shelf, old, undo) == [Phase.CLOSED, Phase.CLOSED]
+
+
+def _superseded(shelf: Shelf, _old: str, _undo: str) -> None:
+    ended(shelf, plan(["n1"]), Outcome.OK)
+
+
+def _forgotten(shelf: Shelf, _old: str, undo: str) -> None:
+    shelf.journal().forget(undo)
+
+
+def _taken_back_in_part(shelf: Shelf, _old: str, undo: str) -> None:
+    again = ended(shelf, undoing(shelf, undo), Outcome.PARTIAL)
+    shelf.journal().forget(again)
+
+
+def _damaged(shelf: Shelf, old: str, _undo: str) -> None:
+    with shelf.db.transaction(EVENTS) as transaction:
+        where = {"plan": old, "event": Word.UNDO_INTENT.value}
+        transaction.update(EVENTS, where, {"detail": "{"})
+
+
+@pytest.mark.parametrize("over", [_superseded, _forgotten, _taken_back_in_part])
+def test_an_undo_that_can_do_nothing_more_is_followed_by_another(
+    shelf: Shelf, over: Callable[[Shelf, str, str], None]
+) -> None:
+    old = ended(shelf, plan(), Outcome.OK)
+    over(shelf, old, ended(shelf, undoing(shelf, old), Outcome.PARTIAL))
+    shelf.journal().refuse_undo(old)
+    ended(shelf, undoing(shelf, old), Outcome.OK)
+    assert phases(shelf, old) == [Phase.UNDONE]
+
+
+@pytest.mark.parametrize("over", [_superseded, _forgotten, _taken_back_in_part, _damaged])
+def test_a_plan_whose_undo_can_do_nothing_more_is_forgotten(
+    shelf: Shelf, over: Callable[[Shelf, str, str], None]
+) -> None:
+    old = ended(shelf, plan(), Outcome.OK)
+    over(shelf, old, ended(shelf, undoing(shelf, old), Outcome.PARTIAL))
+    shelf.journal().forget(old)
+
+
+def test_such_a_plan_ages_out(shelf: Shelf) -> None:
+    old = ended(shelf, plan(), Outcome.OK)
+    undo = ended(shelf, undoing(shelf, old), Outcome.PARTIAL)
+    shelf.journal(kept=1).open_plan(plan(["n7"]))
+    assert old in [each.id for each in shelf.journal().list()]  # its undo can go on
+    shelf.journal().forget(undo)
+    ended(shelf, plan(["n2"]), Outcome.OK)
+    shelf.journal(kept=1).open_plan(plan(["n8"]))
+    assert old not in [each.id for each in shelf.journal().list()]
+
+
+def test_each_advice_about_an_undo_works(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    old = ended(shelf, plan(), Outcome.OK)
+    undo = ended(shelf, undoing(shelf, old), Outcome.PARTIAL)
+    told = f"{undo} is taking it back already; resume that one, or forget it: plans --forget {undo}"
+    for refused in (journal.forget, journal.refuse_undo):
+        with pytest.raises(RunError, match=told):
+            refused(old)
+    journal.release(journal.claim(undo).hold)
+    with pytest.raises(NotClosed, match=f"or give it up: plans --abandon {undo}"):
+        journal.forget(old)
+    journal.abandon(undo)
+    journal.forget(old)
+
+
+def test_an_undo_that_is_being_taken_back_names_what_goes_on(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    old = ended(shelf, plan(), Outcome.OK)
+    undo = ended(shelf, undoing(shelf, old), Outcome.PARTIAL)
+    again = ended(shelf, undoing(shelf, undo), Outcome.PARTIAL)
+    with pytest.raises(NothingToResume, match=f"{undo} is being taken back by {again}; resume"):
+        journal.refuse_undo(old)
+    journal.close(journal.claim(again).hold, Outcome.OK)
+    journal.refuse_undo(old)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "before"), [(Outcome.OK, Phase.UNDONE), (Outcome.PARTIAL, Phase.UNDOING)]
+)
+def test_whose_undo_was_taken_back_is_as_it_was(
+    shelf: Shelf, outcome: Outcome, before: Phase
+) -> None:
+    old = ended(shelf, plan(), Outcome.OK)
+    undo = ended(shelf, undoing(shelf, old), outcome)
+    again = ended(shelf, undoing(shelf, undo), Outcome.OK)
+    assert phases(shelf, old, undo, again) == [Phase.CLOSED, Phase.UNDONE, Phase.CLOSED]
+    found = shelf.journal().load(old)
+    assert found.summary.outcome is found.state.outcome is Outcome.OK
+    ended(shelf, undoing(shelf, again), Outcome.OK)
+    assert phases(shelf, old, undo, again) == [before, Phase.CLOSED, Phase.UNDONE]
+
+
+def test_an_undo_that_ended_is_not_told_to_a_plan_that_is_gone(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    old = ended(shelf, plan(), Outcome.OK)
+    hold = journal.open_plan(undoing(shelf, old))
+    with shelf.db.transaction(PLANS, EVENTS) as transaction:
+        transaction.delete(EVENTS, {"plan": old})
+        transaction.delete(PLANS, {"id": old})
+    journal.close(hold, Outcome.OK)
+    assert not shelf.db.select(EVENTS, {"plan": old})
+
+
+def test_a_failed_plan_is_superseded_too(shelf: Shelf) -> None:
+    first = ended(shelf, plan(), Outcome.FAILED)
+    second = ended(shelf, plan(), Outcome.OK)
+    found = shelf.journal().load(first).summary
+    assert found == shelf.journal().list()[1]
+    assert found.sentence == f"superseded by {second}" and not found.can_go_on
+    with pytest.raises(NothingToResume, match=f"superseded by {second}"):
+        shelf.journal().claim(first)
+
+
 # What this program cannot read
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"format": FORMAT + 1},
+        {"body": "{"},
+        {"body": "[" * 9000, "digest": stored.digest("[" * 9000)},
+    ],
+)
+def test_what_is_over_and_cannot_be_read_is_forgotten(shelf: Shelf, values: dict[str, Any]) -> None:
+    journal = shelf.journal()
+    old = ended(shelf, plan(), Outcome.PARTIAL)
+    shelf.change(old, **values)
+    for refused in (journal.load, journal.claim):
+        with pytest.raises(Parked, match=f"plans --forget {old} takes it") as caught:
+            refused(old)
+        assert "--abandon" not in str(caught.value)
+    journal.forget(old)
+
+
+def test_a_newer_format_that_is_being_taken_back_can_be_got_rid_of(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    old = ended(shelf, plan(), Outcome.OK)
+    undo = ended(shelf, undoing(shelf, old), Outcome.PARTIAL)
+    shelf.change(old, format=FORMAT + 1)
+    shelf.change(undo, format=FORMAT + 1)
+    with pytest.raises(NotClosed, match=f"plans --forget {undo}"):
+        journal.forget(old)
+    journal.forget(undo)
+    journal.forget(old)
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_events_nested_too_deep_are_parked(shelf: Shelf, is_over: bool) -> None:
+    journal = shelf.journal()
+    hold = journal.open_plan(plan())
+    journal.close(hold, Outcome.PARTIAL) if is_over else journal.release(hold)
+    with shelf.db.transaction(EVENTS) as transaction:
+        transaction.update(EVENTS, {"plan": hold.plan_id}, {"detail": "[" * 3000})
+    verb = "forget" if is_over else "abandon"
+    for refused in (journal.load, journal.claim):
+        with pytest.raises(Parked, match=f"not readable.*plans --{verb} {hold.plan_id}"):
+            refused(hold.plan_id)
+    getattr(journal, verb)(hold.plan_id)
 
 
 def test_a_newer_format_is_parked(shelf: Shelf) -> None:

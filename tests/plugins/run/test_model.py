@@ -45,6 +45,7 @@ _plans = st.builds(
     summary=_data,
     undoes=_maybe,
     rest=st.lists(_lanes, max_size=2).map(tuple),
+    undoes_seq=st.none() | st.integers(),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xcat_aix.commands.options import Arguments
@@ -149,7 +149,9 @@ def _with_plan(
 ) -> Iterator[Reply]:
     other = stored.plan.command
     if other not in {command.page.name, *command.lists}:
-        yield from _by_its_own_command(verb, other, doing)
+        yield from _by_its_own_command(
+            verb, other, doing, is_over=stored.summary.phase is not Phase.OPEN
+        )
         return
     match verb.name:
         case "show":
@@ -162,12 +164,12 @@ def _with_plan(
             yield from _undo(verb, stored, command, doing)
 
 
-def _by_its_own_command(verb: Verb, other: str, doing: Doing) -> Iterator[Reply]:
+def _by_its_own_command(verb: Verb, other: str, doing: Doing, *, is_over: bool) -> Iterator[Reply]:
     """As that command with the same words: it was judged so already."""
     words = doing.request.words
     for reply in doing.context.run(other, words, ()):
         if _UNSUPPORTED in reply.errors:
-            raise Parked(verb.plan_id, f"no plugin offers its command {other}")
+            raise Parked(verb.plan_id, f"no plugin offers its command {other}", is_over=is_over)
         yield reply
 
 
@@ -366,7 +368,9 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
 def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Reply]:
     if stored.summary.is_running:  # what it did is not known yet
         raise StillRunning(verb.plan_id, stored.summary.owner)
-    plan = command.undo(stored, doing.context, is_forced=doing.how.is_forced)
+    journal_of(doing.context).refuse_undo(verb.plan_id)
+    made = command.undo(stored, doing.context, is_forced=doing.how.is_forced)
+    plan = replace(made, undoes_seq=stored.events[-1].seq if stored.events else 0)
     if not doing.how.is_json:
         yield info(f"Taking back {verb.plan_id}.")
     yield from command.show_or_do(plan, doing)

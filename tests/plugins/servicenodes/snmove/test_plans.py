@@ -120,6 +120,78 @@ def test_an_undo_of_an_undo_finishes_the_nodes_too(world: World) -> None:
     assert "n2" in again  # the double finds that n1 was once made so
 
 
+def test_a_kept_undo_is_refused_when_the_move_has_gone_on(world: World) -> None:
+    id_ = partly_done(world)
+    (undo,) = [each.saved for each in world.plans("--undo", id_, "--out", "u") if each.saved]
+    assert exit_status(world.plans("--resume", id_)) == 0
+    done = list(world.agents.done)
+    replies = world.plans("--apply", undo.id)
+    assert errors(replies) == [
+        f"cannot undo {id_}: it went on after this undo was made; make the undo anew: plans --undo {id_}"
+    ]
+    assert exit_status(replies) == 1
+    assert servers(world) == MOVED and world.agents.done == done
+    assert exit_status(world.plans("--undo", id_)) == 0
+    assert servers(world) == UNMOVED
+    (listed,) = [line for line in lines(world.plans()) if line.startswith(id_)]
+    assert listed.endswith("taken back")
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--out", "u"), ("--dry-run", "--json")])
+def test_what_was_taken_back_is_not_shown_to_be_taken_back_again(
+    world: World, options: tuple[str, ...]
+) -> None:
+    id_ = move_id(world.snmove("-s", "sn1"))
+    assert exit_status(world.plans("--undo", id_)) == 0
+    before = lines(world.plans())
+    replies = world.plans("--undo", id_, *options)
+    told = f"cannot undo {id_}: it was taken back already"
+    if "--json" in options:
+        assert json.loads(lines(replies)[0]) == {"status": 1, "errors": [told]}
+    else:
+        assert errors(replies) == [told]
+    assert exit_status(replies) == 1 and lines(world.plans()) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--out", "u")])
+def test_what_is_being_taken_back_is_finished_by_the_same_undo(
+    world: World, options: tuple[str, ...]
+) -> None:
+    id_ = move_id(world.snmove("-s", "sn1"))
+    world.agents.failing["n2", RepointClient.kind] = AgentError(ErrorCode.NIM_REFUSED, "no")
+    assert exit_status(world.plans("--undo", id_)) == 2
+    (told,) = errors(world.plans("--undo", id_, *options))
+    assert told.startswith(f"cannot undo {id_}: ") and "is taking it back already" in told
+
+
+def test_a_failed_move_that_was_overtaken_offers_nothing(world: World) -> None:
+    id_ = partly_done(world)
+    change(world, id_, outcome="failed")
+    assert lines(world.plans("--show", id_))[-1] == f"To go on: snmove --resume {id_}"
+    new = move_id(world.snmove("-i", "n1", "-d", "sn1"))
+    shown = lines(world.plans("--show", id_))
+    assert shown[0] == f"{id_}: superseded by {new}"
+    assert "To go on" not in "\n".join(shown)
+
+
+def test_a_closed_one_that_cannot_be_read_is_forgotten(world: World) -> None:
+    id_ = move_id(world.snmove("-i", "n1"))
+    change(world, id_, body="{}")
+    for verb in ("--show", "--resume", "--undo"):
+        (told,) = errors(world.plans(verb, id_))
+        assert f"plans --forget {id_} takes it out" in told and "--abandon" not in told
+    assert exit_status(world.plans("--forget", id_)) == 0
+
+
+@pytest.mark.parametrize("verb", ["--show", "--resume", "--undo"])
+def test_an_event_nested_too_deep_makes_a_plan_unreadable(world: World, verb: str) -> None:
+    id_ = move_id(world.snmove("-i", "n1"))
+    with world.db.transaction("aixevent") as transaction:
+        transaction.update("aixevent", {"plan": id_, "event": "closed"}, {"detail": "[" * 3000})
+    (told,) = errors(world.plans(verb, id_))
+    assert "is not readable" in told and f"plans --forget {id_}" in told
+
+
 def test_an_undo_means_the_node_behind_a_long_name(tmp_path: Path) -> None:
     found = rows()
     for row in found["noderes"]:
