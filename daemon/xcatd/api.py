@@ -26,6 +26,7 @@ from .plugins import Plugin
 from .reach.dns import Answer, Dns, Failure, NameServer, Question
 from .reach.ssh import Ended, Ssh, SshError, SshTrouble, on_hosts
 from .rights import EVERYTHING, NOTHING, SECRET_TABLES, NotPermittedError, Targets
+from .text.visible import visible
 from .watching.notices import Level, Notice, Notices, NoticeState
 from .watching.watching import Watcher
 
@@ -74,5 +75,6 @@ __all__ = [
     "on_hosts",
     "root_of",
     "secrets",
+    "visible",
     "warning",
 ]

@@ -10,14 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, TextIO
 
+from xcatd.text.visible import UNSAFE
 from xcatd.wire.tree import Tree, Value
 
 _CLEAR_LINE = "\r\x1b[K"
-#: What commands a terminal, or turns the order of what it shows around: C0 but TAB and LF, DEL, C1, bidirectional
-#: controls, line separators, and halves of characters.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 
 
 def _text(values: Sequence[Value]) -> str:
@@ -52,7 +48,7 @@ def harmless(text: str) -> str:
 
     What goes into a pipe or a file stays as it came.
     """
-    return text if text.isascii() and text.isprintable() else _UNSAFE.sub("?", text)
+    return text if text.isascii() and text.isprintable() else UNSAFE.sub("?", text)
 
 
 def write(stream: TextIO, text: str) -> None:

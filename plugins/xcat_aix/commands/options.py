@@ -9,7 +9,7 @@ Must not know any command or print anything.
 from __future__ import annotations
 
 import getopt
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 
@@ -23,7 +23,8 @@ class Option:
 
     One-letter names are short options.  ``takes_value`` is for options that need a value, ``may_lack_it`` for
     long ones that also stand alone (their value is then empty).  ``meta`` names the value and ``help`` says what the
-    option is for, in usage texts and manual pages.
+    option is for, in usage texts and manual pages.  ``in_full``: no beginning of a long name stands for it, so that a
+    pattern of the policy table for the whole name meets every use of it.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Option:
     may_lack_it: bool = False
     meta: str = ""
     help: str = ""
+    in_full: bool = False
 
     @property
     def spelling(self) -> str:
@@ -39,14 +41,14 @@ class Option:
         return f"{', '.join(names)} {self.meta}".rstrip()
 
 
-def flag(*names: str, help: str = "") -> Option:  # noqa: A002 - reads as what it is
+def flag(*names: str, help: str = "", in_full: bool = False) -> Option:  # noqa: A002 - reads as what it is
     """An option without a value."""
-    return Option(names, help=help)
+    return Option(names, help=help, in_full=in_full)
 
 
-def value(*names: str, meta: str = "", help: str = "") -> Option:  # noqa: A002 - as above
+def value(*names: str, meta: str = "", help: str = "", in_full: bool = False) -> Option:  # noqa: A002 - as above
     """An option with a value; it may be given several times."""
-    return Option(names, takes_value=True, meta=meta, help=help)
+    return Option(names, takes_value=True, meta=meta, help=help, in_full=in_full)
 
 
 def optional_value(name: str) -> Option:
@@ -95,29 +97,65 @@ def parse(
     return Arguments(tuple(operands), given)
 
 
+def without(
+    words: Sequence[str], options: Sequence[Option], names: Collection[str]
+) -> tuple[str, ...]:
+    """The words less the long options of these first names, however they are spelled, and their values.
+
+    Raises OptionError as :func:`parse` does.
+    """
+    unwanted = {f"--{name}" for each in options if each.names[0] in names for name in each.names}
+    try:
+        pieces = list(_pieces(words, options))
+    except getopt.GetoptError as error:
+        raise OptionError(error.msg) from None
+    kept = (
+        piece for piece, found in pieces if not unwanted.intersection(name for name, _ in found)
+    )
+    return tuple(word for piece in kept for word in piece)
+
+
 def _split(
     words: Sequence[str], options: Sequence[Option], *, operands_end_options: bool
 ) -> tuple[list[tuple[str, str]], Sequence[str]]:
     """As ``getopt.gnu_getopt``, which copies all the words for each of them."""
-    short, long = _short(options), _long(options)
     found: list[tuple[str, str]] = []
     operands: list[str] = []
+    place = 0
+    for piece, named in _pieces(words, options):
+        if piece[0] == "--" and not named:
+            return found, [*operands, *piece[1:]]
+        if not named and operands_end_options:
+            return found, words[place:]
+        found += named
+        operands += () if named else piece
+        place += len(piece)
+    return found, operands
+
+
+def _pieces(
+    words: Sequence[str], options: Sequence[Option]
+) -> Iterator[tuple[Sequence[str], list[tuple[str, str]]]]:
+    """The words that belong together, with the options that they are: none for an operand, and for ``--`` with the rest."""
+    short, long = _short(options), _long(options)
+    in_full = {f"--{name}" for option in options if option.in_full for name in option.names}
     place = 0
     while place < len(words):
         word = words[place]
         if word == "--":
-            return found, [*operands, *words[place + 1 :]]
+            yield words[place:], []
+            return
         if not word.startswith("-") or word == "-":
-            if operands_end_options:
-                return found, words[place:]
-            operands.append(word)
+            yield [word], []
             place += 1
             continue
         pair = words[place : place + 2]
-        taken = 1 if _stands_alone(word, short, long) else len(pair)
-        found += getopt.getopt(pair[:taken], short, long)[0]
-        place += taken
-    return found, operands
+        piece = pair[: 1 if _stands_alone(word, short, long) else len(pair)]
+        found = getopt.getopt(piece, short, long)[0]
+        if found[0][0] in in_full and word.partition("=")[0] != found[0][0]:
+            raise OptionError(f"write {found[0][0]} in full, not {word.partition('=')[0]}")
+        yield piece, found
+        place += len(piece)
 
 
 def _stands_alone(word: str, short: str, long: list[str]) -> bool:

@@ -41,6 +41,22 @@ TABLES: dict[str, list[dict[str, str]]] = {
         },
         {"priority": "3", "name": "reader", "commands": "plans", "rule": "allow"},
         {"priority": "4", "name": "careful", "commands": "plans,snmove", "rule": "allow"},
+        {"priority": "5", "name": "previewer", "commands": "plans", "rule": "allow"},
+        {
+            "priority": "5.1",
+            "name": "previewer",
+            "commands": "snmove",
+            "parameters": "--(dry-run|json|out)",
+            "rule": "allow",
+        },
+        {
+            "priority": "6",
+            "name": "keeper",
+            "commands": "plans,snmove",
+            "parameters": "--(abandon|forget|undo|resume)",
+            "rule": "deny",
+        },
+        {"priority": "6.1", "name": "keeper", "commands": "plans,snmove", "rule": "allow"},
     ],
 }
 
@@ -308,3 +324,60 @@ def test_a_user_of_some_nodes_keeps_and_asks_within_them(cluster: Cluster) -> No
     (plan,) = listed(cluster, "few")
     assert DENIED not in ask(cluster, "few", "plans", "--apply", plan)
     assert servers(cluster) == {**dict.fromkeys(NODES, UNMOVED), "n1": MOVED}
+
+
+@pytest.mark.parametrize("words", [("--dry-run", "--out", "x"), ("--json", "--out=x"), ("--ou=x",)])
+def test_who_may_only_look_carries_nothing_out(cluster: Cluster, words: tuple[str, ...]) -> None:
+    """The words of the preview that kept a plan are none of what is carried out."""
+    if words == ("--ou=x",):
+        plan = keep(cluster, "n1")
+    else:
+        told = ask(cluster, "previewer", "snmove", "-i", "n1", *words)
+        (plan,) = re.findall(r"<plan>(snmove-[^<]*)</plan>", told)
+    assert DENIED in ask(cluster, "previewer", "plans", "--apply", plan)
+    assert set(servers(cluster).values()) == {UNMOVED}
+    assert [row["command"] for row in cluster.rows("aixplan")] == ["snmove -i n1"]
+
+
+@pytest.mark.parametrize(
+    ("noderange", "args"),
+    [("--forget={}", ()), ("--forget={}", ("--list",))],
+)
+def test_a_noderange_is_no_option(cluster: Cluster, noderange: str, args: tuple[str, ...]) -> None:
+    plan = keep(cluster, "n1")
+    words = [word.format(plan) for word in args]
+    more = f"<noderange>{noderange.format(plan)}</noderange>"
+    told = cluster.command("plans", *words, user="keeper", more=more)
+    assert "is no noderange" in told and "<errorcode>1</errorcode>" in told
+    assert listed(cluster, "root") == {plan}
+
+
+@pytest.mark.parametrize("word", ["--forge", "--forg={}"])
+def test_a_beginning_of_a_verb_is_no_verb(cluster: Cluster, word: str) -> None:
+    plan = keep(cluster, "n1")
+    told = ask(cluster, "keeper", "plans", word.format(plan), *(() if "=" in word else (plan,)))
+    assert "write --forget in full" in told
+    assert listed(cluster, "root") == {plan}
+    assert DENIED in ask(cluster, "keeper", "plans", "--forget", plan)
+
+
+def test_nobody_writes_lines_of_others_lists(cluster: Cluster, place: Home) -> None:
+    forged = "-P=x\nsnmove-20261129-dead  2026-11-29 01:01:01  root  1/1  snmove n1\u202e ok"
+    told = cluster.command(
+        "snmove", forged, "--out=x", user="few", more="<noderange>n1</noderange>"
+    )
+    assert "<savedplan>" in told
+    (row,) = cluster.rows("aixplan")
+    shown = row["command"]
+    assert r"-P=x\nsnmove" in shown and shown.isprintable()
+    assert len(place.run("plans", "--list").stdout.splitlines()) == 2
+    lines = place.run("plans", "--show", row["id"]).stdout.splitlines()
+    assert not any(line.startswith("snmove-20261129-dead") for line in lines)
+
+
+def test_a_digest_is_not_empty(cluster: Cluster) -> None:
+    plan = keep(cluster, "n1")
+    for words in (("--digest=",), ("--digest", "")):
+        told = ask(cluster, "root", "snmove", "--apply", plan, *words)
+        assert "--digest needs the SHA-256 of the plan." in told
+    assert set(servers(cluster).values()) == {UNMOVED}

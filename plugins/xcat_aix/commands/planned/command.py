@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from xcat_aix.commands.options import Arguments, OptionError, parse
+from xcat_aix.commands.options import Arguments, OptionError, parse, without
 from xcat_aix.plan import explain
 from xcat_aix.plan.errors import PlanError
 from xcat_aix.plan.kinds import Title
@@ -30,12 +30,13 @@ from xcatd.api import (
     Targets,
     data,
     info,
+    visible,
 )
 
 from . import ending, lacking, verbs
 from .doing import Doing, Remarks, executor_of, guarded, journal_of, registry_of
 from .ending import Status, has_errors
-from .how import HELP, PLANNING, VERBOSE, VERBS, VERSION, How, UsageError, how
+from .how import HELP, PLANNING, PREVIEWING, VERBOSE, VERBS, VERSION, How, UsageError, how
 from .page import Page
 from .words import Words
 
@@ -130,7 +131,7 @@ class PlannedCommand:
     def handle(self, request: Request, context: Context) -> Iterator[Reply]:
         """Do the command; whatever stands against it is an error reply with its status."""
         doing = Doing(How(), request, context)
-        is_json = "--json" in words_of(request)
+        is_json = "--json" in request.words
         told = guarded(
             lambda: self._act(doing),
             self.page.usage(),
@@ -140,11 +141,20 @@ class PlannedCommand:
         yield from ending.with_one_status(told, lambda: doing.has_changed)
 
     def parsed(self, request: Request) -> Arguments:
-        """Read the command line; raises :class:`.how.UsageError`."""
+        """Read the command line; raises :class:`.how.UsageError`.
+
+        Under the name of a client that takes a noderange out of the words, that was the first operand.  The policy does
+        not judge it as one of the words, so it is never an option.
+        """
+        noderange = request.noderange or ""
+        if noderange.startswith("-"):
+            raise UsageError(f"'{visible(noderange)}' is no noderange.", shows_usage=True)
         try:
-            arguments = parse(words_of(request), self.page.options)
+            arguments = parse(request.words, self.page.options)
         except OptionError as problem:
             raise UsageError(str(problem), shows_usage=True) from None
+        if noderange:
+            arguments = replace(arguments, operands=(noderange, *arguments.operands))
         if not verbs.is_asked_about(arguments):
             verbs.check(arguments, self.page)
             if verbs.verb_of(arguments) is None:
@@ -189,7 +199,9 @@ class PlannedCommand:
         else:
             words = self.words(plan)
             executor = executor_of(plan, how, context)
-            claimed = executor.open(plan, command=said(doing.request), user=_user(doing.request))
+            claimed = executor.open(
+                plan, command=self._said(doing.request), user=_user(doing.request)
+            )
             yield from doing.carry_out(executor, claimed, words, remarks)
 
     def check_plan(self, plan: Plan, doing: Doing) -> None:
@@ -234,21 +246,20 @@ class PlannedCommand:
         yield from _status(plan)
         yield from remarks()
 
+    def _said(self, request: Request) -> str:
+        """The command line for the journal, as it is carried out: who applies it is judged by it.
+
+        It is shown to others, so what would command a terminal, or end a line, is spelled out.
+        """
+        words = without(request.words, self.page.options, PREVIEWING)
+        line = [request.command, *filter(None, (request.noderange,)), *words]
+        return shlex.join(visible(word) for word in line)
+
     def _keep(self, plan: Plan, doing: Doing) -> SavedPlan:
         plan_id, digest = journal_of(doing.context).save(
-            plan, command=said(doing.request), user=_user(doing.request)
+            plan, command=self._said(doing.request), user=_user(doing.request)
         )
         return SavedPlan(plan_id, digest, len(plan.nodes))
-
-
-def words_of(request: Request) -> tuple[str, ...]:
-    """All words.  Under the name of a client that takes a noderange out of them, that was the first operand."""
-    return (request.noderange, *request.words) if request.noderange else request.words
-
-
-def said(request: Request) -> str:
-    """The command line, for the journal."""
-    return shlex.join([request.command, *words_of(request)])
 
 
 def _user(request: Request) -> str:

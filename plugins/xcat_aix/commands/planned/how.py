@@ -26,6 +26,9 @@ JSON = flag(
 FAN_OUT = value("fanout", meta="N", help=f"Work on so many nodes at once, {FANOUT} by default.")
 TIME_OUT = value("timeout", meta="SECONDS", help=f"Time for each node, {TIMEOUT:g} by default.")
 
+#: The options of a preview: what is carried out later has none of them.
+PREVIEWING = frozenset({"dry-run", "json", "out"})
+
 #: What every planned command takes beside its own options.
 PLANNING: tuple[Option, ...] = (
     DRY_RUN,
@@ -40,12 +43,14 @@ PLANNING: tuple[Option, ...] = (
         "apply",
         meta="FILE|PLAN",
         help="Carry out a plan that was kept, as it was shown, if all it relies on is still so.",
+        in_full=True,
     ),
     value("digest", meta="SHA256", help="With --apply: only if the kept plan has this digest."),
-    flag("yes", help="Do not ask, however many nodes there are."),
+    flag("yes", help="Do not ask, however many nodes there are.", in_full=True),
     flag(
         "force",
         help="Go on though an agent that must be asked does not answer, or is too old for a step of the plan.",
+        in_full=True,
     ),
     FAN_OUT,
     TIME_OUT,
@@ -57,20 +62,33 @@ VERBS: tuple[Option, ...] = (
         "list",
         help="Show the plans in the journal, newest first: when and by whom, nodes finished of all, command, state and"
         " unfinished nodes.",
+        in_full=True,
     ),
-    value("show", meta="PLAN", help="Show one plan, what is not finished of it, and why."),
-    value("resume", meta="PLAN", help="Do what is left of a plan, and try again what failed."),
+    value(
+        "show",
+        meta="PLAN",
+        help="Show one plan, what is not finished of it, and why.",
+        in_full=True,
+    ),
+    value(
+        "resume",
+        meta="PLAN",
+        help="Do what is left of a plan, and try again what failed.",
+        in_full=True,
+    ),
     value(
         "undo",
         meta="PLAN",
         help="Take back what was done of a plan, if the database still holds what it wrote.",
+        in_full=True,
     ),
     value(
         "abandon",
         meta="PLAN",
         help="Give up a plan that was interrupted or cannot be read: its nodes are free again.",
+        in_full=True,
     ),
-    value("forget", meta="PLAN", help="Take a plan that is over out of the journal."),
+    value("forget", meta="PLAN", help="Take a plan that is over out of the journal.", in_full=True),
 )
 
 

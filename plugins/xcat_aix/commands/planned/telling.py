@@ -26,7 +26,7 @@ from xcat_aix.run.progress import (
 from xcat_aix.run.states import LaneResult, StepState
 from xcat_aix.run.stored import PlanSummary
 from xcat_aix.run.story import PlanState
-from xcatd.api import NodeReply, Reply, data, error, info, warning
+from xcatd.api import NodeReply, Reply, data, error, info, visible, warning
 
 from . import ending
 from .words import Words
@@ -259,7 +259,8 @@ def listing(
         user = summary.user or "-"
         rest = f"; not finished: {fold(left)}" if 0 < len(left) < total else ""
         state = summary.sentence + rest
-        rows.append((summary.id, moment(summary.opened), user, nodes, summary.command, state))
+        row = (summary.id, moment(summary.opened), user, nodes, summary.command, state)
+        rows.append(tuple(map(visible, row)))  # others gave the words
     yield from columns(rows)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,11 @@ from xcat_aix.run.errors import Parked, StillRunning, UnknownPlan
 from xcat_aix.run.journal import Journal, Stored
 from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
 from xcat_aix.run.stored import PlanSummary
-from xcatd.api import NOTHING, Context, Reply, Targets, data, info
+from xcatd.api import NOTHING, Context, Reply, Targets, data, info, visible
 
 from . import ending, lacking, telling
 from .doing import Doing, executor_of, journal_of, registry_of
-from .how import UsageError
+from .how import PREVIEWING, UsageError
 from .page import Page
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def check(arguments: Arguments, page: Page) -> None:
     if wrong:
         dashes = "-" if len(wrong[0]) == 1 else "--"
         raise UsageError(f"--{name} has no option {dashes}{wrong[0]}.", shows_usage=True)
+    if arguments.has("digest") and not arguments.value("digest"):
+        raise UsageError("--digest needs the SHA-256 of the plan.")
     if name == "resume" and arguments.has("json") and not arguments.has("yes"):
         raise UsageError(
             f"--resume carries out what is left: add --yes for its outcome as JSON; {page.name} --show"
@@ -110,9 +112,26 @@ def targets(verb: Verb, context: Context) -> Targets:
 
 
 def _targets_of(summary: PlanSummary) -> Targets:
-    """Without a readable command line nobody can tell whose work it is."""
+    """Without a readable command line nobody can tell whose work it is.
+
+    Lines of former versions still have the words of the preview that kept them, which must allow nothing: judged with
+    and without them.
+    """
     command, *words = _split(summary.command) or [""]
-    return Targets.of(summary.nodes, command, words)
+    carried = tuple(_carried_out(words))
+    return Targets.of(summary.nodes, command, words) | Targets.of(summary.nodes, command, carried)
+
+
+def _carried_out(words: Iterable[str]) -> Iterator[str]:
+    """The words without those of a preview, or of anything that may be their beginning."""
+    left = iter(words)
+    for word in left:
+        name, has_value, _ = word.partition("=")
+        if len(name) > 2 and "--out".startswith(name):
+            if not has_value:
+                next(left, None)
+        elif not (len(name) > 2 and any(f"--{each}".startswith(name) for each in PREVIEWING)):
+            yield word
 
 
 def _split(line: str) -> list[str]:
@@ -273,7 +292,8 @@ def _show(stored: Stored, command: PlannedCommand, doing: Doing) -> Iterator[Rep
         lines.append(f"  closed {telling.moment(summary.closed)} UTC")
     text = explain.to_text(stored.plan, title, command.words(stored.plan))
     lines += [line for line in text if line != explain.PLAN_ONLY]
-    yield data(*lines, *_what_is_left(stored, title))
+    # Others gave the words of it.
+    yield data(*map(visible, (*lines, *_what_is_left(stored, title))))
 
 
 def _lanes_as_json(stored: Stored) -> dict[str, Any]:
