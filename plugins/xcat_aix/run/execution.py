@@ -25,7 +25,7 @@ from .locks import Taken, WantedLocks
 from .ports import CommitRequest, Finished, LaneParked, LanePort, Message, Said, Stopped, Write
 from .progress import PlanEnded, Progress
 from .reporting import Teller
-from .states import Event, Outcome, StepState, Word
+from .states import CorruptJournal, Event, Outcome, StepState, Word
 from .story import meant
 from .task import LaneLink
 from .waiting import Waiting, WaitingRoom
@@ -165,6 +165,7 @@ class Execution:
             if isinstance(message, Said):
                 told += self._note(message)
         wishes = [message for message in valid if isinstance(message, CommitRequest)]
+        wishes = [wish for wish in wishes if self._is_possible(wish)]
         told += self._grant([wish for wish in wishes if wish.write is None])
         for wish in wishes:
             if wish.write is not None:
@@ -178,6 +179,15 @@ class Execution:
         if message.line.is_revoked and isinstance(message, CommitRequest):
             message.refuse(Stopped())
         return message.line.is_revoked
+
+    def _is_possible(self, wish: CommitRequest) -> bool:
+        """What cannot be is a fault of its lane, and of nobody else."""
+        try:
+            self._state.after([*wish.events, *wish.intents])
+        except CorruptJournal as problem:
+            wish.refuse(problem)
+            return False
+        return True
 
     def _note(self, said: Said) -> Iterator[Progress]:
         event = said.event
@@ -257,7 +267,7 @@ class Execution:
 
         try:
             events = self._record(wish.events, wish.tables, write, released)
-        except StepFailed as problem:
+        except (StepFailed, CorruptJournal) as problem:
             self._room.queue.done(lane)
             wish.refuse(problem)
             return []
@@ -275,13 +285,24 @@ class Execution:
         write: Write | None = None,
         released: Sequence[str] = (),
     ) -> Sequence[Event]:
-        """Commit the events and what ``write`` does, together with the progress lines so far."""
+        """Commit the events and what ``write`` does, together with the progress lines so far.
+
+        Nothing is committed if one of them cannot be: raises :class:`.states.CorruptJournal`.
+        """
         if not events and write is None and not released:
             return ()
         self._crash("before-commit")
         later = tuple(self._later)
+        self._state.after(events)
+
+        def checked(transaction: Transaction) -> Sequence[Event]:
+            more = write(transaction) if write is not None else ()
+            if more:
+                self._state.after([*events, *more])
+            return more
+
         stored = self._journal.record(
-            self._hold, [*later, *events], tables=tables, write=write, released=released
+            self._hold, [*later, *events], tables=tables, write=checked, released=released
         )
         self._crash("after-commit")
         self._later.clear()
@@ -318,9 +339,20 @@ class Execution:
         self._room.leave(lane.id)
         attempt = self._state.record(lane.id, waiting.step).attempt
         state = self._state.lane(lane.id)
-        detail = {"text": text, **meant(state.steps[waiting.step], state.ready(waiting.step))}
-        failed = Event(Word.FAILED, lane.id, waiting.step, attempt, detail=detail)
-        told = list(self._teller.tell(self._record([failed])))
+        record = state.steps[waiting.step]
+        # What was in doubt before stays in doubt: nobody has looked.
+        ends = (
+            (Word.PROBED_UNREACHABLE, record.in_state(StepState.UNKNOWN)),
+            (Word.FAILED, state.ready(waiting.step)),
+        )
+        events = [
+            Event(
+                word, lane.id, waiting.step, attempt, detail={"text": text, **meant(record, nodes)}
+            )
+            for word, nodes in ends
+            if nodes
+        ]
+        told = list(self._teller.tell(self._record(events)))
         return told + self._end_lane(lane)
 
     # Ends
@@ -345,7 +377,10 @@ class Execution:
         _log.error("internal error in %s", where, exc_info=problem)
         if lane.id not in self._active:
             return []  # all of it was recorded before
-        told = list(self._teller.tell(self._record(outcomes)))
+        try:
+            told = list(self._teller.tell(self._record(outcomes)))
+        except CorruptJournal:
+            told = []  # they are the fault: what they are about is in doubt
         return told + list(self._teller.tell(self._record(self._in_doubt(lane))))
 
     def _in_doubt(self, lane: Lane) -> list[Event]:

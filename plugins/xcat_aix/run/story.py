@@ -311,6 +311,19 @@ class PlanState:
             name = self.plan_id or "a plan"
             raise CorruptJournal(f"journal of {name}: {event} cannot be: {why}") from None
 
+    def after(self, events: Iterable[Event]) -> Mapping[str, LaneState]:
+        """The lanes that these events of steps are about as they would be then; changes nothing.
+
+        Raises as :meth:`apply` does.
+        """
+        trial = PlanState({}, self.plan_id)
+        trial.phase = self.phase
+        for event in events:
+            if event.lane in self._lanes and event.lane not in trial._lanes:
+                trial._lanes[event.lane] = self._lanes[event.lane].copy()
+            trial.apply(event)
+        return trial._lanes
+
     def _apply_to_step(self, event: Event) -> None:
         if self.phase is not Phase.OPEN:
             raise _Impossible(f"the plan is {self.phase.value}")

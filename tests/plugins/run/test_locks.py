@@ -18,10 +18,11 @@ from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.board import Board
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal, OpenPlan
+from xcat_aix.run.lane_runner import LaneRunner
 from xcat_aix.run.locks import Queue
 from xcat_aix.run.progress import Progress, StepEnded, StepWaits
 from xcat_aix.run.registry import Registry
-from xcat_aix.run.states import LaneResult, Outcome, StepState
+from xcat_aix.run.states import Event, LaneResult, Outcome, StepState, Word
 from xcat_aix.run.store import EVENTS, LOCKS, PLANS, Transaction
 from xcat_aix.run.task import Task
 from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
@@ -436,3 +437,59 @@ def shared(
     yield first, second
     first.close()
     second.close()
+
+
+# What waits in doubt, and what cannot be
+
+
+def in_doubt(executor: Executor, *lanes: Lane) -> str:
+    """A plan that was interrupted with all its steps under way, and whose locks were taken over since."""
+    hold = executor.open(plan(*lanes)).hold
+    begun = [Event(Word.INTENT, lane.id, "s", 1, f"job{lane.id}") for lane in lanes]
+    executor.journal.record(hold, begun)
+    executor.journal.release(hold)
+    return hold.plan_id
+
+
+def test_a_step_in_doubt_that_waits_in_vain_stays_in_doubt() -> None:
+    """One lane asks and waits for another plan; the one behind it is never begun in this execution."""
+    site, gate = Site(), Gate()
+    executor = site.executor("mn2", Gate(), timeout=60.0, grace=1e6)
+    left = in_doubt(executor, holding("n2"), holding("n3"))
+    first = Running(site.executor("mn1", gate), plan(holding("n1")))
+    assert gate.entered.acquire(timeout=LIMIT)
+    second = Running(executor, executor.claim(left))
+    told = second.end(lambda: site.clock.advance(5.0))
+    assert second.problems == []
+    assert outcome(told) is Outcome.PARTIAL
+    state = executor.journal.load(left).state
+    assert state.record("n2", "s").state is StepState.FAILED
+    assert state.record("n3", "s").state is StepState.UNKNOWN
+    assert f"waited for nim:sn1, which {first.plan_id} holds" in state.record("n3", "s").text
+    gate.open.set()
+    first.end()
+
+
+def test_what_cannot_be_is_the_fault_of_its_lane_and_is_not_recorded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    site, gate = Site(), Gate()
+    gate.open.set()
+
+    def add(runner: LaneRunner, event: Event) -> None:
+        if event.lane == "n1":
+            event = replace(event, word=Word.RETRIED)
+        else:
+            runner.state.apply(event)
+        runner._pending.append(event)
+
+    monkeypatch.setattr(LaneRunner, "_add", add)
+    executor = site.executor("mn1", gate)
+    running = Running(executor, plan(holding("n1"), holding("n2")))
+    told = running.end()
+    assert running.problems == []
+    assert results(told) == {"n1": "partial", "n2": "done"}
+    state = executor.journal.load(running.plan_id).state
+    assert state.record("n1", "s").state is StepState.UNKNOWN
+    assert "internal error" in state.record("n1", "s").text
+    assert "cannot be" in caplog.text
