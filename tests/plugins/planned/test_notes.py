@@ -287,7 +287,8 @@ def test_a_plan_whose_undo_was_overtaken_is_not_stuck(site: Site) -> None:
     undo = site.plan_ids()[0]
     held = site.run("plans", "--forget", plan)
     assert held.errors == [
-        f"cannot forget {plan}: {undo} is taking it back; finish that first: plans --resume {undo}"
+        f"cannot forget {plan}: {undo} is taking it back already; resume that one, or forget it:"
+        f" plans --forget {undo}"
     ]
     assert f"{undo} is taking it back already" in site.run("plans", "--undo", plan).text
     mend(site)

@@ -252,7 +252,7 @@ def listing(
     plans: Iterable[tuple[PlanSummary, Sequence[str]]], noun: str = "PLAN"
 ) -> Iterator[str]:
     """The list of plans, newest first, with the nodes that are not finished."""
-    rows = [(noun, "OPENED (UTC)", "USER", "NODES", "COMMAND", "STATE")]
+    rows: list[tuple[str, ...]] = [(noun, "OPENED (UTC)", "USER", "NODES", "COMMAND", "STATE")]
     for summary, left in plans:
         total = len(summary.nodes)
         nodes = f"{total - len(left)}/{total}"
