@@ -20,7 +20,7 @@ from . import test_command as move
 from .doubles import Names, World, errors, exit_status, lines, open_world, stored
 from .golden import load
 
-DIRECTORY = Path(__file__).parent.parent / "golden" / "journal1"
+DIRECTORY = Path(__file__).parents[3] / "golden" / "journal1"
 CASES = ("balance", "interrupted", "partial", "undone")
 
 
