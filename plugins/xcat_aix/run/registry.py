@@ -112,6 +112,11 @@ class Registry:
         """What takes the step back; raises KeyError for an unknown kind."""
         return self._kinds[begun.step.kind].reverse(begun)
 
+    def is_whole(self, name: str) -> bool:
+        """Whether a step of this kind that fails leaves nothing behind: its transaction is not committed."""
+        kind = self._kinds.get(name)
+        return kind is not None and is_database(kind)
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """All names, in order of registration."""

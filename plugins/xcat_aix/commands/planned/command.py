@@ -86,13 +86,14 @@ class PlannedCommand:
         ``is_forced``: though a host that should be asked first does not answer.
         """
         del is_forced
+        registry = registry_of(context)
         return undo(
             stored.plan,
-            verbs.begun_steps(stored),
+            verbs.begun_steps(stored, registry),
             stored.summary.id,
-            registry_of(context),
+            registry,
             unfinished=verbs.unfinished_lanes(stored),
-            spared=verbs.spared_nodes(stored),
+            spared=verbs.spared_nodes(stored, registry),
         )
 
     def remarks(self, plan: Plan, how: How, context: Context) -> Iterator[Reply]:
