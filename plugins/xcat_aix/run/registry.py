@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
-from xcat_aix.plan.kinds import Begun, NoReverse, Reverse
+from xcat_aix.plan.kinds import Begun, NoReverse, Reverse, words_problem
 from xcat_aix.plan.model import Plan, Step
 from xcat_aix_proto.jobs import Probe
 
@@ -132,11 +132,10 @@ class Registry:
 
 
 def _problem(kind: AnyKind) -> str:
-    for name in ("probe", "title", "reverse"):
-        if not callable(getattr(kind, name, None)):
-            return f"has no {name}"
-    if isinstance(kind.reverse, NoReverse) and not kind.reverse.because.strip():
-        return "does not say why it has no reverse"
+    if not callable(getattr(kind, "probe", None)):
+        return "has no probe"
+    if problem := words_problem(kind):
+        return problem
     has_effect, has_tables, has_write = (
         callable(getattr(kind, name, None)) for name in ("effect", "tables", "write")
     )

@@ -240,20 +240,32 @@ def test_it_is_taken_back(site: Site) -> None:
     assert site.comments() == notes(site) == NOTED
 
 
-def test_what_was_not_begun_for_a_node_is_not_taken_back_there(site: Site) -> None:
-    site.world.node("sn1").effects[f"{KIND} n3"] = {"nodes": ["n3"], "text": "old"}
+def test_what_failed_half_way_for_a_node_is_taken_back_there_too(site: Site) -> None:
     fail(site, "n3")
+    keep(site)
+    # The job had come so far when it failed.
+    site.world.node("sn1").effects[f"{KIND} n3"] = {"nodes": ["n3"], "text": "hel"}
+    mend(site)
+    (plan,) = site.plan_ids()
+    shown = site.run("notes", "--undo", plan, "--dry-run")
+    assert "      1. take the note away for n1,n2,n3" in shown.lines
+    assert "Database: 4 cells in one transaction" in shown.lines  # n3's was not written
+    assert site.run("notes", "--undo", plan).status == 0
+    assert site.comments() == BACK and notes(site) == {}
+    # Forth again it goes for all.
+    assert site.run("notes", "--undo", site.plan_ids()[0]).status == 0
+    assert site.comments() == notes(site) == NOTED
+
+
+def test_what_was_not_begun_is_not_taken_back(site: Site) -> None:
+    site.world.node("sn1").is_down = True
     keep(site)
     (plan,) = site.plan_ids()
     shown = site.run("notes", "--undo", plan, "--dry-run")
-    assert "      1. take the note away for n1,n2" in shown.lines
-    assert "Database: 4 cells in one transaction" in shown.lines
-    assert site.run("notes", "--undo", plan).status == 0
-    assert site.comments() == BACK and notes(site) == {"n3": "old"}
-    # Forth again it goes for all.
-    mend(site)
-    assert site.run("notes", "--undo", site.plan_ids()[0]).status == 0
-    assert site.comments() == notes(site) == NOTED
+    assert "      1. take the note away for n4,n5" in shown.lines
+    assert not [line for line in shown.lines if "n1" in line and "note" in line]
+    assert site.run("notes", "--undo", plan).status == 0  # nothing is asked of sn1
+    assert site.comments() == BACK and notes(site) == {}
 
 
 def test_what_others_wrote_since_is_not_taken_back(site: Site) -> None:
@@ -277,3 +289,17 @@ def test_two_plans_do_not_share_a_node_and_an_interrupted_one_can_be_given_up(
     assert "interrupted" in site.run("plans").text
     assert site.run("notes", "--abandon", plan).status == 0
     assert keep(site).status == 0
+
+
+def test_its_list_shows_its_own_plans_only(site: Site) -> None:
+    keep(site)
+    (plan,) = site.plan_ids()
+    other = "toy-" + plan.partition("-")[2]
+    for table, column in (("aixplan", "id"), ("aixevent", "plan")):
+        with site.db.transaction(table) as transaction:
+            for row in site.db.select(table):
+                transaction.insert(table, [{**row, column: other}])
+    assert (
+        plan in site.run("notes", "--list").text and other not in site.run("notes", "--list").text
+    )
+    assert plan in site.run("plans", "--list").text and other in site.run("plans", "--list").text

@@ -49,6 +49,8 @@ class PlannedCommand:
     page: ClassVar[Page]
     #: The commands whose plans its list shows, and of whose plans it knows the words; none: its own.
     lists: ClassVar[tuple[str, ...]] = ()
+    #: Its list shows the plans of all commands.
+    lists_all: ClassVar[bool] = False
     #: What its plans are called.
     noun: ClassVar[str] = "plan"
 

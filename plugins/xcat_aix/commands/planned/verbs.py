@@ -195,9 +195,10 @@ def _list(command: PlannedCommand, journal: Journal, doing: Doing) -> Iterator[R
 
 
 def _is_listed(summary: PlanSummary, command: PlannedCommand) -> bool:
-    if not command.lists:
+    if command.lists_all:
         return True
-    return summary.id.startswith(tuple(f"{name}-" for name in command.lists))
+    names = command.lists or (command.page.name,)
+    return summary.id.startswith(tuple(f"{name}-" for name in names))
 
 
 def _left(summary: PlanSummary, journal: Journal) -> dict[str, str]:
