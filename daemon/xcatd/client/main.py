@@ -111,7 +111,9 @@ def _deal_with(
     """Write a plan to the file that was named for it, or ask whether it is to be applied."""
     if line.out is not None:
         planning.write(line.out, plan)
-        print(f"Wrote {line.out}.")  # noqa: T201
+        # Behind JSON nothing else is to come.
+        where = sys.stderr if "--json" in line.args else sys.stdout
+        print(f"Wrote {line.out}.", file=where)
         return status
     if not plan.needs_confirmation or status:
         return status

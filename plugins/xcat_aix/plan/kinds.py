@@ -45,6 +45,17 @@ Reverse: TypeAlias = Callable[[Begun], Step | NoReverse | None]
 Title: TypeAlias = Callable[[Step], str]
 
 
+def words_problem(words: object) -> str:
+    """What is wrong with the ``title`` and ``reverse`` of a kind, as the end of a sentence; empty if nothing."""
+    for name in ("title", "reverse"):
+        if not callable(getattr(words, name, None)):
+            return f"has no {name}"
+    reverse = getattr(words, "reverse", None)
+    if isinstance(reverse, NoReverse) and not reverse.because.strip():
+        return "does not say why it has no reverse"
+    return ""
+
+
 class Kinds(Protocol):
     """The words of every kind there is."""
 

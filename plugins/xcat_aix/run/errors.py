@@ -31,7 +31,11 @@ class StepFailed(Exception):
         self.code = code
 
 
-class Unreachable(StepFailed):
+class Refused(StepFailed):
+    """The other end did not begin it: nothing of it was done."""
+
+
+class Unreachable(Refused):
     """Nobody could be connected, so nothing was sent."""
 
 

@@ -22,7 +22,7 @@ from xcat_aix_proto.jobs import Probe
 
 from . import names, outcomes
 from .chains import ChainKind, Ending, chain_of, check_of, linked, locks_of
-from .errors import StepFailed, StepLost, Unreachable
+from .errors import Refused, StepFailed, StepLost, Unreachable
 from .outcomes import NodeOutcomes
 from .ports import CommitRequest, Finished, LaneParked, LanePort, Said, Write
 from .registry import AnyKind, DatabaseKind, Registry, StepKind, is_database
@@ -289,9 +289,11 @@ class LaneRunner:
         """What became of each node of a step, and what else there is to say."""
         asked = task.nodes or (WHOLE,)
         found: dict[str, tuple[Word, str]] = {}
+        is_asked = False
         try:
             probe = kind.probe(task)
             self._crash("after-probe", task.step)
+            is_asked = True
             # Half there is a reason to do it, not to leave it: operations start from what they find.
             found = {
                 n: v for n, v in outcomes.probed(probe, asked).items() if v[0] is Word.PROBED_DONE
@@ -307,6 +309,8 @@ class LaneRunner:
             left = tuple(node for node in asked if node not in found)
         self._crash("after-effect", task.step)
         verdicts, more = _ending(ending, left)
+        if not is_asked:
+            more = {**more, **_UNBEGUN}
         return {**found, **verdicts}, more
 
     def _ended(self, task: Task, ending: Ending) -> Event:
@@ -475,8 +479,12 @@ class LaneRunner:
         self.around.crash(point, self.line.lane.id, step.id)
 
 
+_UNBEGUN = {"unbegun": True}
+
+
 def _more(problem: StepFailed) -> dict[str, Any]:
-    return {"detail": problem.detail, "code": problem.code}
+    unbegun = _UNBEGUN if isinstance(problem, Refused) else {}
+    return {"detail": problem.detail, "code": problem.code, **unbegun}
 
 
 def _ending(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
-from xcat_aix.plan.kinds import Begun, NoReverse, Reverse
+from xcat_aix.plan.kinds import Begun, NoReverse, Reverse, words_problem
 from xcat_aix.plan.model import Plan, Step
 from xcat_aix_proto.jobs import Probe
 
@@ -112,6 +112,11 @@ class Registry:
         """What takes the step back; raises KeyError for an unknown kind."""
         return self._kinds[begun.step.kind].reverse(begun)
 
+    def is_whole(self, name: str) -> bool:
+        """Whether a step of this kind that fails leaves nothing behind: its transaction is not committed."""
+        kind = self._kinds.get(name)
+        return kind is not None and is_database(kind)
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """All names, in order of registration."""
@@ -127,11 +132,10 @@ class Registry:
 
 
 def _problem(kind: AnyKind) -> str:
-    for name in ("probe", "title", "reverse"):
-        if not callable(getattr(kind, name, None)):
-            return f"has no {name}"
-    if isinstance(kind.reverse, NoReverse) and not kind.reverse.because.strip():
-        return "does not say why it has no reverse"
+    if not callable(getattr(kind, "probe", None)):
+        return "has no probe"
+    if problem := words_problem(kind):
+        return problem
     has_effect, has_tables, has_write = (
         callable(getattr(kind, name, None)) for name in ("effect", "tables", "write")
     )

@@ -253,7 +253,7 @@ class Event:
     ``detail`` is JSON data: ``text``, ``detail``, ``code``, ``result``, ``outcome``, ``by``, ``part`` (such as 2/5: a
     step that is the second of five of one job), ``locks`` and ``holder`` of one that waits, and ``nodes``: those of the
     step's nodes that are meant, folded, where these are not all that the word can be about; of ``by-node`` see
-    :mod:`.outcomes`.
+    :mod:`.outcomes`.  A ``failed`` with ``unbegun`` came before anything of the effect was begun, though its intent is there.
     """
 
     word: Word

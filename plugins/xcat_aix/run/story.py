@@ -41,6 +41,9 @@ _UNTOUCHED = frozenset(
     {StepState.TODO, StepState.WAITING, StepState.HELD, StepState.SKIPPED, StepState.FAILED}
 )
 
+#: Of a node in one of these the effect is there, or may be.
+_BEGUN = frozenset({StepState.DONE, StepState.DOING, StepState.UNKNOWN})
+
 #: Of several states, the first that is there is the one of the whole, unless some of it is done.
 _FIRST = (StepState.DOING, StepState.WAITING, StepState.UNKNOWN)
 _REST = (StepState.FAILED, StepState.TODO, StepState.HELD, StepState.SKIPPED)
@@ -73,19 +76,16 @@ class StepRecord:
     result: Mapping[str, Any] = field(default_factory=dict)
     #: The nodes whose effect a probe found half there.
     broken: frozenset[str] = frozenset()
+    #: The nodes for which an attempt failed that had been begun: what it did before that is there.
+    tried: frozenset[str] = frozenset()
     progress_rows: int = 0
 
     def copy(self) -> StepRecord:
         """The same, to go its own way."""
         return StepRecord(
             dict(self.nodes), self.state, self.attempt, self.job, self.text, self.detail,
-            self.code, self.result, self.broken, self.progress_rows,
+            self.code, self.result, self.broken, self.tried, self.progress_rows,
         )  # fmt: skip
-
-    @property
-    def is_broken(self) -> bool:
-        """A probe found its effect half there."""
-        return bool(self.broken)
 
     @property
     def about(self) -> tuple[str, ...]:
@@ -103,6 +103,14 @@ class StepRecord:
     def is_at_work(self) -> bool:
         """Something is being done, or was when it was last heard of."""
         return self.state in {StepState.DOING, StepState.UNKNOWN}
+
+    def begun(self, *, is_whole: bool = False) -> frozenset[str]:
+        """The nodes for which it was done, or something of it may have been; :data:`WHOLE` as in ``nodes``.
+
+        ``is_whole``: where it fails nothing of it is there.
+        """
+        half = self.broken if is_whole else self.broken | self.tried
+        return half.union(node for node, found in self.nodes.items() if found.state in _BEGUN)
 
     def in_state(self, state: StepState) -> tuple[str, ...]:
         """The nodes that are in this state now."""
@@ -155,6 +163,8 @@ class StepRecord:
             self.progress_rows += 1
             return
         for node, (word, state, text) in moves.items():
+            if word is Word.FAILED and not event.detail.get("unbegun"):
+                self.tried |= {node} if self.nodes[node].state is StepState.DOING else set()
             self.nodes[node] = NodeState(state, text)
             is_broken = word is Word.PROBED_BROKEN
             if word in _TELLS_BROKEN and is_broken != (node in self.broken):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from xcat_aix.plan.kinds import Begun, NoReverse
+from xcat_aix.plan.kinds import Reverse
 from xcat_aix.plan.model import Step
 from xcat_aix.run.chains import Ending
 from xcat_aix.run.errors import StepFailed, StepLost
@@ -83,9 +83,10 @@ class AgentStep:
         except (KeyError, TypeError):
             return self.kind
 
-    def reverse(self, begun: Begun) -> Step | NoReverse | None:
-        """The operation that takes it back."""
-        return self._words.reverse(begun)
+    @property
+    def reverse(self) -> Reverse:
+        """What gives the operation that takes a step back."""
+        return self._words.reverse
 
     def probe(self, task: Task) -> Probe | NodeProbes:
         """What the agent finds; the job of an interrupted attempt is waited for first."""

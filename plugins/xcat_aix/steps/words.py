@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from xcat_aix.plan.kinds import Begun, Reverse
+from xcat_aix.plan.kinds import Begun, Reverse, words_problem
 from xcat_aix.plan.model import Step
 from xcat_aix_proto import codec
 from xcat_aix_proto.operations import ForNodes, Operation, from_stored
@@ -16,10 +16,17 @@ OperationT = TypeVar("OperationT", bound=Operation)
 
 @dataclass(frozen=True, slots=True)
 class KindWords:
-    """What people call a step, made of its arguments as they are stored (a large plan has 50 000), and its reverse."""
+    """What people call a step, made of its arguments as they are stored (a large plan has 50 000), and its reverse.
+
+    Raises ValueError where one of them is missing, or there is no reverse and no reason.
+    """
 
     title: Callable[[Mapping[str, Any]], str]
     reverse: Reverse
+
+    def __post_init__(self) -> None:
+        if problem := words_problem(self):
+            raise ValueError(f"the words of a kind of steps: it {problem}")
 
 
 def turned(_of: type[OperationT], turn: Callable[[OperationT], Operation]) -> Reverse:

@@ -283,6 +283,13 @@ def test_a_plan_is_kept_in_a_file_and_applied_from_it(place: Place) -> None:
     assert place.planner.did == [("--apply=toy-7", f"--digest={DIGEST}", "-V")]
 
 
+def test_behind_json_nothing_else_comes(place: Place) -> None:
+    saved = place.run("toy", "--out", "move.plan", "--json")
+    assert (saved.returncode, saved.stderr) == (0, "Wrote move.plan.\n")
+    assert saved.stdout.endswith("Saved as toy-7.\n")
+    assert (place.directory / "move.plan").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "args", "sent"),
     [

@@ -239,20 +239,32 @@ def test_it_is_taken_back(site: Site) -> None:
     assert site.comments() == notes(site) == NOTED
 
 
-def test_what_was_not_begun_for_a_node_is_not_taken_back_there(site: Site) -> None:
-    site.world.node("sn1").effects[f"{KIND} n3"] = {"nodes": ["n3"], "text": "old"}
+def test_what_failed_half_way_for_a_node_is_taken_back_there_too(site: Site) -> None:
     fail(site, "n3")
+    keep(site)
+    # The job had come so far when it failed.
+    site.world.node("sn1").effects[f"{KIND} n3"] = {"nodes": ["n3"], "text": "hel"}
+    mend(site)
+    (plan,) = site.plan_ids()
+    shown = site.run("notes", "--undo", plan, "--dry-run")
+    assert "      1. take the note away for n1,n2,n3" in shown.lines
+    assert "Database: 4 cells in one transaction" in shown.lines  # n3's was not written
+    assert site.run("notes", "--undo", plan).status == 0
+    assert site.comments() == BACK and notes(site) == {}
+    # Forth again it goes for all.
+    assert site.run("notes", "--undo", site.plan_ids()[0]).status == 0
+    assert site.comments() == notes(site) == NOTED
+
+
+def test_what_was_not_begun_is_not_taken_back(site: Site) -> None:
+    site.world.node("sn1").is_down = True
     keep(site)
     (plan,) = site.plan_ids()
     shown = site.run("notes", "--undo", plan, "--dry-run")
-    assert "      1. take the note away for n1,n2" in shown.lines
-    assert "Database: 4 cells in one transaction" in shown.lines
-    assert site.run("notes", "--undo", plan).status == 0
-    assert site.comments() == BACK and notes(site) == {"n3": "old"}
-    # Forth again it goes for all.
-    mend(site)
-    assert site.run("notes", "--undo", site.plan_ids()[0]).status == 0
-    assert site.comments() == notes(site) == NOTED
+    assert "      1. take the note away for n4,n5" in shown.lines
+    assert not [line for line in shown.lines if "n1" in line and "note" in line]
+    assert site.run("notes", "--undo", plan).status == 0  # nothing is asked of sn1
+    assert site.comments() == BACK and notes(site) == {}
 
 
 def test_what_others_wrote_since_is_not_taken_back(site: Site) -> None:
@@ -311,3 +323,15 @@ def test_an_undo_of_an_undo_leaves_alone_what_a_later_plan_made(site: Site) -> N
     said = site.run("plans", "--undo", undo)
     assert said.status == 1 and "changed meanwhile" in said.text
     assert set(notes(site).values()) == {"later"}
+
+
+def test_its_list_shows_its_own_plans_only(site: Site) -> None:
+    keep(site)
+    (plan,) = site.plan_ids()
+    other = "toy-" + plan.partition("-")[2]
+    with site.db.transaction("aixplan") as transaction:
+        transaction.insert("aixplan", [{**row, "id": other} for row in site.db.select("aixplan")])
+    assert (
+        plan in site.run("notes", "--list").text and other not in site.run("notes", "--list").text
+    )
+    assert plan in site.run("plans", "--list").text and other in site.run("plans", "--list").text

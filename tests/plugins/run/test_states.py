@@ -206,6 +206,33 @@ def test_half_done_stays_mixed_until_a_new_attempt() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ends", "is_begun"),
+    [
+        ([about(Word.FAILED)], True),
+        ([about(Word.FAILED), about(Word.RETRIED), about(Word.FAILED)], True),
+        ([about(Word.FAILED, unbegun=True)], False),
+        ([about(Word.NOT_BEGUN)], False),
+        ([about(Word.NOT_BEGUN), about(Word.FAILED)], False),
+        ([about(Word.LOST)], True),
+        ([about(Word.DONE)], True),
+        ([about(Word.LOST), about(Word.PROBED_NOT_DONE)], False),
+        ([about(Word.LOST), about(Word.PROBED_BROKEN), about(Word.RETRIED)], True),
+    ],
+)
+def test_what_failed_after_it_was_begun_counts_as_begun(ends: list[Event], is_begun: bool) -> None:
+    record = fold(SHAPE, [OPENED, INTENT, *ends]).record("a", "one")
+    assert bool(record.begun()) is is_begun
+    assert bool(record.copy().begun()) is is_begun
+
+
+def test_what_failed_before_its_intent_or_in_a_transaction_was_not_begun() -> None:
+    refused = fold(SHAPE, [OPENED, about(Word.FAILED, 0)]).record("a", "one")
+    assert not refused.begun()
+    failed = fold(SHAPE, [OPENED, INTENT, about(Word.FAILED)]).record("a", "one")
+    assert failed.begun() and not failed.begun(is_whole=True)
+
+
+@pytest.mark.parametrize(
     ("words", "outcome"),
     [
         (["done", "done"], Outcome.OK),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,10 +21,14 @@ from xcat_aix.run.states import LaneResult
 from xcat_aix.run.story import LaneState
 from xcat_aix.run.task import LaneLink, Task
 from xcat_aix.run.testing import FakeWorld, ManualClock, MemoryDatabase
+from xcat_aix.steps.agent import AgentStep
+from xcat_aix.steps.client import WORDS
 from xcat_aix.steps.command import CommandRun
 from xcat_aix.steps.database import DatabaseWrite
+from xcat_aix.steps.words import KindWords
 from xcat_aix_proto.jobs import Probe, Verdict
 from xcat_aix_proto.names import job_id
+from xcat_aix_proto.operations import RepointClient
 from xcatd import api
 from xcatd.changes import Changes, Draft
 
@@ -220,6 +224,30 @@ def test_a_kind_without_reverse_must_say_why() -> None:
 
     with pytest.raises(ValueError, match="does not say why it has no reverse"):
         Registry().register(Silent())
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ({"title": None}, "has no title"),
+        ({"reverse": None}, "has no reverse"),
+        ({"reverse": NoReverse("")}, "does not say why it has no reverse"),
+    ],
+)
+def test_an_operation_without_words_is_no_kind(words: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        KindWords(**{"title": str, "reverse": NoReverse("it is a test"), **words})
+
+
+def test_the_registry_sees_the_words_of_an_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = RepointClient.kind
+    words = KindWords(str, NoReverse("what is gone is gone"))
+    monkeypatch.setitem(cast("dict[str, KindWords]", WORDS), kind, words)
+    step = AgentStep(kind)
+    assert step.reverse is words.reverse
+    object.__setattr__(words, "reverse", NoReverse(" "))
+    with pytest.raises(ValueError, match="does not say why it has no reverse"):
+        Registry([AgentStep(kind)])
 
 
 def test_the_registry_knows_what_steps_are_called() -> None:

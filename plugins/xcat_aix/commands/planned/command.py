@@ -50,6 +50,8 @@ class PlannedCommand:
     page: ClassVar[Page]
     #: The commands whose plans its list shows, and of whose plans it knows the words; none: its own.
     lists: ClassVar[tuple[str, ...]] = ()
+    #: Its list shows the plans of all commands.
+    lists_all: ClassVar[bool] = False
     #: What its plans are called.
     noun: ClassVar[str] = "plan"
 
@@ -87,13 +89,14 @@ class PlannedCommand:
         ``is_forced``: though a host that should be asked first does not answer.
         """
         del is_forced
+        registry = registry_of(context)
         return undo(
             stored.plan,
-            verbs.begun_steps(stored),
+            verbs.begun_steps(stored, registry),
             stored.summary.id,
-            registry_of(context),
+            registry,
             unfinished=verbs.unfinished_lanes(stored),
-            spared=verbs.spared_nodes(stored),
+            spared=verbs.spared_nodes(stored, registry),
         )
 
     def remarks(self, plan: Plan, how: How, context: Context) -> Iterator[Reply]:

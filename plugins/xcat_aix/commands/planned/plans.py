@@ -17,6 +17,7 @@ from .page import Page
 class Plans(PlannedCommand):
     """The plugin.  Without a verb it lists."""
 
+    lists_all = True
     page = Page(
         "plans",
         "list, show, resume, undo, give up and forget what is in the journal",

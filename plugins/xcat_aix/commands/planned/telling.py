@@ -120,7 +120,7 @@ class Narrator:
             yield data(said.text)
 
     def _lane_ended(self, ended: LaneEnded) -> Iterator[Reply]:
-        self._reasons[ended.lane.id] = ended.text
+        self._reasons[ended.lane.id] = self._heard(ended.text)
         if ended.result is LaneResult.DONE:
             yield from self.words.lane_done(ended.lane)
         if not ended.lane.target:
@@ -166,9 +166,11 @@ class Narrator:
             for lane in causes:
                 yield from self._failures(lane)
             reason = "see above" if causes else "nothing could be done"
-        if self.plan.undoes:
-            reason = reason.removesuffix(_AGAIN)
         yield error(f"nothing was changed: {reason}{self._then(reason)}")
+
+    def _heard(self, text: str) -> str:
+        """What was said of a step, without the advice to do again what would be refused again."""
+        return text.removesuffix(_AGAIN) if self.plan.undoes else text
 
     def _then(self, reason: str) -> str:
         if self.plan.undoes:
@@ -197,7 +199,10 @@ class Narrator:
             if failed:
                 yield Reply(
                     nodes=tuple(
-                        NodeReply(node, error=f"{name}: {found.text or found.state.sentence}")
+                        NodeReply(
+                            node,
+                            error=f"{name}: {self._heard(found.text) or found.state.sentence}",
+                        )
                         for node, found in failed.items()
                     )
                 )
@@ -213,7 +218,7 @@ class Narrator:
         if trouble is None:
             return self._reasons.get(lane.id) or "not finished"
         name = f"{self.title(trouble.step)}{whom(trouble.step)}"
-        text = f"{name}: {trouble.text or trouble.state.sentence}"
+        text = f"{name}: {self._heard(trouble.text) or trouble.state.sentence}"
         lines = [line.strip() for line in trouble.detail.splitlines() if line.strip()]
         shown = lines[:DETAIL_LINES]
         if len(lines) > DETAIL_LINES:

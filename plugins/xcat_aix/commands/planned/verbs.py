@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,10 @@ from xcat_aix.plan.model import Lane
 from xcat_aix.plan.undo import Done, Spared
 from xcat_aix.run.errors import Parked, StillRunning, UnknownPlan
 from xcat_aix.run.journal import Journal, Stored
+from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
 from xcat_aix.run.stored import PlanSummary
+from xcat_aix.run.story import StepRecord
 from xcatd.api import NOTHING, Context, Reply, Targets, data, info, visible
 
 from . import ending, lacking, telling
@@ -214,9 +216,10 @@ def _list(command: PlannedCommand, journal: Journal, doing: Doing) -> Iterator[R
 
 
 def _is_listed(summary: PlanSummary, command: PlannedCommand) -> bool:
-    if not command.lists:
+    if command.lists_all:
         return True
-    return summary.id.startswith(tuple(f"{name}-" for name in command.lists))
+    names = command.lists or (command.page.name,)
+    return summary.id.startswith(tuple(f"{name}-" for name in names))
 
 
 def _left(summary: PlanSummary, journal: Journal) -> dict[str, str]:
@@ -396,34 +399,34 @@ def _undo(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -> 
     yield from command.show_or_do(plan, doing)
 
 
-_BEGUN = frozenset({StepState.DONE, StepState.PARTIAL, StepState.DOING, StepState.UNKNOWN})
+def begun_steps(stored: Stored, registry: Registry) -> Done:
+    """The steps of a stored plan that were done, or something of which may have been, with what they returned."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {lane.id: {} for lane in stored.plan.lanes}
+    for lane, step, record, nodes in _begun(stored, registry):
+        if nodes:
+            found[lane][step] = record.result
+    return found
 
 
-def begun_steps(stored: Stored) -> Done:
-    """The steps of a stored plan that were done, or may have been, with what their effects returned."""
-    return {
-        lane: {
-            step: record.result
-            for step, record in steps.items()
-            if record.state in _BEGUN or record.is_broken
-        }
-        for lane, steps in stored.state.lanes.items()
-    }
-
-
-def spared_nodes(stored: Stored) -> Spared:
+def spared_nodes(stored: Stored, registry: Registry) -> Spared:
     """The nodes for which nothing of such a step was begun, although it was for others."""
     found: dict[str, dict[str, frozenset[str]]] = {}
-    for lane, steps in stored.state.lanes.items():
-        for step, record in steps.items():
-            nodes = frozenset(
-                node
-                for node, seen in record.nodes.items()
-                if node and seen.state not in _BEGUN and node not in record.broken
-            )
-            if nodes and len(nodes) < len(record.nodes):
-                found.setdefault(lane, {})[step] = nodes
+    for lane, step, record, begun in _begun(stored, registry):
+        left = frozenset(record.about) - begun
+        if begun and left:
+            found.setdefault(lane, {})[step] = left
     return found
+
+
+def _begun(
+    stored: Stored, registry: Registry
+) -> Iterator[tuple[str, str, StepRecord, frozenset[str]]]:
+    """Lane, step and record of all, with the nodes for which something was begun."""
+    for lane in stored.plan.lanes:
+        for step in lane.steps:
+            record = stored.state.record(lane.id, step.id)
+            begun = record.begun(is_whole=registry.is_whole(step.kind))
+            yield lane.id, step.id, record, begun
 
 
 def unfinished_lanes(stored: Stored) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ class MoveWords(Words):
 
     def instead(self) -> str:
         """An undo that found other values."""
-        return "; an undo overwrites no later change: move the nodes by snmove NODERANGE -d SN"
+        return "; an undo overwrites no later change: to move the nodes all the same, run snmove NODERANGE -d SN"
 
     def waiting(self) -> Collection[str]:
         """Those to be network-booted."""

@@ -27,11 +27,12 @@ class MovingCommand(PlannedCommand):
 
     def undo(self, stored: Stored, context: Context, *, is_forced: bool) -> Plan:
         """The moves turned round; raises :class:`PlanError`, too where a service node that gets nodes back is silent."""
+        registry = registry_of(context)
         plan = undo_move(
             stored.plan,
-            begun_steps(stored),
+            begun_steps(stored, registry),
             stored.summary.id,
-            registry_of(context),
+            registry,
             unfinished=unfinished_lanes(stored),
             behind=nodes_behind(stored.plan, context),
         )

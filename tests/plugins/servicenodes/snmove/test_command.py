@@ -12,7 +12,7 @@ import pytest
 from xcat_aix.plan.model import Target
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.facts import NimDatabase, NimObject
-from xcat_aix_proto.operations import NimSnapshot, RepointClient, SetXcatServer
+from xcat_aix_proto.operations import NimSnapshot, RepointClient, RunPostscripts, SetXcatServer
 
 from .doubles import Agents, Names, World, errors, exit_status, lines, open_world, stored, warnings
 
@@ -222,6 +222,27 @@ def test_undo_takes_everything_back(world: World) -> None:
     assert exit_status(world.snmove("--undo", id_)) == 1
 
 
+def test_undo_takes_back_what_failed_half_way(world: World) -> None:
+    """Scripts that ran before the one that failed have made the node look to where it was going."""
+    world.agents.failing["n2", RunPostscripts.kind] = AgentError(ErrorCode.COMMAND_FAILED, "no")
+    id_ = move_id(world.snmove("-s", "sn1"))
+    world.agents.failing.clear()
+    done = len(world.agents.done)
+    assert exit_status(world.snmove("--undo", id_)) == 0
+    back = [(node, op) for node, op in world.agents.done[done:] if isinstance(op, RunPostscripts)]
+    assert {node: op.master for node, op in back} == dict.fromkeys(("d1", "n1", "n2"), "sn1b")
+
+
+def test_undo_leaves_out_what_was_not_begun(world: World) -> None:
+    world.agents.failing["n2", RepointClient.kind] = AgentError(ErrorCode.NIM_REFUSED, "no")
+    id_ = move_id(world.snmove("-s", "sn1"))
+    world.agents.failing.clear()
+    done = len(world.agents.done)
+    assert exit_status(world.snmove("--undo", id_)) == 0
+    back = [op for node, op in world.agents.done[done:] if node == "n2"]
+    assert back == [RepointClient("n2", "sn1b")]  # that failed; the others of its job had not begun
+
+
 def test_undo_counts_the_nodes_without_steps_of_their_own(world: World) -> None:
     id_ = move_id(world.snmove("-s", "sn1"))
     world.agents.failing["n2", RepointClient.kind] = AgentError(ErrorCode.NIM_REFUSED, "no")
@@ -236,7 +257,9 @@ def test_undo_is_refused_when_a_cell_changed_since(world: World) -> None:
     replies = world.snmove("--undo", id_)
     assert exit_status(replies) == 1
     assert "nfsserver" in errors(replies)[0] and "nothing was changed" in errors(replies)[0]
-    assert errors(replies)[0].endswith("move the nodes by snmove NODERANGE -d SN")
+    assert errors(replies)[0].endswith(
+        "; an undo overwrites no later change: to move the nodes all the same, run snmove NODERANGE -d SN"
+    )
     assert "again" not in errors(replies)[0]
     assert servers(world)["n1"] == MOVED["n1"]
 
