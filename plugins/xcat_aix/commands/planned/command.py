@@ -199,6 +199,7 @@ class PlannedCommand:
         else:
             words = self.words(plan)
             executor = executor_of(plan, how, context)
+            doing.refuse_cancelled()
             claimed = executor.open(
                 plan, command=self._said(doing.request), user=_user(doing.request)
             )
@@ -250,6 +251,7 @@ class PlannedCommand:
         return shlex.join(visible(word) for word in line)
 
     def _keep(self, plan: Plan, doing: Doing) -> SavedPlan:
+        doing.refuse_cancelled()
         plan_id, digest = journal_of(doing.context).save(
             plan, command=self._said(doing.request), user=_user(doing.request)
         )
