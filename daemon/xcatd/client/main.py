@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from xcatd.text.visible import visible
 from xcatd.wire import savedplan
 from xcatd.wire.savedplan import SavedPlan
 from xcatd.wire.stream import ResponseReader
@@ -109,15 +110,17 @@ def _deal_with(
     environ: Mapping[str, str],
 ) -> int:
     """Write a plan to the file that was named for it, or ask whether it is to be applied."""
+    if not planning.is_named(plan):
+        raise planning.PlanFileError("the reply has no saved plan: it gives names that no plan has")
     if line.out is not None:
-        planning.write(line.out, plan)
+        planning.write(line.out, plan, command)
         # Behind JSON nothing else is to come.
         where = sys.stderr if "--json" in line.args else sys.stdout
         print(f"Wrote {line.out}.", file=where)
         return status
     if not plan.needs_confirmation or status:
         return status
-    write(sys.stdout, "".join(f"{text}\n" for text in plan.text))
+    write(sys.stdout, "".join(f"{visible(text)}\n" for text in plan.text))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
@@ -241,6 +244,7 @@ class Conversation:
     def __init__(self, sock: ssl.SSLSocket, printer: Printer, environ: Mapping[str, str]) -> None:
         self._sock = sock
         self._printer = printer
+        self._reader = ResponseReader()
         self._shows_xml = bool(environ.get("XCATSHOWXML"))
         self._traces = bool(environ.get("XCATXMLTRACE"))
 
@@ -289,11 +293,10 @@ class Conversation:
             self._sock.sendall(document)
 
     def _read(self) -> bool:
-        reader = ResponseReader()
         while data := self._receive():
             if self._traces:
                 _write(data.decode("latin-1"))
-            for response in reader.feed(data):
+            for response in self._reader.feed(data):
                 self._show(response)
                 if "serverdone" in response:
                     return True
@@ -308,22 +311,28 @@ class Conversation:
 
     def _show(self, response: Tree) -> None:
         self.saved = savedplan.of_reply(response) or self.saved
-        self.begun = savedplan.begun(response) or self.begun
+        self._note_begun(response)
         if self._shows_xml:
             _write(layout("xcatresponse", response) + "\n")
         else:
             self._printer.show(response)
 
+    def _note_begun(self, response: Tree) -> None:
+        found = savedplan.begun(response)
+        self.begun = found if planning.is_id(found) else self.begun
+
     def _say_abort(self) -> None:
-        """Tell the server, and give it the time to hear."""
+        """Tell the server, give it the time to hear, and hear what it began meanwhile."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         self._printer.clear_progress()
         self._printer.flush()
         self._send(layout("xcatrequest", {"abortcommand": ["1"]}).encode())
         self._sock.settimeout(_ABORT_PATIENCE)
-        while self._receive():
-            pass
+        while data := self._receive():
+            with contextlib.suppress(MalformedError):  # the interrupt may have cut a reply in two
+                for response in self._reader.feed(data):
+                    self._note_begun(response)
 
 
 if __name__ == "__main__":

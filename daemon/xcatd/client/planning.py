@@ -6,6 +6,7 @@ to import.  Facts: docs/facts/wire.md, Saved plans.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from xcatd.text.visible import visible
 from xcatd.wire.savedplan import SavedPlan
 
 from . import commands
@@ -43,7 +45,7 @@ class SentCommand(NamedTuple):
 def read(
     command: str, args: Sequence[str], environ: Mapping[str, str], *, can_ask: bool
 ) -> SentCommand:
-    """A command line, ready to be sent; raises :class:`PlanError`.
+    """A command line, ready to be sent; raises :class:`PlanFileError`.
 
     ``can_ask``: there is somebody at a terminal.  Words are sent as they were typed, but for a plan's file, and for
     options that stand before a noderange, whose values would be taken for it.
@@ -51,8 +53,9 @@ def read(
     sent, out = list(args), None
     is_ranged = commands.kind_of(command) is commands.ClientProgram.NODERANGE
     if found := _option(sent, "--out"):
-        out = found.value
-        _check_place(out)
+        out = (
+            found.value
+        )  # of a command that plans, which only its reply tells: nothing is refused before
         sent = found.replaced(f"--out={out}") if is_ranged else sent
     if found := _option(sent, "--apply"):
         plan = _read_file(found.value)
@@ -95,7 +98,7 @@ def _limit(environ: Mapping[str, str]) -> int:
     if not text:
         return MOST_UNASKED
     if not (text.isascii() and text.isdigit()):
-        raise PlanFileError(f"{VARIABLE} must be a number of nodes, not {text!r}; nothing was done")
+        return 0  # ask always, and end no command that does not plan
     # A daemon takes what has too many digits for a mistake, and asks always.
     return _NEVER if len(text.lstrip("0")) > len(str(_NEVER)) else int(text)
 
@@ -116,15 +119,10 @@ def _head(file: str) -> str | None:
         os.close(fd)
 
 
-def _check_place(file: str) -> None:
-    try:
-        head = _head(file)
-    except OSError as error:
-        raise PlanFileError(f"cannot write {file}: {error.strerror}; nothing was done") from None
+def _refuse_place(file: str) -> None:
+    head = _head(file)
     if head is not None and not head.startswith(_MAGIC):
-        raise PlanFileError(
-            f"will not overwrite {file}: it is no saved plan; give --out another name. Nothing was done"
-        )
+        raise FileExistsError(errno.EEXIST, "there is something that is no saved plan")
 
 
 def _read_file(name: str) -> SavedPlan | None:
@@ -137,30 +135,45 @@ def _read_file(name: str) -> SavedPlan | None:
         return None
     found = dict(line.partition(": ")[::2] for line in head.splitlines()[1:3])
     plan = SavedPlan(found.get("plan", ""), found.get("sha256", ""))
-    if _ID.fullmatch(plan.id) is None or _DIGEST.fullmatch(plan.sha256) is None:
+    if not is_named(plan):
         raise PlanFileError(f"cannot apply {name}: the lines that name its plan were altered")
     return plan
 
 
-def write(file: str, plan: SavedPlan) -> None:
-    """Make the file of a plan, for its owner alone and never through a link; raises :class:`PlanError`."""
+def is_id(text: str) -> bool:
+    """Whether a plan can be called so."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_named(plan: SavedPlan) -> bool:
+    """Whether a daemon can have given these names, and options that can be sent back to it."""
+    words = all(map(str.isprintable, plan.keeps))
+    return is_id(plan.id) and _DIGEST.fullmatch(plan.sha256) is not None and words
+
+
+def write(file: str, plan: SavedPlan, command: str) -> None:
+    """Make the file of a plan, for its owner alone and never through a link; raises :class:`PlanFileError`.
+
+    ``command`` is what applies it.
+    """
     from pathlib import Path  # noqa: PLC0415 - start-up time
 
     from xcatd import files  # noqa: PLC0415 - start-up time
 
-    _check_place(file)
     lines = [_MAGIC, f"plan: {plan.id}", f"sha256: {plan.sha256}", f"nodes: {plan.nodes}", ""]
-    text = "".join(f"{line}\n" for line in (*lines, *plan.text))
+    text = "".join(f"{line}\n" for line in (*lines, *map(visible, plan.text)))
     try:
+        _refuse_place(file)
         files.write(Path(file), [text.encode("utf-8", "replace")])
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise PlanFileError(
-            f"cannot write {file}: {_why(error)}; the plan is kept as {plan.id}"
+            f"cannot write {visible(file)}: {_why(error)}; the plan is kept as {plan.id}; to carry it out:"
+            f" {command} --apply {plan.id}"
         ) from None
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
+def _why(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 # -- the question ----------------------------------------------------------------------------------

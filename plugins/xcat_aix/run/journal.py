@@ -11,6 +11,7 @@ over.  Every record checks the claim in its own transaction, so that an owner wh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ LEASE = timedelta(seconds=30)
 #: How many closed plans are kept; one of 10 000 nodes takes about 7 MB.
 KEPT = 100
 
-#: How long a plan is kept that was not begun, and how many of them.
+#: How long a plan is kept that was not begun, and how many of each user.
 SAVED_FOR = timedelta(days=7)
 SAVED_KEPT = 100
 
@@ -507,8 +508,12 @@ class Journal:
             )
         ]
         saved = [row for row in found if row["state"] == Phase.SAVED.value]
-        stale = [row for row in saved[:SAVED_KEPT] if self._is_stale(row)]
-        for row in (*closed[self.kept :], *saved[SAVED_KEPT:], *stale):
+        counts = Counter[str]()  # each user's own: nobody drives out the plans of others
+        for row in saved:
+            counts[row["username"] or ""] += 1
+            if counts[row["username"] or ""] > SAVED_KEPT or self._is_stale(row):
+                self._delete(transaction, row["id"] or "")
+        for row in closed[self.kept :]:
             self._delete(transaction, row["id"] or "")
 
     def _delete(self, transaction: Transaction, plan_id: str) -> None:

@@ -26,6 +26,7 @@ from xcatd.client.connect import (
 )
 
 DONE = b"<xcatresponse><serverdone></serverdone></xcatresponse>\n"
+BEGUN = b"<xcatresponse><begunplan>snmove-7</begunplan></xcatresponse>\n"
 CLIENT = [sys.executable, "-m", "xcatd.client.main"]
 
 
@@ -75,6 +76,8 @@ def _answer(connection: ssl.SSLSocket, answer: bytes, received: list[bytes]) -> 
     connection.sendall(answer)
     if b"serverdone" not in answer and b"HOLD" in answer:
         received.append(connection.recv(65536))
+        if b"LATE" in answer:
+            connection.sendall(BEGUN + DONE)
 
 
 @pytest.fixture
@@ -196,14 +199,21 @@ def test_an_interrupt_aborts_the_command(scripted: Callable[[bytes], Scripted]) 
     )
 
 
-BEGUN = b"<xcatresponse><begunplan>snmove-7</begunplan></xcatresponse>\n"
 ADVICE = b"what is left of it: plans --show snmove-7; to go on: plans --resume snmove-7\n"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        BEGUN + b"<xcatresponse><info>HOLD</info></xcatresponse>\n",
+        b"<xcatresponse><info>HOLD</info><flag>LATE</flag></xcatresponse>\n",
+    ],
+)
 def test_a_plan_that_was_begun_is_named_at_an_interrupt(
-    scripted: Callable[[bytes], Scripted],
+    scripted: Callable[[bytes], Scripted], answer: bytes
 ) -> None:
-    server = scripted(BEGUN + b"<xcatresponse><info>HOLD</info></xcatresponse>\n")
+    """Also one of which the daemon tells only when it hears of the interrupt."""
+    server = scripted(answer)
     process = subprocess.Popen(
         [*CLIENT, "snmove", "n1"],
         env=server.environ(),
@@ -228,6 +238,19 @@ def test_a_plan_that_was_begun_is_named_at_the_end_before_the_end(
         b"ERROR/WARNING: communication with the xCAT server seems to have been ended prematurely\n"
         b"snmove-7 was begun; " + ADVICE
     )
+
+
+@pytest.mark.parametrize("word", [b"begunplan", b"savedplan"])
+def test_names_that_no_plan_has_are_not_shown(
+    scripted: Callable[[bytes], Scripted], word: bytes, tmp_path: Path
+) -> None:
+    inside = b"<plan>p\x1b[2J</plan><sha256>x</sha256>" if word == b"savedplan" else b"p\x1b[2J"
+    reply = b"<xcatresponse><%b>%b</%b></xcatresponse>\n" % (word, inside, word)
+    ended = DONE if word == b"savedplan" else b""
+    done = scripted(reply + ended).run("snmove", "n1", "--out", "x", cwd=tmp_path)
+    assert done.returncode == 1 and b"\x1b" not in done.stdout + done.stderr
+    assert (b"has no saved plan" in done.stderr) is (word == b"savedplan")
+    assert not (tmp_path / "x").exists()
 
 
 def test_nobody_listens() -> None:

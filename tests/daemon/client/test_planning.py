@@ -231,11 +231,10 @@ def test_one_is_asked_above_a_number_of_nodes(
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "1.5", "٣"])
-def test_a_limit_that_is_no_number_ends_before_anything_is_sent(place: Place, text: str) -> None:
-    status, screen = place.at_terminal("toy", XCAT_CONFIRM_NODES=text)
-    assert status == 1
-    assert "XCAT_CONFIRM_NODES must be a number of nodes" in screen
-    assert place.planner.requests == []
+def test_a_limit_that_is_no_number_asks_always(place: Place, text: str) -> None:
+    status, screen = place.at_terminal("toy", "n=1", answer="n\n", XCAT_CONFIRM_NODES=text)
+    assert status == 1 and "Apply this plan to 1 node?" in screen
+    assert [request.asks_above for request in place.planner.requests] == [0]
 
 
 def test_nothing_asks_without_a_terminal(place: Place) -> None:
@@ -308,7 +307,7 @@ def test_a_name_that_is_no_plans_file_goes_as_it_was_typed(
     place: Place, command: str, args: tuple[str, ...], sent: tuple[str, ...]
 ) -> None:
     (place.directory / "notes").write_text("plan: x\n")
-    planning.write(str(place.directory / "plan"), SavedPlan("old-1", DIGEST))
+    planning.write(str(place.directory / "plan"), SavedPlan("old-1", DIGEST), "toy")
     place.run(command, *args)
     assert place.planner.requests[0].words == sent
     assert place.planner.requests[0].noderange in {None, ""}
@@ -323,7 +322,7 @@ def test_an_options_value_is_no_noderange(place: Place) -> None:
 
 
 def test_a_newer_plan_may_replace_an_older_one(place: Place) -> None:
-    planning.write(str(place.directory / "x"), SavedPlan("old-1", DIGEST))
+    planning.write(str(place.directory / "x"), SavedPlan("old-1", DIGEST), "toy")
     assert place.run("toy", "--out=x").returncode == 0
     assert "plan: toy-7" in (place.directory / "x").read_text()
 
@@ -333,7 +332,7 @@ def _text(path: Path) -> None:
 
 
 def _link(path: Path) -> None:
-    planning.write(str(path.parent / "target"), SavedPlan("old-1", DIGEST))
+    planning.write(str(path.parent / "target"), SavedPlan("old-1", DIGEST), "toy")
     path.symlink_to("target")
 
 
@@ -344,9 +343,53 @@ def test_nothing_else_is_overwritten(place: Place, make) -> None:
     before = path.lstat()
     done = place.run("toy", "--out", "x")
     assert done.returncode == 1
-    assert "x" in done.stderr
+    assert "cannot write x: " in done.stderr
+    assert "the plan is kept as toy-7; to carry it out: toy --apply toy-7" in done.stderr
     assert path.lstat().st_ino == before.st_ino
-    assert path.is_symlink() or not place.planner.requests
+
+
+def test_a_command_that_does_not_plan_has_an_out_of_its_own(place: Place) -> None:
+    (place.directory / "plain").write_text("my notes\n")
+    done = place.run("other", "tar", "--out", "plain")
+    assert "Unsupported request" in done.stderr + done.stdout and "plain" not in done.stderr
+    assert (place.directory / "plain").read_text() == "my notes\n"
+
+
+ESCAPES = "\x1b]0;owned\x07"
+
+
+def test_what_a_daemon_says_commands_no_terminal_from_a_file(tmp_path: Path) -> None:
+    plan = SavedPlan("p-1", DIGEST, 1, (f"one {ESCAPES}", "two\r\nplan: other", "\ud800"))
+    planning.write(str(tmp_path / "x"), plan, "toy")
+    assert (tmp_path / "x").read_text().splitlines()[5:] == [
+        r"one \x1b]0;owned\x07",
+        r"two\r\nplan: other",
+        r"\ud800",
+    ]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", f"no/{ESCAPES}"])
+def test_a_name_that_no_file_has_is_told_in_words(tmp_path: Path, name: str) -> None:
+    with pytest.raises(planning.PlanFileError, match="the plan is kept as p-1") as told:
+        planning.write(f"{tmp_path}/{name}", SavedPlan("p-1", DIGEST), "toy")
+    assert str(told.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        SavedPlan(f"p{ESCAPES}", DIGEST),
+        SavedPlan("p-1\nsha256: x", DIGEST),
+        SavedPlan("-p", DIGEST),
+        SavedPlan("p-1", "0"),
+        SavedPlan("p-1", DIGEST + "\n"),
+        SavedPlan("p-1", DIGEST, keeps=("\ud800",)),
+        SavedPlan("p-1", DIGEST, keeps=("--keep" + ESCAPES,)),
+    ],
+)
+def test_names_that_no_daemon_gives_are_no_plans(plan: SavedPlan) -> None:
+    assert not planning.is_named(plan)
+    assert planning.is_named(SavedPlan("p-1", DIGEST, keeps=("--fanout=8", "-V")))
 
 
 def test_a_file_that_cannot_be_written_leaves_the_plans_name(place: Place) -> None:
@@ -359,7 +402,7 @@ def test_a_file_that_cannot_be_written_leaves_the_plans_name(place: Place) -> No
 @pytest.mark.parametrize("line", [1, 2])
 def test_a_plans_file_with_other_names_is_refused(place: Place, line: int) -> None:
     file = place.directory / "x"
-    planning.write(str(file), SavedPlan("old-1", DIGEST))
+    planning.write(str(file), SavedPlan("old-1", DIGEST), "toy")
     lines = file.read_text().splitlines()
     lines[line] = re.sub(r": .*", ": $(id) x", lines[line])
     file.write_text("\n".join(lines))

@@ -198,9 +198,11 @@ def test_many_nodes_are_asked_about(
         assert set(servers(cluster).values()) == {MOVED}
 
 
-def test_a_limit_that_is_no_number_changes_nothing(cluster: Cluster, place: Home) -> None:
-    status, screen = place.at_terminal("snmove", "-i", "compute", XCAT_CONFIRM_NODES="lots")
-    assert status == 1 and "must be a number of nodes" in screen
+def test_a_limit_that_is_no_number_asks_at_a_terminal(cluster: Cluster, place: Home) -> None:
+    status, screen = place.at_terminal(
+        "snmove", "-i", "n1", answer="n\n", XCAT_CONFIRM_NODES="lots"
+    )
+    assert status == 1 and "[y/N]" in screen
     assert set(servers(cluster).values()) == {UNMOVED}
     assert place.run("snmove", "-i", "compute", XCAT_CONFIRM_NODES="lots").returncode == 0
 

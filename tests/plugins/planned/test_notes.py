@@ -298,10 +298,11 @@ def test_a_plan_whose_undo_was_overtaken_is_not_stuck(site: Site) -> None:
     assert site.run("plans", "--undo", plan).status == 2
     undo = site.plan_ids()[0]
     held = site.run("plans", "--forget", plan)
-    assert held.errors == [
+    (told,) = held.errors
+    assert told == (
         f"cannot forget {plan}: {undo} is taking it back already; resume that one, or forget it:"
         f" plans --forget {undo}"
-    ]
+    )
     assert f"{undo} is taking it back already" in site.run("plans", "--undo", plan).text
     mend(site)
     assert site.run("notes", "compute", "later").status == 0

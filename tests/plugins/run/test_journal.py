@@ -85,6 +85,16 @@ INTENT = Event(Word.INTENT, "n1", "repoint", 1, "job")
 DONE = Event(Word.DONE, "n1", "repoint", 1, detail={"result": {"a": 1}})
 
 
+def test_nobody_drives_out_the_kept_plans_of_others(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xcat_aix.run.journal.SAVED_KEPT", 2)
+    journal = shelf.journal()
+    of_root, _ = journal.save(plan(), user="root")
+    own = [journal.save(plan(), user="few")[0] for _ in range(4)]
+    assert [found.id for found in journal.list()] == [own[3], own[2], of_root]
+
+
 def test_an_empty_journal_lists_nothing(shelf: Shelf) -> None:
     assert shelf.journal().list() == ()
     with pytest.raises(UnknownPlan, match="cannot find x in the journal"):

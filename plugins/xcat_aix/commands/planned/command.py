@@ -202,6 +202,7 @@ class PlannedCommand:
         else:
             words = self.words(plan)
             executor = executor_of(plan, how, context)
+            doing.refuse_cancelled()
             claimed = executor.open(
                 plan, command=self._said(doing.request), user=_user(doing.request)
             )
@@ -259,6 +260,7 @@ class PlannedCommand:
         return shlex.join(visible(word) for word in line)
 
     def _keep(self, plan: Plan, doing: Doing) -> SavedPlan:
+        doing.refuse_cancelled()
         plan_id, digest = journal_of(doing.context).save(
             plan, command=self._said(doing.request), user=_user(doing.request)
         )

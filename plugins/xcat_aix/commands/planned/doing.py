@@ -89,6 +89,11 @@ class Doing:
     has_begun: bool = False
     has_changed: bool = False
 
+    def refuse_cancelled(self) -> None:
+        """Raise :class:`PlanError` where the user gave the command up: nothing is kept or begun for nobody."""
+        if self.context.cancelled.is_set():
+            raise PlanError("nothing was changed: the request was given up")
+
     def carry_out(
         self, executor: Executor, claimed: OpenPlan, words: Words, remarks: Remarks = _none
     ) -> Iterator[Reply]:

@@ -265,8 +265,8 @@ def listing(
         rest = f"; not finished: {fold(left)}" if 0 < len(left) < total else ""
         state = summary.sentence + rest
         row = (summary.id, moment(summary.opened), user, nodes, summary.command, state)
-        rows.append(tuple(map(visible, row)))  # others gave the words
-    yield from columns(rows)
+        rows.append(row)
+    yield from map(visible, columns(rows))  # others gave the words
 
 
 def moment(text: str) -> str:

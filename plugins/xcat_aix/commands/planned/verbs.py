@@ -367,6 +367,7 @@ def _resume(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) -
     ]
     lacking.check(left, doing.how, doing.context)
     executor = executor_of(stored.plan, doing.how, doing.context)
+    doing.refuse_cancelled()
     claimed = executor.claim(verb.plan_id)
     if not doing.how.is_json:
         yield info(f"Going on with {verb.plan_id}.")
@@ -378,6 +379,7 @@ def _apply(verb: Verb, stored: Stored, command: PlannedCommand, doing: Doing) ->
     words = command.words(stored.plan)
     executor = executor_of(stored.plan, doing.how, doing.context)
     digest = verb.arguments.value("digest")
+    doing.refuse_cancelled()
     claimed = executor.apply(verb.plan_id, digest, user=doing.request.user or "")
     plan = stored.plan
     if plan.undoes:

@@ -458,6 +458,18 @@ def test_a_command_that_was_interrupted_before_it_began_leaves_nothing(world: Wo
     assert servers(world) == UNMOVED
 
 
+@pytest.mark.parametrize("more", [(), ("--out", "x")])
+def test_a_command_without_agents_that_was_given_up_opens_no_plan(
+    world: World, more: tuple[str, ...]
+) -> None:
+    world.cancelled.set()
+    replies = world.snmove("-i", "n1", "-d", "sn2", "-D", "sn2b", *more)
+    assert errors(replies) == ["nothing was changed: the request was given up"]
+    assert exit_status(replies) == 1 and not any(reply.extra for reply in replies)
+    assert lines(world.snmove("--list")) == ["There are no moves in the journal."]
+    assert servers(world) == UNMOVED
+
+
 def test_stopped_move_can_be_resumed(world: World) -> None:
     connect = world.agents.connect
 
