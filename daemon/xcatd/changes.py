@@ -155,15 +155,24 @@ class Changes:
         rows = self.by_table()
         return Changes(tuple([row for table in tables for row in rows.get(table, ())]))
 
-    def of_nodes(self, nodes: Collection[str]) -> Changes:
+    def of_nodes(self, nodes: Collection[str], *, with_shared: bool = True) -> Changes:
         """What is left when of all the nodes that are written only these are.
 
-        Rows without the key column ``node`` stay, and so do those of groups that were only read.
+        Rows without the key column ``node`` that are written stay if they are wanted ``with_shared``; those that were
+        only read stay, and so do those of groups.
         """
         wanted = frozenset(nodes)
         written = {row.node for row in self.rows if row.change.writes}
         others = written - wanted - {None}
-        return Changes(tuple(row for row in self.rows if row.node not in others))
+        if not with_shared:
+            others.add(None)
+        return Changes(
+            tuple(
+                row
+                for row in self.rows
+                if row.node not in others or (row.node is None and not row.change.writes)
+            )
+        )
 
     def cells(self) -> Iterator[Cell]:
         """Every cell that is written; those of deleted rows as far as they were read."""

@@ -13,17 +13,23 @@ from xcat_aix_proto.jobs import Probe
 
 from .errors import StepFailed
 from .outcomes import NodeOutcomes
+from .states import StepState
 
 if TYPE_CHECKING:
     from xcat_aix.plan.model import Lane, Step
 
     from .registry import AnyKind, Registry
+    from .story import StepRecord
     from .task import Task
 
 
 #: How one step ended: what its effect returned, what was so already (a probe's DONE), why it failed or is lost, None:
 #: not begun.
 Ending: TypeAlias = Mapping[str, Any] | NodeOutcomes | Probe | StepFailed | None
+
+
+_AT_WORK = (StepState.DOING, StepState.UNKNOWN)
+_MAY_BE_AT_WORK = frozenset({*_AT_WORK, StepState.WAITING})
 
 
 class ChainKind(Protocol):
@@ -78,6 +84,24 @@ def linked(steps: Iterable[Step], registry: Registry) -> list[Step]:
 def locks_of(steps: Iterable[Step]) -> tuple[str, ...]:
     """All that these steps hold together, each once."""
     return tuple(dict.fromkeys(name for step in steps for name in step.holds))
+
+
+def held_by(
+    lanes: Iterable[Lane], records: Mapping[str, Mapping[str, StepRecord]]
+) -> frozenset[str]:
+    """What the steps of these lanes hold that are at work or in doubt."""
+    return frozenset(
+        name
+        for lane in lanes
+        for step in lane.steps
+        if step.holds and _is_at_work(records[lane.id][step.id])
+        for name in step.holds
+    )
+
+
+def _is_at_work(record: StepRecord) -> bool:
+    """Whether it is for any of its nodes; a step that waits for one may be in doubt about another."""
+    return record.state in _MAY_BE_AT_WORK and any(map(record.in_state, _AT_WORK))
 
 
 def open_steps(lane: Lane, done: Iterable[str]) -> tuple[Step, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from xcat_aix.plan.model import Lane
 from xcatd.api import DatabaseError
 
 from .board import Board
-from .chains import linked, locks_of, open_steps
+from .chains import held_by, linked, locks_of, open_steps
 from .errors import RunError, StepFailed
 from .journal import OpenPlan
 from .lane_runner import Circumstances
@@ -26,7 +26,7 @@ from .ports import CommitRequest, Finished, LaneParked, LanePort, Message, Said,
 from .progress import PlanEnded, Progress
 from .reporting import Teller
 from .states import CorruptJournal, Event, Outcome, StepState, Word
-from .story import meant
+from .story import LaneState, meant
 from .task import LaneLink
 from .waiting import Waiting, WaitingRoom
 from .workers import Workers
@@ -67,6 +67,9 @@ class Execution:
         self._hold = claimed.hold
         self._plan = claimed.plan
         self._state = claimed.state
+        self._holding = [
+            lane for lane in claimed.plan.lanes if any(step.holds for step in lane.steps)
+        ]
         self._retry = retry
         self._clock = executor.clock
         self._teller = Teller(claimed.plan.lanes, claimed.state)
@@ -198,7 +201,7 @@ class Execution:
 
     def _grant(self, wishes: Sequence[CommitRequest]) -> list[Progress]:
         """Commit them together.  Who does not get its locks is parked; its outcomes are committed all the same."""
-        released = self._released(wishes)
+        self._pass_on(wishes)
         asking = [wish for wish in wishes if self._has_turn(wish)]
         sure = [event for wish in wishes for event in _sure_events(wish)]
         taken: dict[str, Taken] = {}
@@ -209,7 +212,7 @@ class Execution:
             return [event for wish in asking for event in self._begun(wish, taken)]
 
         write = claim if asking else None
-        told = list(self._teller.tell(self._record(sure, write=write, released=released)))
+        told = list(self._teller.tell(self._record(sure, write=write)))
         for wish in wishes:
             lane = wish.line.lane.id
             if lane in taken or (wish.locks and wish not in asking):
@@ -220,13 +223,11 @@ class Execution:
                     told += self._end_lane(wish.line.lane)
         return told
 
-    def _released(self, wishes: Sequence[CommitRequest]) -> tuple[str, ...]:
-        """The locks that these give back; from here on it is another lane's turn."""
-        lanes = [wish.line.lane.id for wish in wishes if wish.releases]
-        names = tuple(name for lane in lanes for name in self._room.queue.names(lane))
-        for lane in lanes:
-            self._room.queue.done(lane)
-        return names
+    def _pass_on(self, wishes: Sequence[CommitRequest]) -> None:
+        """From here on it is another lane's turn to have what these had."""
+        for wish in wishes:
+            if wish.releases:
+                self._room.queue.done(wish.line.lane.id)
 
     def _has_turn(self, wish: CommitRequest) -> bool:
         return bool(wish.locks) and self._room.queue.ask(wish.line.lane.id, wish.locks)
@@ -237,20 +238,20 @@ class Execution:
 
     def _waits(self, intent: Event, taken: Taken) -> Sequence[Event]:
         """That a step waits, unless that was said before."""
-        text = f"waits for {', '.join(taken.locks)}, which {taken.plan} holds"
+        text = f"waits for {', '.join(taken.locks)}, which {taken.holder}"
         record = self._state.record(intent.lane, intent.step)
         if record.state is StepState.WAITING and record.text == text:
             return ()
-        detail = {"text": text, "locks": list(taken.locks), "holder": taken.plan}
+        detail = {"text": text, "locks": list(taken.locks), "holder": taken.holder.plan}
         if "nodes" in intent.detail:
             detail["nodes"] = intent.detail["nodes"]
         return [Event(Word.WAITS, intent.lane, intent.step, record.attempt, detail=detail)]
 
     def _write(self, wish: CommitRequest) -> list[Progress]:
         lane = wish.line.lane.id
-        released = self._released([wish])
+        self._pass_on([wish])
         if wish.locks and not self._has_turn(wish):
-            self._record(wish.events, released=released)
+            self._record(wish.events)
             self._park(wish, None)
             return []
         taken: dict[str, Taken] = {}
@@ -258,15 +259,14 @@ class Execution:
         def write(transaction: Transaction) -> Sequence[Event]:
             """Nobody can come between: its locks need only be free."""
             if wish.locks:
-                wanted = [WantedLocks(lane, _step_of(wish), wish.locks)]
-                taken.update(self._journal.claim_locks(transaction, self._hold, wanted))
-                self._journal.release_locks(transaction, self._hold, wish.locks)
+                wanted = WantedLocks(lane, _step_of(wish), wish.locks)
+                taken.update(self._journal.locks_taken(transaction, self._hold, wanted))
             if taken:
                 return self._waits(wish.intents[0], taken[lane])
             return wish.write(transaction) if wish.write is not None else ()
 
         try:
-            events = self._record(wish.events, wish.tables, write, released)
+            events = self._record(wish.events, wish.tables, write)
         except (StepFailed, CorruptJournal) as problem:
             self._room.queue.done(lane)
             wish.refuse(problem)
@@ -283,17 +283,17 @@ class Execution:
         events: Sequence[Event],
         tables: Sequence[str] = (),
         write: Write | None = None,
-        released: Sequence[str] = (),
     ) -> Sequence[Event]:
         """Commit the events and what ``write`` does, together with the progress lines so far.
 
-        Nothing is committed if one of them cannot be: raises :class:`.states.CorruptJournal`.
+        The locks of steps that the events settle are given back.  Nothing is committed if one of the events cannot
+        be: raises :class:`.states.CorruptJournal`.
         """
-        if not events and write is None and not released:
+        if not events and write is None:
             return ()
         self._crash("before-commit")
         later = tuple(self._later)
-        self._state.after(events)
+        released = self._settled(self._state.after(events))
 
         def checked(transaction: Transaction) -> Sequence[Event]:
             more = write(transaction) if write is not None else ()
@@ -310,6 +310,15 @@ class Execution:
         for event in new:
             self._state.apply(event)
         return new
+
+    def _settled(self, after: Mapping[str, LaneState]) -> frozenset[str]:
+        """What steps at work or in doubt held before, and none does any more."""
+        lanes = [lane for lane in self._holding if lane.id in after]
+        before = held_by(lanes, self._state.lanes) if lanes else frozenset()
+        if not before:
+            return before
+        records = {lane: state.steps for lane, state in after.items()}
+        return before - held_by(self._holding, {**self._state.lanes, **records})
 
     # Lanes that wait for locks
 
@@ -396,19 +405,12 @@ class Execution:
 
     def _end_lane(self, lane: Lane) -> list[Progress]:
         del self._active[lane.id]
-        self._release(lane)
+        self._room.queue.done(lane.id)
         held = self._board.ended(lane.id, self._state.lane_result(lane.id))
         if not self._halt.is_set():
             self._record([event for each in held for event in self._holds(each, lane)])
         self._dispatch()
         return [self._teller.lane_ended(each) for each in (lane, *held)]
-
-    def _release(self, lane: Lane) -> None:
-        """What a lane still has that did not come to an outcome."""
-        names = tuple(self._room.queue.names(lane.id))
-        self._room.queue.done(lane.id)
-        if names:
-            self._record((), released=names)
 
     def _holds(self, lane: Lane, needed: Lane) -> Iterator[Event]:
         text = f"{needed.subject or needed.id} was not done"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from xcat_aix.plan.model import FORMAT, Plan, digest
 
 from . import locks, names, standing, stored, undoing
+from .chains import held_by
 from .errors import (
     LeaseLost,
     NotClosed,
@@ -29,7 +30,7 @@ from .errors import (
     StillRunning,
     UnknownPlan,
 )
-from .locks import Taken, WantedLocks
+from .locks import Holder, Taken, WantedLocks
 from .owner import Owner, is_running
 from .standing import PlanJudge
 from .states import CorruptJournal, Event, Outcome, Phase, Word
@@ -291,15 +292,18 @@ class Journal:
         self, transaction: Transaction, hold: Claim, wanted: Iterable[WantedLocks]
     ) -> dict[str, Taken]:
         """Within ``write`` of :meth:`record`: see :func:`.locks.claim`."""
-        return locks.claim(transaction, self._standing.is_held, hold.plan_id, wanted, self._now())
+        is_held = self._standing.keeps_locks
+        return locks.claim(transaction, is_held, hold.plan_id, wanted, self._now())
 
-    def release_locks(self, transaction: Transaction, hold: Claim, names: Collection[str]) -> None:
-        """Within ``write`` of :meth:`record`: give these locks back at once."""
-        locks.release(transaction, hold.plan_id, names)
+    def locks_taken(
+        self, transaction: Transaction, hold: Claim, wanted: WantedLocks
+    ) -> dict[str, Taken]:
+        """Within ``write`` of :meth:`record`: see :func:`.locks.taken`."""
+        return locks.taken(transaction, self._standing.keeps_locks, hold.plan_id, [wanted])
 
-    def lock_holders(self, hold: Claim, names: Sequence[str]) -> dict[str, str]:
-        """Which of these locks other plans that are being worked on have: name -> plan."""
-        return locks.holders(self.db, self._standing.is_held, hold.plan_id, names)
+    def lock_holders(self, hold: Claim, names: Sequence[str]) -> dict[str, Holder]:
+        """Which of these locks other plans have, by name."""
+        return locks.holders(self.db, self._standing.keeps_locks, hold.plan_id, names)
 
     def renew_if_due(self, hold: Claim) -> None:
         """Renew the claim once a third of its time has passed; raises :class:`LeaseLost`."""
@@ -307,11 +311,13 @@ class Journal:
             self.record(hold, ())
 
     def release(self, hold: Claim) -> Sequence[Event]:
-        """Give the claim up with the plan still open: it can be resumed at once."""
+        """Give the claim up with the plan still open: it can be resumed at once.
+
+        What its steps hold that are at work or in doubt stays the plan's.
+        """
         with self._transaction() as transaction:
             self._check(transaction, hold)
             transaction.update(PLANS, {"id": hold.plan_id}, {"owner": "", "lease": ""})
-            locks.release(transaction, hold.plan_id)
             return self._append(transaction, hold.plan_id, [Event(Word.RELEASED)])
 
     def claim(self, plan_id: str) -> OpenPlan:
@@ -330,7 +336,9 @@ class Journal:
             hold = Claim(plan_id, self._owner(), plan.undoes, self.clock.now() + self.lease)
             self._take(transaction, hold, row)
             events = transaction.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return OpenPlan(hold, plan, _story(plan, events, row)[1])
+            state = _story(plan, events, row)[1]
+            locks.keep(transaction, plan_id, held_by(plan.lanes, state.lanes))
+        return OpenPlan(hold, plan, state)
 
     # Looking
 
@@ -421,7 +429,6 @@ class Journal:
         }
         if transaction.update(PLANS, before, values) != 1:
             raise StillRunning(hold.plan_id, "somebody else")
-        locks.release(transaction, hold.plan_id)
         claimed = Event(Word.CLAIMED, detail={"by": str(hold.owner)})
         self._append(transaction, hold.plan_id, [claimed])
 

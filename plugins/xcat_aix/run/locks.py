@@ -1,7 +1,12 @@
 """Locks: what no two steps may hold at once, within one execution and between plans.
 
 Owns the table ``aixlock`` and the order in which the lanes of one execution get what they wait for.  A step
-claims all it needs at once and keeps nothing beyond its outcome, so nobody waits in a circle.
+claims all it needs at once, so nobody waits in a circle.
+
+A lock is given back with what settles the step that holds it.  A step that is lost may still be at work somewhere: the
+plan keeps its locks until a probe tells, or the plan is closed, given up or forgotten; also as an interrupted plan that
+was released.  The plan's own lanes may have them meanwhile.  The locks of an owner that died are taken over with its
+claim.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from typing import NamedTuple
 
 from .store import LOCKS, PLANS, Database, Row, Transaction
 
-#: Tells from a row of ``aixplan`` whether somebody works on the plan.
+#: Tells from a row of ``aixplan`` whether the plan's locks are its own, or nobody's any more.
 IsHeld = Callable[[Row], bool]
 
 _HOLDER_COLUMNS = ("id", "owner", "lease", "state")
@@ -26,11 +31,23 @@ class WantedLocks(NamedTuple):
     locks: tuple[str, ...]
 
 
+class Holder(NamedTuple):
+    """A plan that has a lock."""
+
+    plan: str
+    is_interrupted: bool = False
+
+    def __str__(self) -> str:
+        if self.is_interrupted:
+            return f"{self.plan} holds, which was interrupted: resume it or give it up"
+        return f"{self.plan} holds"
+
+
 class Taken(NamedTuple):
-    """Locks that somebody else has; ``plan`` is the first holder's."""
+    """Locks that somebody else has, and the first one's holder."""
 
     locks: tuple[str, ...]
-    plan: str
+    holder: Holder
 
 
 def claim(
@@ -42,13 +59,12 @@ def claim(
 ) -> dict[str, Taken]:
     """Give each lane all its locks or none; what kept back those that got none, by lane.
 
-    A lock of a plan that nobody works on is taken over, and so is one that this plan left behind: its lanes'
+    A lock of a plan whose owner is dead is taken over, and so is one that this plan left behind: its lanes'
     order among themselves is :class:`Queue`'s.
     """
     wanted = tuple(wanted)
-    names = tuple(dict.fromkeys(name for each in wanted for name in each.locks))
-    others = _others(transaction, is_held, plan_id, names)
-    got = [each for each in wanted if others.keys().isdisjoint(each.locks)]
+    kept = taken(transaction, is_held, plan_id, wanted)
+    got = [each for each in wanted if each.lane not in kept]
     rows = [
         {"name": name, "plan": plan_id, "lane": each.lane, "step": each.step, "since": since}
         for each in got
@@ -57,7 +73,27 @@ def claim(
     if rows:
         transaction.delete(LOCKS, {"name": tuple(row["name"] for row in rows)})
         transaction.insert(LOCKS, rows)
-    return {each.lane: _taken(each, others) for each in wanted if each not in got}
+    return kept
+
+
+def taken(
+    transaction: Transaction, is_held: IsHeld, plan_id: str, wanted: Sequence[WantedLocks]
+) -> dict[str, Taken]:
+    """What other plans keep from each lane, by lane."""
+    names = tuple(dict.fromkeys(name for each in wanted for name in each.locks))
+    others = holders(transaction, is_held, plan_id, names)
+    return {
+        each.lane: _taken(each, others)
+        for each in wanted
+        if not others.keys().isdisjoint(each.locks)
+    }
+
+
+def keep(transaction: Transaction, plan_id: str, names: Collection[str]) -> None:
+    """Give back all locks of a plan but these."""
+    rows = transaction.select(LOCKS, {"plan": plan_id}, columns=("name",))
+    if left := {row["name"] or "" for row in rows}.difference(names):
+        release(transaction, plan_id, left)
 
 
 def release(transaction: Transaction, plan_id: str, names: Collection[str] | None = None) -> None:
@@ -70,14 +106,8 @@ def release(transaction: Transaction, plan_id: str, names: Collection[str] | Non
 
 def holders(
     source: Database | Transaction, is_held: IsHeld, plan_id: str, names: Sequence[str]
-) -> dict[str, str]:
-    """Which of these locks other plans have that are being worked on: name -> plan."""
-    return _others(source, is_held, plan_id, names)
-
-
-def _others(
-    source: Database | Transaction, is_held: IsHeld, plan_id: str, names: Sequence[str]
-) -> dict[str, str]:
+) -> dict[str, Holder]:
+    """Which of these locks other plans have, by name."""
     if not names:
         return {}
     found = {
@@ -87,11 +117,11 @@ def _others(
     }
     plans = tuple(dict.fromkeys(found.values()))
     rows = source.select(PLANS, {"id": plans}, columns=_HOLDER_COLUMNS) if plans else ()
-    alive = {row["id"] for row in rows if is_held(row)}
-    return {name: plan for name, plan in found.items() if plan in alive}
+    alive = {row["id"]: Holder(row["id"] or "", not row["owner"]) for row in rows if is_held(row)}
+    return {name: alive[plan] for name, plan in found.items() if plan in alive}
 
 
-def _taken(wanted: WantedLocks, others: Mapping[str, str]) -> Taken:
+def _taken(wanted: WantedLocks, others: Mapping[str, Holder]) -> Taken:
     names = tuple(name for name in wanted.locks if name in others)
     return Taken(names, others[names[0]])
 
@@ -127,10 +157,6 @@ class Queue:
         self._turns.pop(lane, None)
         self._waiting.pop(lane, None)
 
-    def names(self, lane: str) -> frozenset[str]:
-        """What it is the lane's turn for."""
-        return self._turns.get(lane, frozenset())
-
     def next(self) -> tuple[str, ...]:
         """The waiting lanes whose turn has come."""
         found: list[str] = []
@@ -143,10 +169,6 @@ class Queue:
             else:
                 before[lane] = wanted
         return tuple(found)
-
-    def blocked_by(self, names: Collection[str]) -> tuple[str, ...]:
-        """The lanes in the queue that wait for one of these."""
-        return tuple(lane for lane, wanted in self._waiting.items() if not wanted.isdisjoint(names))
 
     def _is_free(self, wanted: frozenset[str], before: Mapping[str, frozenset[str]]) -> bool:
         return all(

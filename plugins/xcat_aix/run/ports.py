@@ -39,7 +39,7 @@ class CommitRequest:
 
     ``events`` are stored in any case; ``intents`` only if the lane gets all of ``locks``, or instead of them what
     ``write`` does and returns.
-    With ``events`` the locks that the lane has are given back if it ``releases`` them; ``is_last``: the lane is over
+    With ``events`` the lane's turn to hold locks is over if it ``releases`` them; ``is_last``: the lane is over
     with this.
     """
 

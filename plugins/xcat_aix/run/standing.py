@@ -34,6 +34,10 @@ class PlanJudge:
         owner = Owner.parse(row["owner"])
         return owner.host != self.host or self.alive(owner.pid)
 
+    def keeps_locks(self, row: Row) -> bool:
+        """Whether what the plan holds is its own: somebody works on it, or it was released and can be resumed."""
+        return self.is_held(row) or (not row["owner"] and stored.guards_nodes(row))
+
     def refuse_held(self, row: Row) -> None:
         """Raise :class:`StillRunning` if so."""
         if self.is_held(row):

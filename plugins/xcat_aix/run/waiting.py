@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .locks import Queue, Taken
+from .locks import Holder, Queue, Taken
 from .ports import LanePort
 
 #: Seconds between two looks at locks that another plan has.
@@ -34,7 +34,7 @@ class WaitingRoom:
     queue: Queue = field(default_factory=Queue)
     _waiting: dict[str, Waiting] = field(default_factory=dict)
     #: Locks that other plans have, and since when somebody here waits for them.
-    _foreign: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _foreign: dict[str, tuple[Holder, float]] = field(default_factory=dict)
     _next_look: float = 0.0
 
     def __len__(self) -> int:
@@ -48,8 +48,8 @@ class WaitingRoom:
         self._waiting[waiting.line.lane.id] = waiting
         if waiting.taken is not None:
             for name in waiting.taken.locks:
-                first = self._foreign.get(name, ("", waiting.since))[1]
-                self._foreign[name] = waiting.taken.plan, first
+                first = self._foreign.get(name, (None, waiting.since))[1]
+                self._foreign[name] = waiting.taken.holder, first
 
     def leave(self, lane: str) -> LanePort:
         """The lane goes on."""
@@ -61,18 +61,19 @@ class WaitingRoom:
         self._waiting.clear()
         return found
 
-    def looked(self, names: Iterable[str], held: Mapping[str, str]) -> None:
+    def looked(self, names: Iterable[str], held: Mapping[str, Holder]) -> None:
         """These locks were looked at: ``held`` is what other plans have of them."""
         for name in names:
-            if name not in held:
-                self._foreign.pop(name, None)
+            first = self._foreign.pop(name, None)
+            if name in held and first is not None:
+                self._foreign[name] = held[name], first[1]
 
     def at_turn(self) -> tuple[str, ...]:
         """The lanes that waited for others of this execution, and whose turn has come."""
         return self.queue.next()
 
     def due(
-        self, now: float, look: Callable[[tuple[str, ...]], Mapping[str, str]]
+        self, now: float, look: Callable[[tuple[str, ...]], Mapping[str, Holder]]
     ) -> tuple[str, ...]:
         """The lanes that can try again because no other plan has what they need; once in a while, others none."""
         waiting = {lane: each for lane, each in self._waiting.items() if each.taken is not None}
@@ -99,7 +100,7 @@ class WaitingRoom:
                 yield each, _reason(each, held)
 
 
-def _reason(waiting: Waiting, held: Mapping[str, tuple[str, float]]) -> str:
+def _reason(waiting: Waiting, held: Mapping[str, tuple[Holder, float]]) -> str:
     names = ", ".join(held or waiting.locks)
-    holder = next((plan for plan, _ in held.values()), "another part of this plan")
-    return f"its time was over while it waited for {names}, which {holder} holds; resume this plan when that is over"
+    holder = next((found for found, _ in held.values()), Holder("another part of this plan"))
+    return f"its time was over while it waited for {names}, which {holder}; resume this plan when that is over"

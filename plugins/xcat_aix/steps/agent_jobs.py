@@ -180,7 +180,7 @@ class JobFollower:
         """A line of a chain's story says whose it is: ``[2/5] ...``."""
         match = _PART.match(text) if self._parts else None
         place = int(match[1]) - 1 if match else 0
-        if match and place < len(self._parts):
+        if match and 0 <= place < len(self._parts):
             self._parts[place].report(match[2])
         else:
             self._task.report(text)

@@ -20,7 +20,8 @@ from xcatd.changes import ChangedRow, Changes, Values, Way, named
 #: Cells that a message names.
 _SHOWN = 5
 
-#: Argument of a step that writes the rows of those nodes only for which all that comes before it is done.
+#: Argument of a step that writes the rows of those nodes only for which all that comes before it is done.  Rows that are
+#: no node's come with the last of them, so that they are written once.
 ONLY_DONE = "only_done"
 
 _NOT_YET = "not written yet: what comes before it is not done"
@@ -51,7 +52,9 @@ class DatabaseWrite:
         """The old values, if the new ones are still there."""
         changes = begun.step.changes or Changes()
         if begun.step.args.get(ONLY_DONE):
-            changes = changes.of_nodes(begun.step.about)
+            about = begun.step.about
+            written = {row.node for row in changes.rows if row.change.writes and row.node}
+            changes = changes.of_nodes(about, with_shared=written.issubset(about))
         try:
             return replace(begun.step, changes=changes.reversed())
         except ValueError as problem:
@@ -98,7 +101,8 @@ def _changes(task: Task) -> Changes:
     if not task.step.args.get(ONLY_DONE):
         return changes
     due = [node for node in task.nodes if node not in task.undone]
-    return changes.of_nodes(due) if due else Changes()
+    is_last = task.undone.isdisjoint(task.lane.about(task.step))
+    return changes.of_nodes(due, with_shared=is_last) if due else Changes()
 
 
 class Seen(NamedTuple):

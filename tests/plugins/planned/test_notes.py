@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from xcat_aix.plan.model import Plan
+from xcat_aix.plan.reading import Tables
 from xcat_aix_proto import operations
 from xcat_aix_proto.messages import BEGIN
+from xcatd.changes import Changes, Draft
 from xcatd.messages import ASKS_ABOVE
 
+from . import toy
 from .stage import NODES, SERVED, Dying, Said, Site
 from .toy import KeepNotes
 
@@ -188,6 +196,52 @@ def test_a_service_node_that_is_down_costs_its_nodes_only(site: Site) -> None:
     site.world.node("sn2").is_down = False
     assert site.run("notes", "--resume", site.plan_ids()[0]).status == 0
     assert site.comments() == NOTED
+
+
+def count_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan writes a row that is no node's, too."""
+    made = toy.plan
+
+    def plan(nodes: Iterable[str], text: str, tables: Tables) -> Plan:
+        found = made(nodes, text, tables)
+        draft = Draft()
+        place = ("site", (("key", "notecount"),))
+        draft.guard(place, "value", None)
+        draft.set(place, "value", "1")
+        (write,) = found.lanes[-1].steps
+        more = replace(write, changes=(write.changes or Changes()) + draft.done())
+        return replace(found, lanes=(*found.lanes[:-1], replace(found.lanes[-1], steps=(more,))))
+
+    monkeypatch.setattr(toy, "plan", plan)
+
+
+def counted(site: Site) -> list[str | None]:
+    return [row["value"] for row in site.db.select("site", {"key": "notecount"})]
+
+
+def test_a_row_that_is_no_nodes_is_written_with_the_last_of_them(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_notes(monkeypatch)
+    site.world.node("sn2").is_down = True
+    assert keep(site).status == 2
+    assert counted(site) == []
+    (plan,) = site.plan_ids()
+    site.world.node("sn2").is_down = False
+    assert site.run("notes", "--resume", plan).status == 0
+    assert site.comments() == NOTED and counted(site) == ["1"]
+    assert site.run("notes", "--undo", plan).status == 0
+    assert site.comments() == BACK and counted(site) != ["1"]
+
+
+def test_a_row_that_was_not_written_is_not_taken_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_notes(monkeypatch)
+    site.world.node("sn2").is_down = True
+    keep(site)
+    assert site.run("notes", "--undo", site.plan_ids()[0]).status == 0
+    assert site.comments() == BACK and counted(site) == []
 
 
 def test_where_all_fail_nothing_was_changed(site: Site) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from xcat_aix.plan.model import Lane, Target
 from xcat_aix.run.lane_runner import Crash
 from xcat_aix.run.progress import StepEnded, StepSaid
 from xcat_aix.run.states import LaneResult, Outcome, StepState
+from xcat_aix.steps.agent_jobs import JobFollower
 from xcat_aix_proto.jobs import JobState
 from xcat_aix_proto.operations import ChangeDefaultRoute, SetBootlist
 
@@ -244,3 +247,14 @@ def test_a_lane_of_another_agent_has_jobs_of_its_own() -> None:
     lanes = [DATABASE, lane("n1"), lane("n2")]
     assert outcome(rig.run(plan(lanes=lanes))) is Outcome.OK
     assert [len(rig.world.node(name).jobs) for name in ("n1", "n2")] == [1, 1]
+
+
+@pytest.mark.parametrize("number", ["0", "3", "999"])
+def test_a_line_that_names_no_part_is_not_taken_for_one(number: str) -> None:
+    said: list[str] = []
+    tasks: list[Any] = [
+        SimpleNamespace(deadline=1.0, report=lambda text, part=part: said.append(f"{part}: {text}"))
+        for part in (1, 2)
+    ]
+    JobFollower(tasks[0], "job", (), 0.0, tasks)._tell(f"[{number}/2] text")
+    assert said == [f"1: [{number}/2] text"]

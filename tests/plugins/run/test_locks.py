@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from xcat_aix.plan.kinds import NoReverse
 from xcat_aix.plan.model import Lane, Plan, Step, Target
 from xcat_aix.run.board import Board
+from xcat_aix.run.errors import StepFailed, StepLost
 from xcat_aix.run.executor import Executor
 from xcat_aix.run.journal import Journal, OpenPlan
 from xcat_aix.run.lane_runner import LaneRunner
 from xcat_aix.run.locks import Queue
-from xcat_aix.run.progress import Progress, StepEnded, StepWaits
+from xcat_aix.run.progress import LaneEnded, Progress, StepEnded, StepWaits
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import Event, LaneResult, Outcome, StepState, Word
 from xcat_aix.run.store import EVENTS, LOCKS, PLANS, Transaction
@@ -364,7 +365,7 @@ def test_a_step_in_the_database_waits_too_and_leaves_no_lock() -> None:
     assert written.order == ["n4"]
 
 
-@pytest.mark.parametrize("end", ["close", "release", "abandon", "claim", "undo"])
+@pytest.mark.parametrize("end", ["close", "abandon", "claim", "undo"])
 def test_no_lock_outlives_the_work_on_its_plan(end: str) -> None:
     site = Site()
     journal = site.executor("mn1").journal
@@ -376,8 +377,6 @@ def test_no_lock_outlives_the_work_on_its_plan(end: str) -> None:
     match end:
         case "close":
             journal.close(hold, Outcome.OK)
-        case "release":
-            journal.release(hold)
         case "abandon":
             journal.abandon(hold.plan_id)
         case "claim":
@@ -437,6 +436,114 @@ def shared(
     yield first, second
     first.close()
     second.close()
+
+
+class Refusing(Written):
+    """``test.refusing@1``: a step in the database that is refused."""
+
+    kind = "test.refusing@1"
+
+    def write(self, task: Task, transaction: Transaction) -> Mapping[str, Any]:
+        raise StepFailed("a value changed meanwhile")
+
+
+class Vanishing(Gate):
+    """``test.vanishing@1``: an effect of which nobody hears again."""
+
+    kind = "test.vanishing@1"
+
+    def effect(self, task: Task) -> Mapping[str, Any]:
+        raise StepLost("no answer")
+
+
+def test_a_refused_step_in_the_database_leaves_no_lock_of_the_step_before() -> None:
+    site, first, other = Site(), Gate(), Gate()
+    first.open.set()
+    slow = type("Slow", (Gate,), {"kind": "test.slow@1"})()
+    written = (Step("s", Gate.kind, holds=NIM), Step("w", Refusing.kind, holds=("db",)))
+    lanes = Lane("a", written, subject="a"), holding("b", "test.slow@1", locks=())
+    running = Running(site.executor("mn1", first, slow, Refusing()), plan(*lanes))
+    assert running.until(LaneEnded).lane.id == "a"
+    assert site.locks() == {}
+    other.open.set()
+    told = Running(site.executor("mn2", other), plan(holding("n2"))).end()
+    assert outcome(told) is Outcome.OK
+    assert not [each for each in told if isinstance(each, StepWaits)]
+    slow.open.set()
+    assert results(running.end()) == {"a": "partial", "b": "done"}
+
+
+# What may still be at work
+
+
+def stopped_at_work(site: Site) -> str:
+    """A plan that was stopped, and whose job goes on at the agent; it holds a lock."""
+    stop, (step,) = threading.Event(), steps("n1", 1)
+    site.world.node("n1").hanging.add(step.kind)
+    site.world.on_call = lambda _, call: stop.set() if call == "follow" else None
+    lane = Lane("n1", (replace(step, holds=NIM),), subject="n1", target=Target("cn", "n1"))
+    running = Running(site.executor("mn1", stop=stop), plan(lane))
+    assert outcome(running.end(lambda: site.clock.advance(0.1))) is None
+    assert site.locks() == {"nim:sn1": "n1"}
+    return running.plan_id
+
+
+def test_the_lock_of_a_job_that_may_be_at_work_stays_with_the_interrupted_plan() -> None:
+    site, gate = Site(), Gate()
+    left = stopped_at_work(site)
+    gate.open.set()
+    executor = site.executor("mn2", gate, timeout=60.0, grace=1e6)
+    second = Running(executor, plan(holding("n2")))
+    told = second.end(lambda: site.clock.advance(5.0))
+    (end,) = [each for each in told if isinstance(each, StepEnded)]
+    interrupted = f"which {left} holds, which was interrupted: resume it or give it up"
+    assert interrupted in end.text
+    assert gate.order == []
+    # A claim that finds the step still in doubt does not lose it.
+    journal = site.executor("mn1").journal
+    journal.release(journal.claim(left).hold)
+    assert site.locks() == {"nim:sn1": "n1"}
+
+
+@pytest.mark.parametrize("end", ["resume", "abandon", "undo", "close"])
+def test_what_settles_the_step_in_doubt_gives_its_lock_back(end: str) -> None:
+    site, gate = Site(), Gate()
+    left = stopped_at_work(site)
+    executor = site.executor("mn1", gate)
+    waiting = Running(site.executor("mn2", gate), plan(holding("n2")))
+    assert waiting.until(StepWaits).holder == left
+    match end:
+        case "resume":
+            site.world.node("n1").hanging.clear()
+            site.world.node("n1").jobs.clear()
+            assert outcome(Running(executor, executor.claim(left)).end()) is Outcome.OK
+        case "abandon":
+            executor.journal.abandon(left)
+        case "undo":
+            executor.journal.open_plan(replace(plan(holding("n1")), undoes=left))
+        case _:
+            executor.journal.close(executor.claim(left).hold, Outcome.PARTIAL)
+    gate.open.set()
+    assert outcome(waiting.end(lambda: site.clock.advance(0.3))) is Outcome.OK
+    assert site.locks() == {}
+
+
+def test_a_lane_of_the_same_plan_leaves_it_with_the_step_in_doubt() -> None:
+    site, gate = Site(), Gate()
+    slow = type("Slow", (Gate,), {"kind": "test.slow@1"})()
+    gate.open.set()
+    lanes = (
+        holding("n1", Vanishing.kind),
+        holding("n2"),
+        holding("n3", "test.slow@1", locks=(), after=("n2",)),
+    )
+    running = Running(site.executor("mn1", gate, slow, Vanishing()), plan(*lanes))
+    assert slow.entered.acquire(timeout=LIMIT)
+    assert gate.order == ["n2"]
+    assert list(site.locks()) == ["nim:sn1"]
+    slow.open.set()
+    assert outcome(running.end()) is Outcome.PARTIAL
+    assert site.locks() == {}
 
 
 # What waits in doubt, and what cannot be
