@@ -11,6 +11,7 @@ from tests.plugins.servicenodes.snmove.test_command import move_id
 
 from xcat_aix.commands.planned.doing import journal_of
 from xcat_aix.plan.model import Lane, Plan, Step
+from xcat_aix.run import standing
 from xcat_aix.run.states import Event, Word
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.operations import RepointClient
@@ -124,3 +125,17 @@ def test_garbage_in_one_row_spoils_no_list(world: World, values: dict[str, str |
     assert "Error" not in "".join(errors(world.plans("--show", plan)))
     assert exit_status(world.plans("--abandon", plan)) == 0
     assert exit_status(world.plans("--forget", plan)) == 0
+
+
+def test_a_list_reads_all_plans_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = ("n1", "n2")
+    plans = [move_id(world.snmove("-i", node)) for node in nodes]
+    with world.db.transaction("aixplan") as transaction:
+        transaction.update("aixplan", {"id": tuple(plans)}, {"outcome": "partial"})
+    reads: list[object] = []
+    in_order = standing.in_order
+    monkeypatch.setattr(
+        standing, "in_order", lambda source: reads.append(source) or in_order(source)
+    )
+    assert len(json.loads(lines(world.plans("--json"))[0])) == len(nodes)
+    assert len(reads) == 1
