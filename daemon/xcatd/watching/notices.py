@@ -8,9 +8,11 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
+
+from xcat_aix_proto.bounds import visible
 
 if TYPE_CHECKING:
     from xcatd.db.database import Database
@@ -20,11 +22,15 @@ TABLE = "aixnotice"
 
 #: Notices that are kept of one look, and letters of a name and of the words of each.
 MOST, LONGEST_NAME, LONGEST_WORDS = 1_000, 128, 2_000
+#: Notices that are heard of one look, and the most seconds that a notice may name: ten years.
+MOST_HEARD, LONGEST_TIME = 10 * MOST, 315_576_000
 #: How long a notice that is over is kept.
 KEPT = timedelta(days=7)
 
 #: The key under which a look tells that it told more than is kept.
 _MORE = "(more)"
+
+_DIGITS = 18
 
 Row = Mapping[str, str | None]
 
@@ -43,7 +49,7 @@ class Notice:
 
     ``words`` are for people.  ``repeated_after``: seconds after which the log says it again while it is so and
     nobody acknowledged it.  ``expires``: seconds for which it stands though no look tells it again, for what is seen
-    once; without it it is over as soon as a look does not tell it.
+    once; without it it is over as soon as a look does not tell it.  Raises TypeError or ValueError for other values.
     """
 
     key: str
@@ -52,6 +58,20 @@ class Notice:
     level: Level = Level.WARNING
     repeated_after: int | None = None
     expires: int | None = None
+
+    def __post_init__(self) -> None:
+        """Whoever made a wrong one is to hear of it, not who stores it."""
+        for name in ("key", "words", "node"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"the {name} of a notice is a text")
+        if not isinstance(self.level, Level):
+            raise TypeError("the level of a notice is one of Level")
+        for name in ("repeated_after", "expires"):
+            seconds = getattr(self, name)
+            if seconds is not None and type(seconds) is not int:
+                raise TypeError(f"{name} of a notice are whole seconds")
+            if seconds is not None and not 0 <= seconds <= LONGEST_TIME:
+                raise ValueError(f"{name} of a notice are 0 to {LONGEST_TIME} seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +109,42 @@ def stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
+def moment(text: str | None) -> datetime | None:
+    """The inverse of :func:`stamp`; None for what is no such text."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else found
+
+
 def bounded(told: Iterable[Notice]) -> Iterator[Notice]:
-    """Each key once, at most :data:`MOST` and one that says there were more; long names and words cut."""
+    """Each key once, at most :data:`MOST` and one that says there were more; each as :func:`storable`.
+
+    Of more than :data:`MOST_HEARD` the rest is not heard, whatever their keys.
+    """
     seen: set[str] = set()
-    for notice in told:
-        if not isinstance(notice, Notice):
-            raise TypeError(f"a watcher tells notices, not {type(notice).__name__}")
-        key = notice.key[:LONGEST_NAME]
-        if key in seen:
-            continue
-        if len(seen) >= MOST:
+    for count, each in enumerate(told):
+        if not isinstance(each, Notice):
+            raise TypeError(f"a watcher tells notices, not {type(each).__name__}")
+        notice = storable(each)
+        is_new = notice.key not in seen
+        if (is_new and len(seen) >= MOST) or count >= MOST_HEARD:
             yield Notice(_MORE, f"there are more than {MOST} of these; the others are not kept")
             return
-        seen.add(key)
-        yield Notice(
-            key,
-            notice.words[:LONGEST_WORDS],
-            notice.node[:LONGEST_NAME],
-            notice.level,
-            notice.repeated_after,
-            notice.expires,
-        )
+        if is_new:
+            seen.add(notice.key)
+            yield notice
+
+
+def storable(notice: Notice) -> Notice:
+    """Long names and words cut, and made visible what no terminal should get and not every engine stores."""
+    return replace(
+        notice,
+        key=visible(notice.key[:LONGEST_NAME])[:LONGEST_NAME],
+        words=visible(notice.words[:LONGEST_WORDS], "\n\t")[:LONGEST_WORDS],
+        node=visible(notice.node[:LONGEST_NAME])[:LONGEST_NAME],
+    )
 
 
 class Notices:
@@ -189,7 +224,7 @@ class _Settled:
             "words": notice.words,
             "since": kept.get("since") or now,
             "last": now,
-            "times": str(int(kept.get("times") or 0) + 1),
+            "times": str((_number(kept.get("times")) or 0) + 1),
             "told": kept.get("told") or now,
             "repeats": None if notice.repeated_after is None else str(notice.repeated_after),
             "until": "" if notice.expires is None else self._after(notice.expires),
@@ -206,20 +241,35 @@ class _Settled:
 
     def untold(self, row: Row) -> Row | None:
         """The row of what no look told any more; None where nothing changes."""
-        if row["over"] or (row["until"] or "") > stamp(self._now):
+        until = moment(row["until"])
+        if row["over"] or (until is not None and until > self._now):
             return None
         ended = {**row, "over": stamp(self._now)}
         self._over.append(ended)
         return ended
 
     def _is_due(self, row: Row) -> bool:
-        if row["repeats"] is None or row["acknowledged"]:
+        repeats, since = _number(row["repeats"]), moment(row["told"])
+        if repeats is None or row["acknowledged"]:
             return False
-        since = datetime.fromisoformat(row["told"] or "")
-        return self._now - since >= timedelta(seconds=int(row["repeats"]))
+        return since is None or self._now - since >= timedelta(seconds=repeats)
 
     def _after(self, seconds: int) -> str:
         return stamp(self._now + timedelta(seconds=seconds))
+
+
+def _number(text: str | None) -> int | None:
+    """A number of a row; None for what is none, or too large to be one of ours."""
+    if not text or not (text.isascii() and text.isdigit() and len(text) < _DIGITS):
+        return None
+    return min(int(text), LONGEST_TIME)
+
+
+def _level(text: str) -> Level:
+    try:
+        return Level(text)
+    except ValueError:
+        return Level.WARNING
 
 
 def _id(kind: str, key: str) -> str:
@@ -230,8 +280,9 @@ def _id(kind: str, key: str) -> str:
 def _old(untold: Iterable[Row], now: datetime) -> Iterator[str | None]:
     """What is forgotten of the rows that a look did not tell: of the newest, no more than :data:`MOST` are kept."""
     for place, row in enumerate(sorted(untold, key=lambda row: row["last"] or "", reverse=True)):
-        over = row["over"]
-        if place >= MOST or (over and datetime.fromisoformat(over) + KEPT < now):
+        over = moment(row["over"])
+        is_past = bool(row["over"]) if over is None else over < now - KEPT
+        if place >= MOST or is_past:
             yield row["id"]
 
 
@@ -241,15 +292,15 @@ def _standing(row: Row) -> NoticeState:
         key=text["key"],
         words=text["words"],
         node=text["node"],
-        level=Level(text["level"]),
-        repeated_after=int(text["repeats"]) if text["repeats"] else None,
+        level=_level(text["level"]),
+        repeated_after=_number(text["repeats"]),
     )
     return NoticeState(
         type=text["type"],
         notice=notice,
         since=text["since"],
         last=text["last"],
-        times=int(text["times"] or 0),
+        times=_number(text["times"]) or 0,
         over=text["over"],
         acknowledged=text["acknowledged"],
         acknowledged_by=text["acknowledgedby"],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .notices import TimeOfDay, stamp
+from .notices import TimeOfDay, moment, stamp
 
 if TYPE_CHECKING:
     from xcatd.db.database import Database
@@ -35,7 +35,7 @@ class WatchTurns:
         with self.db.transaction(TABLE) as transaction:
             rows = transaction.select(TABLE, {"type": kind})
             row = rows[0] if rows else {}
-            if (row.get("lease") or "") > stamp(now):
+            if _is_taken(row.get("lease"), now, lease):
                 return False
             if _is_fresh(row.get("looked"), now, interval):
                 return False
@@ -57,9 +57,16 @@ def _seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
 
 
+def _is_taken(lease: str | None, now: datetime, longest: float) -> bool:
+    """What no daemon can have taken, were its clock ahead by as much as a turn is long, holds nobody up."""
+    until = moment(lease)
+    return until is not None and now < until <= now + _seconds(2 * longest)
+
+
 def _is_fresh(looked: str | None, now: datetime, interval: float) -> bool:
     """Of a clock that was set back nothing is known: a look in the future is none."""
-    if not looked:
+    then = moment(looked)
+    if then is None:
         return False
-    age = now - datetime.fromisoformat(looked)
+    age = now - then
     return timedelta() <= age < _seconds(interval * _FRESH)

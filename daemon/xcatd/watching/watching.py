@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -16,7 +17,7 @@ from xcatd import plugins
 from xcatd.db.errors import DatabaseError
 from xcatd.serving.pool import WorkerPool
 
-from .notices import LONGEST_WORDS, TABLE, Level, News, Notice, Notices, NoticeState, bounded
+from .notices import TABLE, Level, News, Notice, Notices, NoticeState, bounded, stamp, storable
 from .turns import TABLE as TURNS
 from .turns import WatchTurns
 
@@ -40,6 +41,7 @@ OWN = "watchers"
 _SPREAD = 0.2  # part of an interval by which looks are spread, so that they do not come all at once
 _FIRST = 30.0  # seconds within which everybody looks for the first time
 _IDLE = 60.0  # seconds the schedule sleeps at most
+_SOON = 1.0  # seconds until it is asked again whether those that take the threads hang
 _REPEATED = 24 * 3600  # seconds until the log says again that a watcher does not look
 
 _LEVELS = {Level.INFO: logging.INFO, Level.WARNING: logging.WARNING, Level.ERROR: logging.ERROR}
@@ -86,6 +88,8 @@ class _Entry:
     name: str
     watcher: Watcher
     due: float
+    looked: datetime
+    asked: float = 0.0
     is_running: bool = False
     started: float | None = None  # None: it waits for a thread, or for its turn
     is_late: bool = False
@@ -125,7 +129,7 @@ class Watching:
         self._thread: threading.Thread | None = None
         now = clock.monotonic()
         self._entries = [
-            _Entry(name, watcher, now + jitter() * min(_FIRST, watcher.interval))
+            _Entry(name, watcher, now + jitter() * min(_FIRST, watcher.interval), clock.now())
             for name, watcher in sorted(watchers.items())
         ]
 
@@ -174,7 +178,7 @@ class Watching:
     def tick(self) -> float:
         """Begin the looks that are due, and tell of those that do not come back; seconds until the next of either."""
         now = self._clock.monotonic()
-        late: list[_Entry] = []
+        late: list[tuple[_Entry, str]] = []
         with self._changed:
             for entry in self._entries:
                 if not entry.is_running and entry.due <= now and not self._is_closed:
@@ -182,24 +186,36 @@ class Watching:
                 elif self._is_overdue(entry, now):
                     entry.is_late = True
                     entry.cancelled.set()
-                    late.append(entry)
-        for entry in late:
-            self._tell_of_late(entry)
+                    late.append((entry, self._text_of_late()))
+            if hanging := [e.name for e in self._entries if e.is_late and e.started is not None]:
+                for entry in self._entries:
+                    if self._is_kept_waiting(entry, now):
+                        entry.is_late = True
+                        late.append((entry, _text_of_waiting(entry, hanging)))
+        for entry, text in late:
+            self._tell_of_late(entry, text)
         with self._changed:
             return min([_IDLE, *(self._left(entry, now) for entry in self._entries)])
 
     def _is_overdue(self, entry: _Entry, now: float) -> bool:
         return entry.started is not None and not entry.is_late and now - entry.started > self._limit
 
+    def _is_kept_waiting(self, entry: _Entry, now: float) -> bool:
+        is_waiting = entry.is_running and entry.started is None and not entry.is_late
+        return is_waiting and now - entry.asked > self._limit
+
     def _left(self, entry: _Entry, now: float) -> float:
         if not entry.is_running:
             return max(0.0, entry.due - now)
-        if entry.started is None or entry.is_late:
+        if entry.is_late:
             return _IDLE
-        return max(0.0, entry.started + self._limit - now) + 0.01
+        begun = entry.asked if entry.started is None else entry.started
+        left = begun + self._limit - now
+        return left + 0.01 if left > 0 else _SOON
 
     def _begin(self, entry: _Entry) -> None:
         entry.is_running, entry.is_late, entry.started = True, False, None
+        entry.asked = self._clock.monotonic()
         entry.cancelled = threading.Event()
         if not self._pool.submit(lambda: self._take_turn(entry)):
             self._over(entry)
@@ -226,10 +242,10 @@ class Watching:
 
     def _look(self, entry: _Entry) -> None:
         with self._changed:
-            entry.started = self._clock.monotonic()
+            entry.started, entry.is_late = self._clock.monotonic(), False
             self._wake()  # its end is to be watched
         try:
-            told = tuple(bounded(entry.watcher.look(self._context(entry.cancelled))))
+            told = tuple(bounded(self._told(entry)))
         except Exception as error:  # noqa: BLE001 - outer boundary: foreign code, whatever it does
             text = f"it crashed: {str(error) or type(error).__name__}"
             self._end(entry, OWN, (_about(entry, text),), {entry.name}, error)
@@ -238,6 +254,13 @@ class Watching:
                 self._end(entry, OWN, (), set())
             else:
                 self._end(entry, entry.name, told, None)
+
+    def _told(self, entry: _Entry) -> Iterator[Notice]:
+        """What the watcher tells, as long as it is to go on."""
+        for notice in entry.watcher.look(self._context(entry.cancelled)):
+            if entry.cancelled.is_set():
+                return
+            yield notice
 
     def _end(
         self,
@@ -251,16 +274,19 @@ class Watching:
         with self._db.transaction(TURNS, TABLE) as transaction:
             if not self._turns.end(transaction, entry.name):
                 return
+            entry.looked = self._clock.now()
             found = [self._notices.settle(transaction, kind, told, about)]
             if kind != OWN:  # it looked: whatever stood of itself is over
                 found.append(self._notices.settle(transaction, OWN, (), {entry.name}))
         for news in found:
             _say(news, error)
 
-    def _tell_of_late(self, entry: _Entry) -> None:
-        text = (
+    def _text_of_late(self) -> str:
+        return (
             f"it did not come back within {self._limit:g} seconds, and does not look until it does"
         )
+
+    def _tell_of_late(self, entry: _Entry, text: str) -> None:
         try:
             with self._db.transaction(TABLE) as transaction:
                 told = (_about(entry, text),)
@@ -273,8 +299,15 @@ class Watching:
 
 def _about(entry: _Entry, text: str) -> Notice:
     """A notice about a watcher itself."""
-    words = f"watcher {entry.name}: {text}"[:LONGEST_WORDS]
-    return Notice(entry.name, words, level=Level.ERROR, repeated_after=_REPEATED)
+    words = f"watcher {entry.name}: {text}"
+    return storable(Notice(entry.name, words, level=Level.ERROR, repeated_after=_REPEATED))
+
+
+def _text_of_waiting(entry: _Entry, hanging: Sequence[str]) -> str:
+    return (
+        f"it has not looked since {stamp(entry.looked)[:19]} UTC: other watchers hang, and have the threads:"
+        f" {', '.join(hanging)}"
+    )
 
 
 def _say(news: News, error: Exception | None = None) -> None:

@@ -22,14 +22,19 @@ def fold(names: Collection[str]) -> str:
     return ",".join(_folded(names))
 
 
-def unfold(text: str) -> Iterator[str]:
-    """The names of a folded text, one at a time: how many there are is told by the text alone."""
+def unfold(text: str, most: int | None = None) -> Iterator[str]:
+    """The names of a folded text, one at a time: how many there are is told by the text alone.
+
+    Raises ValueError for a range of more than ``most`` names, before it counts them.
+    """
     for part in text.split(",") if text else ():
         match = _RANGE.match(part)
         if match is None:
             yield part
             continue
         front, low, high, tail = match.groups()
+        if most is not None and int(high) - int(low) >= most:
+            raise ValueError(f"a range of more than {most} names")
         width = len(low) if low.startswith("0") else 0
         for number in range(int(low), int(high) + 1):
             yield f"{front}{str(number).zfill(width)}{tail}"

@@ -342,19 +342,34 @@ class Journal:
 
     # Looking
 
-    def load(self, plan_id: str) -> Stored:
-        """One plan with its story; raises :class:`UnknownPlan`, and :class:`Parked` if it cannot be read."""
+    def load(self, plan_id: str, listed: PlanSummary | None = None) -> Stored:
+        """One plan with its story; raises :class:`UnknownPlan`, and :class:`Parked` if it cannot be read.
+
+        ``listed`` is what :meth:`list` said of it just now, for whoever has it.
+        """
         columns = (*stored.SUMMARY_COLUMNS, "body")
         found = self.db.select(PLANS, {"id": plan_id}, columns=columns)
         if not found:
             raise UnknownPlan(plan_id)
         plan = stored.read_plan(found[0])
-        listed = (each for each in self.list() if each.id == plan_id)
-        summary = next(
-            listed, stored.summary(found[0], is_running=self._standing.is_held(found[0]))
-        )
         events = self.db.select(EVENTS, {"plan": plan_id}, order=("seq",))
-        return Stored(summary, plan, *_story(plan, events, found[0]))
+        state = _story(plan, events, found[0])
+        return Stored(listed or self._summary_of(found[0]), plan, *state)
+
+    def _summary_of(self, row: Row) -> PlanSummary:
+        """Only of one that is closed the others tell something: whether they overtook it."""
+        alone = self._alone(row)
+        if alone.phase is not Phase.CLOSED:
+            return alone
+        return next((each for each in self.list() if each.id == alone.id), alone)
+
+    def _alone(self, row: Row, superseded_by: str = "") -> PlanSummary:
+        return stored.summary(
+            row,
+            is_running=self._standing.is_held(row),
+            superseded_by=superseded_by,
+            is_expired=row["state"] == Phase.SAVED.value and self._is_stale(row),
+        )
 
     def list(self) -> tuple[PlanSummary, ...]:
         """All plans, newest first, without reading their bodies."""
@@ -367,14 +382,7 @@ class Journal:
                 else None
             )
             by = (later["id"] or "") if later else ""
-            listed.append(
-                stored.summary(
-                    row,
-                    is_running=self._standing.is_held(row),
-                    superseded_by=by,
-                    is_expired=row["state"] == Phase.SAVED.value and self._is_stale(row),
-                )
-            )
+            listed.append(self._alone(row, by))
         return tuple(listed)
 
     def refuse_undo(self, plan_id: str) -> None:

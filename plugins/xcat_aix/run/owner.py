@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+_LONGEST_PID = 10  # digits
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -22,7 +24,9 @@ class Owner:
         """The inverse of ``str``; an unreadable text is an owner on no host."""
         host, _, rest = text.partition(":")
         pid, _, token = rest.partition(":")
-        return cls(host, int(pid), token) if pid.isdigit() else cls("", 0, text)
+        if pid.isascii() and pid.isdigit() and len(pid) <= _LONGEST_PID:
+            return cls(host, int(pid), token)
+        return cls("", 0, text)
 
     @classmethod
     def here(cls, host: str, token: str) -> Owner:

@@ -29,7 +29,8 @@ class PlanJudge:
 
     def is_held(self, row: Row) -> bool:
         """Whether somebody works on the plan."""
-        if not row["owner"] or (row["lease"] or "") <= stored.stamp(self.clock.now()):
+        lease = stored.moment(row["lease"])
+        if not row["owner"] or lease is None or lease <= self.clock.now():
             return False
         owner = Owner.parse(row["owner"])
         return owner.host != self.host or self.alive(owner.pid)
@@ -48,9 +49,17 @@ class PlanJudge:
         wanted = frozenset(nodes)
         columns = ("id", "nodes", "owner", "lease", "state")
         for row in filter(stored.guards_nodes, transaction.select(PLANS, columns=columns)):
-            shared = wanted.intersection(stored.nodes_from_text(row["nodes"]))
+            shared = wanted.intersection(_guarded(transaction, row))
             if shared:
                 raise Overlap(row["id"] or "", sorted(shared), is_running=self.is_held(row))
+
+
+def _guarded(transaction: Transaction, row: Row) -> Sequence[str]:
+    """The nodes of a plan; where its row has lost them, those of its body."""
+    if row["nodes"]:
+        return stored.nodes_from_text(row["nodes"])
+    found = transaction.select(PLANS, {"id": row["id"]}, columns=("body",))
+    return stored.nodes_of_body(found[0]["body"] if found else None)
 
 
 def row_of(source: Database | Transaction, plan_id: str) -> Row:
@@ -92,7 +101,7 @@ def in_order(source: Database | Transaction) -> Sequence[Row]:
     """All plans, newest first: by the journal's own numbers, for clocks are set back at times."""
     words = (Word.SAVED.value, Word.OPENED.value)
     begun = source.select(EVENTS, {"event": words}, columns=("plan", "seq"), order=("seq",))
-    places = {row["plan"]: int(row["seq"] or 0) for row in begun}
+    places = {row["plan"]: stored.number(row["seq"]) for row in begun}
     found = source.select(PLANS, columns=stored.SUMMARY_COLUMNS)
     newest = max(places.values(), default=0) + 1  # of a plan without events nothing is known
     return sorted(found, key=lambda row: places.get(row["id"], newest), reverse=True)

@@ -19,6 +19,9 @@ from .story import Shape
 
 _READABLE = frozenset(map(str, (*FORMER, FORMAT)))
 
+#: All that reading what somebody else may have written can raise.
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
+
 #: Columns of ``aixplan`` that tell about a plan without its body.
 SUMMARY_COLUMNS = (
     "id",
@@ -109,6 +112,23 @@ def stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
+def moment(text: str | None) -> datetime | None:
+    """The inverse of :func:`stamp`; None for what is no such text."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else found
+
+
+def number(text: str | None) -> int:
+    """One of the journal's own numbers; 0 for what is none."""
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0
+
+
 def nodes_to_text(nodes: Iterable[str]) -> str:
     """Node names in one column."""
     return ",".join(nodes)
@@ -117,6 +137,14 @@ def nodes_to_text(nodes: Iterable[str]) -> str:
 def nodes_from_text(text: str | None) -> tuple[str, ...]:
     """The inverse of :func:`nodes_to_text`."""
     return tuple(text.split(",")) if text else ()
+
+
+def nodes_of_body(body: str | None) -> tuple[str, ...]:
+    """The nodes that a stored plan names; none if it cannot be read."""
+    try:
+        return Plan.from_json(json.loads(body or "")).nodes
+    except _UNREADABLE:
+        return ()
 
 
 def shape(plan: Plan) -> Shape:
@@ -142,7 +170,7 @@ def summary(
         nodes=nodes_from_text(text["nodes"]),
         owner=text["owner"],
         is_running=is_running,
-        parked=_foreign_format(text["format"]) or damage,
+        parked=_foreign_format(text["format"]) or damage or _lost_nodes(row),
         superseded_by=superseded_by,
         is_expired=is_expired,
     )
@@ -151,9 +179,16 @@ def summary(
 def _standing(state: str, outcome: str) -> tuple[Phase, Outcome | None, str]:
     """Phase and outcome as stored, and what is wrong with them."""
     try:
-        return Phase(state), Outcome(outcome) if outcome else None, ""
+        phase, found = Phase(state), Outcome(outcome) if outcome else None
     except ValueError as problem:
         return Phase.OPEN, None, f"its stored state is not known to this version: {problem}"
+    if phase is Phase.CLOSED and found is None:
+        return phase, None, "it is closed, and how it ended is not stored"
+    return phase, found, ""
+
+
+def _lost_nodes(row: Row) -> str:
+    return "" if row["nodes"] is not None else "it is not stored which nodes it works on"
 
 
 def guards_nodes(row: Row) -> bool:
@@ -166,14 +201,17 @@ def read_plan(row: Row) -> Plan:
     plan_id, body = row["id"] or "", row["body"] or ""
     damage = _standing(row["state"] or "", row["outcome"] or "")[2]
     is_over = not guards_nodes(row)
-    if reason := _foreign_format(row["format"] or "") or damage:
+    if reason := _foreign_format(row["format"] or "") or damage or _lost_nodes(row):
         raise Parked(plan_id, reason, is_over=is_over)
     if digest(body) != row["digest"]:
         raise Parked(plan_id, "its stored plan was altered", is_over=is_over)
     try:
-        return Plan.from_json(json.loads(body))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+        plan = Plan.from_json(json.loads(body))
+    except _UNREADABLE as problem:
         raise Parked(plan_id, "its stored plan is not readable", is_over=is_over) from problem
+    if plan.nodes != nodes_from_text(row["nodes"]):
+        raise Parked(plan_id, "its stored list of nodes was altered", is_over=is_over)
+    return plan
 
 
 def _foreign_format(text: str) -> str:
@@ -209,16 +247,18 @@ def read_event(row: Row) -> Event:
             at=row["at"] or "",
             seq=int(row["seq"] or 0),
         )
-    except (ValueError, RecursionError) as problem:
+    except _UNREADABLE as problem:
         raise CorruptJournal(
-            f"journal of {row['plan']}: event {row['seq']} is not readable: {problem}"
+            f"journal of {row['plan']}: event {row['seq']} is not readable"
         ) from problem
 
 
 def _mapping(text: str | None) -> Mapping[str, Any]:
     found = json.loads(text) if text else {}
-    if not isinstance(found, dict):
-        raise ValueError("its detail is no mapping")  # noqa: TRY004 - told as all else that is not readable
+    if not isinstance(found, dict) or not isinstance(found.get("result", {}), dict):
+        raise TypeError("its detail or result is no mapping")
+    if not isinstance(found.get("code"), int | None):
+        raise TypeError("its code is no number")
     return found
 
 

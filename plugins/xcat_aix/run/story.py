@@ -122,7 +122,7 @@ class StepRecord:
             return dict(self._each(event.detail.get("nodes")))
         text = str(event.detail.get("text", ""))
         meant = event.detail.get("nodes")
-        nodes = self._affected(event.word) if meant is None else tuple(unfold(str(meant)))
+        nodes = self._affected(event.word) if meant is None else tuple(self._named(str(meant)))
         if not nodes:
             raise _Impossible(f"the step is {self.state.value}")
         return {node: (event.word, self._after(node, event.word), text) for node in nodes}
@@ -133,8 +133,18 @@ class StepRecord:
         except (TypeError, ValueError):
             raise _Impossible("it does not say what became of which node") from None
         for word, nodes, text in read:
-            for node in unfold(nodes):
+            for node in self._named(nodes):
                 yield node, (word, self._after(node, word), text)
+
+    def _named(self, folded: str) -> Iterator[str]:
+        """The nodes of a folded text: no more than the step is about, however large the ranges that it has."""
+        try:
+            for count, node in enumerate(unfold(folded, len(self.nodes))):
+                if count >= len(self.nodes):
+                    raise _Impossible("it names more nodes than the step is about")
+                yield node
+        except ValueError:
+            raise _Impossible("it names more nodes than the step is about") from None
 
     def _after(self, node: str, word: Word) -> StepState:
         if node not in self.nodes:

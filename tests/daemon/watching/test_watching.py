@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.daemon.serving.conftest import Authority, _fill, _prepare
 
+from xcat_aix_proto.bounds import visible
 from xcatd import plugins
 from xcatd.api import Context, Level, Notice, Watcher
 from xcatd.db.database import Database
@@ -279,7 +280,8 @@ def test_threads_are_few_whatever_hangs(start: Callable[..., House]) -> None:
     house.clock.seconds += LIMIT + 1
     house.watching.tick()
     assert [each.looks for each in hanging] == [1, 1, 0, 0, 0]
-    assert {key for kind, key in house.names() if kind == OWN} == {"h0", "h1"}
+    told = {each.notice.key: each.notice.words for each in house.notices.list()}
+    assert [key for key, words in told.items() if "did not come back" in words] == ["h0", "h1"]
     for each in hanging:
         each.gate.set()
     assert house.watching.wait(PATIENCE)
@@ -399,7 +401,7 @@ def test_what_a_look_tells_is_bounded(told: list[Notice], most: int) -> None:
     keys = [notice.key for notice in kept]
     assert len(keys) == len(set(keys)) <= most + 1
     assert all(len(each.key) <= 128 and len(each.words) <= 2000 for each in kept)
-    names = list(dict.fromkeys(notice.key[:128] for notice in told))
+    names = list(dict.fromkeys(visible(notice.key[:128])[:128] for notice in told))
     assert keys[:most] == names[:most]
     assert (len(keys) > most) == (len(names) > most)
 
@@ -425,3 +427,135 @@ def test_looks_are_spread(database: Database, clock: Clock) -> None:
     due = {round(entry.due, 3) for entry in found._entries}
     assert len(due) > 40
     assert all(1000 <= each <= 1030 for each in due)
+
+
+def test_one_that_others_keep_from_looking_is_told(
+    start: Callable[..., House], caplog: pytest.LogCaptureFixture
+) -> None:
+    hanging, sound = Hanging(), Trivial(tells=[Notice("a", "b")])
+    house = start(threads=1, hanging=hanging, sound=sound)
+    _until_inside(house, hanging)
+    for _ in range(3):
+        house.clock.seconds += LIMIT + 1
+        house.watching.tick()
+    text = "watcher sound: it has not looked since 2026-03-01T00:16:40 UTC: other watchers hang"
+    assert caplog.text.count(text) == 1
+    assert (OWN, "sound") in house.names()
+    hanging.gate.set()
+    assert house.watching.wait(PATIENCE)
+    assert house.names() == {("sound", "a"), (OWN, "hanging")}
+
+
+@dataclass
+class Endless:
+    """Tells the same for ever."""
+
+    interval: float = 60.0
+    heard: int = 0
+    do: Callable[[Context], None] = lambda _: None
+
+    def look(self, context: Context) -> Iterator[Notice]:
+        while True:
+            self.heard += 1
+            self.do(context)
+            yield Notice("same", "words")
+
+
+def test_an_endless_look_is_ended(start: Callable[..., House]) -> None:
+    endless = Endless()
+    house = start(endless=endless)
+    house.after(61)
+    assert endless.heard <= notices.MOST_HEARD + 1
+    assert house.names() == {("endless", "same"), ("endless", "(more)")}
+
+
+def test_nothing_more_is_heard_after_its_time(start: Callable[..., House]) -> None:
+    endless = Endless(do=lambda context: context.cancelled.set())
+    house = start(endless=endless)
+    house.after(61)
+    assert endless.heard == 1
+    assert house.names() == set()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key": 5},
+        {"words": None},
+        {"node": None},
+        {"level": "warning"},
+        {"expires": 10**15},
+        {"expires": "5"},
+        {"expires": -1},
+        {"repeated_after": "x"},
+        {"repeated_after": 1.5},
+    ],
+    ids=str,
+)
+def test_a_wrong_notice_is_its_watchers_trouble(
+    start: Callable[..., House], database: Database, fields: dict[str, Any]
+) -> None:
+    def wrong(_: Context) -> None:
+        Notice(**{"key": "k", "words": "w", **fields})
+
+    evil = Trivial(do=wrong)
+    house = start(evil=evil)
+    house.after(61)
+    assert house.names() == {(OWN, "evil")}
+    (turn,) = database.select(turns.TABLE)
+    assert not turn["lease"]
+    house.after(61)
+    assert evil.looks == 2
+
+
+def test_what_cannot_be_printed_is_made_visible(start: Callable[..., House]) -> None:
+    odd = Notice("k\0\ud800\n", "one\ntwo\x1b[31m\0", "n\x1b")
+    house = start(odd=Trivial(tells=[odd]))
+    house.after(61)
+    (found,) = house.notices.list()
+    shown = (found.notice.key, found.notice.words, found.notice.node)
+    assert shown == (r"k\x00\ud800\n", "one\ntwo" + r"\x1b[31m\x00", r"n\x1b")
+
+
+def test_a_crash_with_odd_words_is_a_notice(start: Callable[..., House]) -> None:
+    def crash(_: Context) -> None:
+        raise OSError("cannot read \x1b\0")
+
+    house = start(odd=Trivial(do=crash))
+    house.after(61)
+    (found,) = house.notices.list()
+    assert found.notice.words.endswith(r"it crashed: cannot read \x1b\x00")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *((notices.TABLE, column, "x") for column in ("level", "times", "until", "told", "over")),
+        (notices.TABLE, "times", "9" * 5000),
+        (notices.TABLE, "repeats", "9" * 30),
+        (notices.TABLE, "told", "2026-01-01T00:00:00"),
+        (turns.TABLE, "looked", "x"),
+        (turns.TABLE, "looked", "2026-01-01T00:00:00"),
+        (turns.TABLE, "lease", "zzzz"),
+        (turns.TABLE, "lease", "9999-01-01T00:00:00.000000+00:00"),
+    ],
+    ids=lambda cell: f"{cell[1]}={cell[2][:12]}",
+)
+@pytest.mark.parametrize("is_told", [True, False])
+def test_garbage_in_a_cell_ends_no_watcher(
+    start: Callable[..., House], database: Database, cell: tuple[str, str, str], is_told: bool
+) -> None:
+    table, column, value = cell
+    watcher = Trivial(tells=[Notice("a", "b", repeated_after=5)])
+    house = start(w=watcher)
+    house.after(61)
+    with database.transaction(table) as transaction:
+        transaction.update(table, {"type": "w"}, {column: value})
+    house.notices.list(with_over=True)
+    if not is_told:
+        watcher.tells = []
+    looks = watcher.looks
+    for _ in range(3):
+        house.after(67)
+    assert watcher.looks == looks + 3
+    assert house.names() == ({("w", "a")} if is_told else set())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from tests.plugins.servicenodes.snmove.test_command import move_id
 
 from xcat_aix.commands.planned.doing import journal_of
 from xcat_aix.plan.model import Lane, Plan, Step
+from xcat_aix.run import standing
 from xcat_aix.run.states import Event, Word
 from xcat_aix_proto.errors import AgentError, ErrorCode
 from xcat_aix_proto.operations import RepointClient
@@ -102,3 +104,38 @@ def test_one_that_cannot_be_read_says_how_to_be_rid_of_it(world: World) -> None:
     assert f"plans --abandon {plan}" in told and "format 99" in told
     (entry,) = json.loads(lines(world.plans("--json"))[0])
     assert entry["state"].startswith("parked: ") and entry["unfinished"] == ["n1"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"nodes": None}, {"owner": "mn1:²:x", "lease": "9999"}, {"body": "[" * 200_000}],
+    ids=lambda values: next(iter(values)),
+)
+def test_garbage_in_one_row_spoils_no_list(world: World, values: dict[str, str | None]) -> None:
+    other = move_id(world.snmove("-i", "n2"))
+    plan = move_id(world.snmove("-i", "n1"))
+    if body := values.get("body"):
+        values = {**values, "digest": hashlib.sha256(body.encode()).hexdigest()}
+    with world.db.transaction("aixplan") as transaction:
+        transaction.update("aixplan", {"id": plan}, {**values, "state": "open"})
+    entries = {entry["id"]: entry for entry in json.loads(lines(world.plans("--json"))[0])}
+    assert entries[other]["state"].startswith("ok")
+    assert entries[plan]["done"] >= 0
+    assert exit_status(world.plans()) == 0
+    assert "Error" not in "".join(errors(world.plans("--show", plan)))
+    assert exit_status(world.plans("--abandon", plan)) == 0
+    assert exit_status(world.plans("--forget", plan)) == 0
+
+
+def test_a_list_reads_all_plans_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = ("n1", "n2")
+    plans = [move_id(world.snmove("-i", node)) for node in nodes]
+    with world.db.transaction("aixplan") as transaction:
+        transaction.update("aixplan", {"id": tuple(plans)}, {"outcome": "partial"})
+    reads: list[object] = []
+    in_order = standing.in_order
+    monkeypatch.setattr(
+        standing, "in_order", lambda source: reads.append(source) or in_order(source)
+    )
+    assert len(json.loads(lines(world.plans("--json"))[0])) == len(nodes)
+    assert len(reads) == 1

@@ -822,6 +822,107 @@ def test_an_unreadable_story_stops_nobody_else(shelf: Shelf) -> None:
     journal.open_plan(plan(["n1"]))
 
 
+NESTED = "[" * 200_000
+ODD_ROWS = json.dumps(
+    {**plan(["n1"]).to_json(), "lanes": [{**lane.to_json(), "steps": [{"id": "s", "kind": "k",
+     "args": {}, "changes": {"changes": [], "rows": [[99, "n1"]]}}]} for lane in plan(["n1"]).lanes]}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"body": NESTED, "digest": stored.digest(NESTED)},
+        {"body": ODD_ROWS, "digest": stored.digest(ODD_ROWS)},
+        {"nodes": None},
+        {"owner": "mn1:²:x"},
+        {"owner": "mn1:" + "9" * 5000 + ":x"},
+        {"owner": "whatever", "lease": "zzz"},
+        {"owner": "whatever", "lease": "9999-01-01T00:00:00"},
+    ],
+    ids=lambda values: str(values)[:40],
+)
+@pytest.mark.parametrize("shelf", ["memory", "sqlite"], indirect=True)
+def test_garbage_in_a_row_guards_its_nodes_and_can_be_given_up(
+    shelf: Shelf, values: dict[str, Any]
+) -> None:
+    journal = shelf.journal()
+    hold = journal.open_plan(plan(["n1"]))
+    shelf.dead.add(hold.owner.pid)
+    shelf.clock.advance(3600)
+    shelf.change(hold.plan_id, **values)
+    (summary,) = journal.list()
+    assert not summary.is_running
+    try:
+        journal.load(hold.plan_id)
+    except Parked as problem:
+        assert "Error" not in str(problem) and len(str(problem)) < 300
+    with pytest.raises(Overlap, match=f"plans --abandon {hold.plan_id}"):
+        journal.open_plan(plan(["n1"]))
+    journal.open_plan(plan(["n2"]))
+    journal.abandon(hold.plan_id)
+    journal.open_plan(plan(["n1"]))
+    journal.forget(hold.plan_id)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"detail": NESTED},
+        {"detail": json.dumps({"result": 5})},
+        {"detail": json.dumps({"code": "x"})},
+        {"seq": "x"},
+    ],
+    ids=lambda values: str(values)[:40],
+)
+def test_garbage_in_an_event_stops_nobody_else(values: dict[str, Any]) -> None:
+    """A number that is none is not stored by the engines."""
+    shelf = Shelf(MemoryDatabase())
+    journal = shelf.journal()
+    hold = journal.open_plan(plan(["n1"]))
+    shelf.dead.add(hold.owner.pid)
+    with shelf.db.transaction(EVENTS) as transaction:
+        transaction.update(EVENTS, {"plan": hold.plan_id}, values)
+    assert [found.id for found in journal.list()] == [hold.plan_id]
+    with pytest.raises(Parked, match=r"event \w+ is not readable \(plans --abandon"):
+        journal.load(hold.plan_id)
+    journal.open_plan(plan(["n2"]))
+    journal.abandon(hold.plan_id)
+    journal.open_plan(plan(["n1"]))
+
+
+@pytest.mark.parametrize("nodes", ["n[1-900000000000]", "n[1-2],n[1-2]"])
+def test_an_event_names_no_more_nodes_than_its_step_has(nodes: str) -> None:
+    shelf = Shelf(MemoryDatabase())
+    journal = shelf.journal()
+    hold = journal.open_plan(plan(["n1", "n2"]))
+    event = Event(Word.INTENT, "n1", "repoint", 1, detail={"nodes": nodes})
+    with shelf.db.transaction(EVENTS) as transaction:
+        transaction.insert(EVENTS, [stored.event_row(hold.plan_id, event)])
+    with pytest.raises(Parked, match="more nodes than the step is about"):
+        journal.load(hold.plan_id)
+
+
+def test_a_plan_that_was_closed_without_an_end_is_listed_as_unreadable(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    hold = journal.open_plan(plan(["n1"]))
+    journal.close(hold, Outcome.OK)
+    shelf.change(outcome=None)
+    (found,) = journal.list()
+    assert found.sentence == "parked: it is closed, and how it ended is not stored"
+    with pytest.raises(Parked):
+        journal.claim(hold.plan_id)
+    journal.forget(hold.plan_id)
+
+
+def test_a_list_of_nodes_that_is_not_the_plans_is_not_believed(shelf: Shelf) -> None:
+    journal = shelf.journal()
+    hold = journal.open_plan(plan(["n1"]))
+    shelf.change(nodes="n2")
+    with pytest.raises(Parked, match="list of nodes was altered"):
+        journal.load(hold.plan_id)
+
+
 # The journal's own order
 
 

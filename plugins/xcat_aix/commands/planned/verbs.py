@@ -229,7 +229,7 @@ def _left(summary: PlanSummary, journal: Journal) -> dict[str, str]:
     if summary.outcome is Outcome.OK:
         return {}
     try:
-        stored = journal.load(summary.id)
+        stored = journal.load(summary.id, summary)
     except Parked as problem:  # nobody can tell which of them are
         return dict.fromkeys(summary.nodes, problem.reason)
     except UnknownPlan:  # forgotten since it was listed

@@ -57,7 +57,7 @@ def _left(
     if summary.phase is not Phase.OPEN and summary.outcome is not Outcome.PARTIAL:
         return ()
     try:
-        stored = journal.load(summary.id)
+        stored = journal.load(summary.id, summary)
     except Parked:
         return summary.nodes
     return unfinished(stored.plan, stored.state) if concerns(stored) else ()
