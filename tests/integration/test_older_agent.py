@@ -9,7 +9,7 @@ from tests.integration.cluster import Cluster, wait_for
 
 from xcat_aix_proto.operations import Chain
 
-RECORDED = Path(__file__).parents[1] / "agents" / "recorded" / "before_chains.json"
+RECORDED = Path(__file__).parents[1] / "daemon" / "agents" / "recorded" / "before_chains.json"
 
 
 def jobs(cluster: Cluster, node: str) -> dict[Path, str]:

@@ -326,13 +326,13 @@ def test_operation_in_a_wrapper_gets_the_real_thing_and_loads_it_when_needed(sit
     code = """
 import json, sys
 from xcat_aix_agent import runjob
-from xcat_aix_agent.jobs.job import Place
+from xcat_aix_agent.jobs.job import JobEnvironment
 from xcat_aix_agent.reach import SourceAgent
 from xcat_aix_proto import codec
 from xcat_aix_proto.identity import Identity
 from xcat_aix_proto.messages import TakeRequest
 place, wanted, address, port = sys.argv[1:]
-host = runjob.host_of(codec.from_wire(Place, json.loads(place)), lambda _group: None)
+host = runjob.host_of(codec.from_wire(JobEnvironment, json.loads(place)), lambda _group: None)
 assert not {"ssl", "Pyro5", "_ssl"} & set(sys.modules)
 source = SourceAgent(Identity.parse("xcat-aix:sn:sn1"), address, int(port))
 wanted = codec.from_wire(TakeRequest, json.loads(wanted))
