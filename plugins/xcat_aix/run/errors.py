@@ -31,11 +31,11 @@ class StepFailed(Exception):
         self.code = code
 
 
-class Refused(StepFailed):
+class StepRefused(StepFailed):
     """The other end did not begin it: nothing of it was done."""
 
 
-class Unreachable(Refused):
+class Unreachable(StepRefused):
     """Nobody could be connected, so nothing was sent."""
 
 

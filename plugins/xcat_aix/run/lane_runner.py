@@ -22,7 +22,7 @@ from xcat_aix_proto.jobs import Probe
 
 from . import names, outcomes
 from .chains import ChainKind, Ending, chain_of, check_of, linked, locks_of
-from .errors import Refused, StepFailed, StepLost, Unreachable
+from .errors import StepFailed, StepLost, StepRefused, Unreachable
 from .outcomes import NodeOutcomes
 from .ports import CommitRequest, Finished, LaneParked, LanePort, Said, Write
 from .registry import AnyKind, DatabaseKind, Registry, StepKind, is_database
@@ -483,7 +483,7 @@ _UNBEGUN = {"unbegun": True}
 
 
 def _more(problem: StepFailed) -> dict[str, Any]:
-    unbegun = _UNBEGUN if isinstance(problem, Refused) else {}
+    unbegun = _UNBEGUN if isinstance(problem, StepRefused) else {}
     return {"detail": problem.detail, "code": problem.code, **unbegun}
 
 

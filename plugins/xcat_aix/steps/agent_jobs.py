@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from xcat_aix.run.errors import Refused, StepFailed, StepLost, Unreachable
+from xcat_aix.run.errors import StepFailed, StepLost, StepRefused, Unreachable
 from xcat_aix.run.task import AgentLine, Task
 from xcat_aix_proto import bounds
 from xcat_aix_proto.errors import AgentError, ErrorCode
@@ -111,7 +111,7 @@ class JobFollower:
     def begin(self, operation: Operation) -> JobStatus:
         """Have the agent accept the job; a second time with the same id it is the same job.  Hears what it says.
 
-        Raises :class:`Refused`, and :class:`StepLost` if nobody knows.
+        Raises :class:`StepRefused`, and :class:`StepLost` if nobody knows.
         """
         limit = max(1.0, self._task.remaining())
 
@@ -126,7 +126,7 @@ class JobFollower:
                 raise _lost("the line was lost", problem) from problem
             raise
         except StepFailed as problem:
-            raise Refused(problem.message, problem.detail, problem.code) from problem
+            raise StepRefused(problem.message, problem.detail, problem.code) from problem
 
     def look(self) -> JobStatus | None:
         """The job's status, None if the agent does not know it; what it said so far is old news."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from xcat_aix.plan.model import Step, Target
-from xcat_aix.run.errors import Refused, StepFailed, StepLost, Unreachable
+from xcat_aix.run.errors import StepFailed, StepLost, StepRefused, Unreachable
 from xcat_aix.run.registry import Registry
 from xcat_aix.run.task import BUSY_PAUSES, LaneLink, Task
 from xcat_aix.run.testing import FakeConnection, FakeWorld, ManualClock
@@ -213,7 +213,7 @@ def test_a_peer_that_is_refused_was_sent_nothing() -> None:
     desk = Desk(link=LaneLink(here, refuse, threading.Event()))
     with pytest.raises(StepFailed, match="somebody else") as caught:
         STEP.effect(desk.task)
-    assert type(caught.value) is Refused
+    assert type(caught.value) is StepRefused
     assert caught.value.code == 203
 
 
@@ -284,7 +284,7 @@ def test_a_refused_submit_is_a_failure() -> None:
     desk.refuse("submit", ErrorCode.NOT_ALLOWED)
     with pytest.raises(StepFailed, match="the agent says no") as caught:
         STEP.effect(desk.task)
-    assert type(caught.value) is Refused
+    assert type(caught.value) is StepRefused
 
 
 @pytest.mark.parametrize("code", [ErrorCode.BUSY, ErrorCode.JOB_LIMIT])
@@ -296,7 +296,7 @@ def test_a_busy_agent_is_asked_again_for_a_while(code: ErrorCode) -> None:
     desk.refuse("submit", code, times=3)
     with pytest.raises(StepFailed, match="the agent says no") as caught:
         STEP.effect(desk.task)
-    assert type(caught.value) is Refused
+    assert type(caught.value) is StepRefused
 
 
 def test_a_job_the_agent_forgot_leaves_doubt() -> None:
