@@ -1,6 +1,6 @@
 """The wrapper of one job: ``python -m xcat_aix_agent.runjob DIRECTORY PLACE``.
 
-``PLACE`` is a :class:`.jobs.job.Place` as JSON: the agent's settings.  Runs in a session of its own and
+``PLACE`` is a :class:`.jobs.job.JobEnvironment` as JSON: the agent's settings.  Runs in a session of its own and
 outlives the agent.  Holds the job's lock, performs the operation, records the outcome.  A program like
 :mod:`.main`, under a name that does not change: an agent of another version that is still running starts it.
 Loads TLS only if the operation reaches another agent.

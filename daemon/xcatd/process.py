@@ -49,7 +49,7 @@ _NAMES = {"-p": "--pidfile", "-f": "--foreground"}
 
 
 def parse_options(args: Sequence[str]) -> DaemonOptions:
-    """Unknown options are ignored, as the start scripts of xCAT expect.  Raises :class:`OptionError`."""
+    """Unknown options are ignored, as the start scripts of xCAT expect.  Raises :class:`DaemonOptionError`."""
     foreground = False
     values: dict[str, str] = {}
     rest = iter(args)

@@ -1,7 +1,7 @@
 """From the dump of a cluster to a cluster that a lab can run: who is simulated, where, and who serves whom.
 
 Pure.  Service nodes and AIX nodes become simulated hosts at addresses of the lab; everything else is in the
-database only.  What could not be taken over is told in the :class:`Summary`.
+database only.  What could not be taken over is told in the :class:`RehearsalReport`.
 """
 
 from __future__ import annotations

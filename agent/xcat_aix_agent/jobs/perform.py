@@ -1,6 +1,6 @@
 """Perform one accepted job and record how it ended; the same in a wrapper process and in a thread.
 
-Owns: the way from an operation, or a chain of them, to an :class:`Outcome`.  Must not: choose where it runs.
+Owns: the way from an operation, or a chain of them, to an :class:`JobOutcome`.  Must not: choose where it runs.
 """
 
 from __future__ import annotations

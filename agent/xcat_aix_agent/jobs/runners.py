@@ -60,7 +60,7 @@ class Detached:
         self._place = place_of(config)
 
     def start(self, job: Job, spec: Spec) -> None:  # noqa: ARG002 - see Runner
-        """See :meth:`Runner.start`."""
+        """See :meth:`JobRunner.start`."""
         argv = [sys.executable, "-m", "xcat_aix_agent.runjob", str(job.path)]
         argv.append(json.dumps(codec.to_wire(self._place)))
         environment = {
@@ -86,7 +86,7 @@ class Detached:
         return group == shell.STARTING or shell.group_is_alive(group)
 
     def wait(self, job: Job, done: Callable[[], bool], seconds: float) -> None:  # noqa: ARG002 - see Runner
-        """See :meth:`Runner.wait`; looks again and again, at most ten times a second."""
+        """See :meth:`JobRunner.wait`; looks again and again, at most ten times a second."""
         until = self._clock.monotonic() + seconds
         pause = _FIRST_LOOK
         while not done():
@@ -126,7 +126,7 @@ class Inline:
         self._abandoned = False
 
     def start(self, job: Job, spec: Spec) -> None:
-        """See :meth:`Runner.start`."""
+        """See :meth:`JobRunner.start`."""
         with self._changed:
             if job.job_id in self._running or job.is_started:
                 return
@@ -167,11 +167,11 @@ class Inline:
             job.record(kind, record)
 
     def is_working(self, job: Job, spec: Spec) -> bool:  # noqa: ARG002 - see Runner
-        """See :meth:`Runner.is_working`."""
+        """See :meth:`JobRunner.is_working`."""
         return job.job_id in self._running
 
     def wait(self, job: Job, done: Callable[[], bool], seconds: float) -> None:  # noqa: ARG002 - see Runner
-        """See :meth:`Runner.wait`."""
+        """See :meth:`JobRunner.wait`."""
         with self._changed:
             self._changed.wait_for(done, seconds)
 

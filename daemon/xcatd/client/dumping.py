@@ -42,7 +42,7 @@ class DumpOptions:
 def parse(words: Sequence[str], binary: str, others: Mapping[str, str]) -> DumpOptions:
     """Read a command line as Perl does; ``binary`` is the long name of ``-b``.
 
-    ``others`` maps short and long names of further options to one name.  Raises :class:`UsageError`.
+    ``others`` maps short and long names of further options to one name.  Raises :class:`DumpUsageError`.
     """
     names = ["all", binary, "path=", "help", "verbose", "version"]
     names += [name for name in others if len(name.rstrip("=")) > 1]

@@ -1,6 +1,6 @@
 """Noderanges: from the text a user typed to node names (docs/facts/noderange.md, Grammar).
 
-Pure: everything known about the world comes in a :class:`World`.  Where this differs from xCAT, on
+Pure: everything known about the world comes in a :class:`KnownNames`.  Where this differs from xCAT, on
 purpose: names that do not exist are always reported (xCAT forgets some when a file or
 ``site.excludenodes`` is involved), ``-^file`` subtracts and ``@^file`` intersects, nothing that stands in a file
 is repeated, and work, time and memory are bounded.

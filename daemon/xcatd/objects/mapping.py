@@ -1,7 +1,7 @@
 """Object definitions: which attribute of a node, group, osimage… lies in which table and column.
 
 Owns the types and their entries as values, and the tables an answer needs; both reading
-(:mod:`.objects_reader`) and writing commands work from them.  Must not: read a database.
+(:mod:`.reader`) and writing commands work from them.  Must not: read a database.
 Facts: docs/facts/database.md, Object definitions.
 """
 

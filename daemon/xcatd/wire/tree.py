@@ -25,7 +25,7 @@ class MalformedError(ValueError):
 
 
 class TooLargeError(MalformedError):
-    """The document exceeds one of the :class:`Limits`."""
+    """The document exceeds one of the :class:`DocumentLimits`."""
 
 
 class DocumentLimits(

@@ -4,7 +4,7 @@ Owns the tables ``aixplan`` and ``aixevent``, and who may work on a plan; :mod:`
 exclude each other, :mod:`.locks` has what single steps exclude each other by.  Must not: execute anything, or know what a step does.  Nothing here is a secret's place: the
 journal is shown to users.
 
-A plan belongs to the claim (:class:`Hold`) of one owner.  The claim is renewed with every record; when it has
+A plan belongs to the claim (:class:`Claim`) of one owner.  The claim is renewed with every record; when it has
 run out, or its process is gone from this host, the plan counts as interrupted and one other owner can take it
 over.  Every record checks the claim in its own transaction, so that an owner who was thought dead cannot go on.
 """

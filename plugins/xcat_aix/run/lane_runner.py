@@ -96,7 +96,7 @@ class LaneRunner:
         return self.line.state
 
     def run(self) -> None:
-        """Do what is left to do, as far as it goes; raises :class:`.line.Stopped` and :class:`.line.Parked`."""
+        """Do what is left to do, as far as it goes; raises :class:`.ports.Stopped` and :class:`.ports.LaneParked`."""
         try:
             place = 0
             while place < len(self.line.lane.steps):
@@ -226,7 +226,7 @@ class LaneRunner:
         return tasks[: chain.reach(tasks)] if chain and len(tasks) > 1 else tasks[:1]
 
     def _intend(self, tasks: Sequence[Task], job: str) -> None:
-        """Commit the intents, with what is pending; raises :class:`.line.Parked`."""
+        """Commit the intents, with what is pending; raises :class:`.ports.LaneParked`."""
         count = len(tasks)
         intents = [
             self._event(

@@ -55,7 +55,7 @@ class CommitRequest:
     refusal: Exception | None = None
 
     def refuse(self, reason: Exception) -> None:
-        """Tell the worker that nothing was committed, or with :class:`Parked` that nothing is to be begun."""
+        """Tell the worker that nothing was committed, or with :class:`LaneParked` that nothing is to be begun."""
         self.refusal = reason
         self.settled.set()
 
@@ -103,7 +103,7 @@ class LanePort:
     is_revoked: bool = False
 
     def commit(self, wish: CommitRequest) -> None:
-        """Return once it is committed; raises what ``write`` raised, :class:`Parked` or :class:`Stopped`."""
+        """Return once it is committed; raises what ``write`` raised, :class:`LaneParked` or :class:`Stopped`."""
         self.put(wish)
         while not wish.settled.wait(_PATIENCE):
             self._check()
