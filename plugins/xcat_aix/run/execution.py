@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from .ports import CommitRequest, Finished, LaneParked, LanePort, Message, Said,
 from .progress import PlanEnded, Progress
 from .reporting import Teller
 from .states import CorruptJournal, Event, Outcome, StepState, Word
-from .story import LaneState, meant
+from .story import meant
 from .task import LaneLink
 from .waiting import Waiting, WaitingRoom
 from .workers import Workers
@@ -49,6 +49,11 @@ PROGRESS_ROWS = 20
 _TICK = 0.25
 _LOOK = 1.0
 
+#: With more lanes at work than this a commit waits for others to travel with it: so many seconds for the next message, and
+#: for all of them.
+_FEW = 8
+_NEXT, _ALL = 0.01, 0.05
+
 #: What a fault makes of the step at which its lane stood: nobody knows about one that was under way.
 _AFTER_FAULT = {
     StepState.DOING: Word.LOST,
@@ -67,9 +72,9 @@ class Execution:
         self._hold = claimed.hold
         self._plan = claimed.plan
         self._state = claimed.state
-        self._holding = [
-            lane for lane in claimed.plan.lanes if any(step.holds for step in lane.steps)
-        ]
+        self._holding = {
+            lane.id: lane for lane in claimed.plan.lanes if any(step.holds for step in lane.steps)
+        }
         self._retry = retry
         self._clock = executor.clock
         self._teller = Teller(claimed.plan.lanes, claimed.state)
@@ -149,7 +154,18 @@ class Execution:
             self._batch = []
         else:
             self._batch = [first, *self._arrived()]
+            self._gather()
         return self._batch
+
+    def _gather(self) -> None:
+        """A commit costs more than what is in it."""
+        most = min(BATCH, self._executor.fanout, len(self._active))
+        until = self._clock.monotonic() + _ALL
+        while _FEW < most > len(self._batch) and self._clock.monotonic() < until:
+            try:
+                self._batch.append(self._inbox.get(timeout=_NEXT))
+            except queue.Empty:
+                return
 
     def _arrived(self) -> Iterator[Message]:
         """What is in the queue now, up to a limit."""
@@ -168,7 +184,6 @@ class Execution:
             if isinstance(message, Said):
                 told += self._note(message)
         wishes = [message for message in valid if isinstance(message, CommitRequest)]
-        wishes = [wish for wish in wishes if self._is_possible(wish)]
         told += self._grant([wish for wish in wishes if wish.write is None])
         for wish in wishes:
             if wish.write is not None:
@@ -200,6 +215,16 @@ class Execution:
         return self._teller.tell([event])
 
     def _grant(self, wishes: Sequence[CommitRequest]) -> list[Progress]:
+        """Commit them together; where that cannot be, those that can."""
+        try:
+            return self._grant_all(wishes)
+        except CorruptJournal:
+            possible = [wish for wish in wishes if self._is_possible(wish)]
+            if len(possible) == len(wishes):
+                raise
+            return self._grant_all(possible)
+
+    def _grant_all(self, wishes: Sequence[CommitRequest]) -> list[Progress]:
         """Commit them together.  Who does not get its locks is parked; its outcomes are committed all the same."""
         self._pass_on(wishes)
         asking = [wish for wish in wishes if self._has_turn(wish)]
@@ -293,12 +318,11 @@ class Execution:
             return ()
         self._crash("before-commit")
         later = tuple(self._later)
-        released = self._settled(self._state.after(events))
+        released = self._settled(events)
 
         def checked(transaction: Transaction) -> Sequence[Event]:
             more = write(transaction) if write is not None else ()
-            if more:
-                self._state.after([*events, *more])
+            self._state.after([*events, *more])
             return more
 
         stored = self._journal.record(
@@ -311,14 +335,16 @@ class Execution:
             self._state.apply(event)
         return new
 
-    def _settled(self, after: Mapping[str, LaneState]) -> frozenset[str]:
-        """What steps at work or in doubt held before, and none does any more."""
-        lanes = [lane for lane in self._holding if lane.id in after]
+    def _settled(self, events: Sequence[Event]) -> frozenset[str]:
+        """What steps at work or in doubt held before these events, and none does any more."""
+        concerned = {event.lane for event in events}
+        lanes = [lane for lane in self._holding.values() if lane.id in concerned]
         before = held_by(lanes, self._state.lanes) if lanes else frozenset()
         if not before:
             return before
+        after = self._state.after([event for event in events if event.lane in self._holding])
         records = {lane: state.steps for lane, state in after.items()}
-        return before - held_by(self._holding, {**self._state.lanes, **records})
+        return before - held_by(self._holding.values(), {**self._state.lanes, **records})
 
     # Lanes that wait for locks
 

@@ -21,7 +21,7 @@ from xcat_aix.run.progress import PlanEnded
 from xcat_aix.run.registry import Registry
 from xcat_aix.steps import kinds
 from xcat_aix.steps.command import Run
-from xcatd.api import Context, DatabaseError, Reply, Request, begun, data, warning
+from xcatd.api import Context, DatabaseError, Reply, Request, begun, warning
 
 from . import ending
 from .agents import AgentCalls
@@ -190,8 +190,3 @@ def _refused(
         body = {"status": int(status), "errors": list(messages)}
         return Reply(data=(json.dumps(body),), errorcode=int(status))
     return Reply(errors=tuple(messages), data=shown, errorcode=int(status))
-
-
-def in_words(lines: Sequence[str]) -> Reply:
-    """Lines for people."""
-    return data(*lines)
