@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-import re
 import sys
 import threading
 import time
@@ -19,6 +18,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
+
+from .text.visible import HIDDEN
 
 _log = logging.getLogger(__name__)
 _ExceptionInfo: TypeAlias = (
@@ -67,10 +68,6 @@ class AddRequestId(logging.Filter):
         return True
 
 
-_BIDI = "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
-_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_BIDI}]")
-
-
 def escaped(text: str, longest: int = LONGEST) -> str:
     r"""One line: whatever could end it, command a terminal or turn its order around as ``\xNN`` or ``\uNNNN``.
 
@@ -80,7 +77,7 @@ def escaped(text: str, longest: int = LONGEST) -> str:
         text = f"{text[:longest]}... ({len(text)} characters)"
     if text.isascii() and text.isprintable():
         return text
-    return _UNSAFE.sub(lambda match: _code(ord(match.group())), text)
+    return HIDDEN.sub(lambda match: _code(ord(match.group())), text)
 
 
 def _code(number: int) -> str:

@@ -13,11 +13,12 @@ _CLASS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206
 #: controls, line separators, and halves of characters.
 UNSAFE = re.compile(f"[{_CLASS}]")
 
-_HIDDEN = re.compile(f"[\t\n{_CLASS}]")
+#: The same with TAB, LF and the mark that looks like nothing: what does not show itself in one line.
+HIDDEN = re.compile(f"[\t\n\ufeff{_CLASS}]")
 
 
 def visible(text: str) -> str:
     """One line that shows what is in the text, a line end or an escape spelled as in Python."""
     if text.isprintable():
         return text
-    return _HIDDEN.sub(lambda found: repr(found[0])[1:-1], text)
+    return HIDDEN.sub(lambda found: repr(found[0])[1:-1], text)
