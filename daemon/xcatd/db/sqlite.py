@@ -127,10 +127,7 @@ class SqliteAdapter:
             _create_file(path)
         with self._connected(paths, "BEGIN IMMEDIATE") as connection:
             namespaces = {table.name: self._namespace(paths, table) for table in tables}
-            for table in tables:
-                if not _columns(connection, table, namespaces[table.name]):
-                    _create(connection, table, namespaces[table.name])
-            yield connection, _targets(connection, tables, namespaces)
+            yield connection, _targets(connection, tables, namespaces, create=True)
 
     def _path(self, table: Table) -> Path:
         return self._directory / (JOURNAL_FILE if table.own else f"{table.name}.sqlite")
@@ -168,15 +165,15 @@ class SqliteAdapter:
                 for place in range(len(paths)):
                     # The first look at each file takes its shared lock, before any row is read.
                     name = f"file{place}" if place else "main"
-                    connection.exec_driver_sql(f"PRAGMA {name}.schema_version").all()
+                    _pragma(connection, f"{name}.schema_version")
                 yield connection
                 connection.commit()
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             names = ", ".join(path.stem for path in paths)
-            raise DatabaseError(self._explain(names, error)) from error
+            cause = str(error.orig if isinstance(error, DBAPIError) else error)
+            raise DatabaseError(self._explain(names, cause)) from error
 
-    def _explain(self, names: str, error: DBAPIError) -> str:
-        cause = str(error.orig)
+    def _explain(self, names: str, cause: str) -> str:
         if "locked" in cause:
             return (
                 f"cannot use the tables {names}: another program has kept one locked for "
@@ -255,20 +252,38 @@ def _complete(connection: sa.Connection, table: Table) -> None:
 
 def _columns(connection: sa.Connection, table: Table, namespace: str) -> dict[str, str]:
     """Columns on disk and their declared types; none when the file has no such table."""
-    rows = connection.exec_driver_sql(f'PRAGMA {namespace}.table_info("{table.name}")')
+    rows = _pragma(connection, f'{namespace}.table_info("{table.name}")')
     return {row[1]: row[2].upper() for row in rows}
 
 
+def _pragma(connection: sa.Connection, text: str) -> list[tuple[Any, ...]]:
+    """Asked of the driver itself: every transaction asks several, and its rows are what is wanted."""
+    driver: Any = connection.connection.dbapi_connection
+    return list(driver.execute(f"PRAGMA {text}"))
+
+
 def _targets(
-    connection: sa.Connection, tables: Iterable[Table], namespaces: Mapping[str, str]
+    connection: sa.Connection,
+    tables: Iterable[Table],
+    namespaces: Mapping[str, str],
+    *,
+    create: bool = False,
 ) -> dict[str, sa.TableClause]:
+    """The tables that are there, by name; with ``create`` all of them."""
     targets = {}
     for table in tables:
         namespace = namespaces.get(table.name)
         columns = _columns(connection, table, namespace) if namespace else {}
+        if namespace and create and not columns:
+            _create(connection, table, namespace)
+            columns = _columns(connection, table, namespace)
         if columns:
-            targets[table.name] = statements.target(table.name, columns, namespace)
+            targets[table.name] = _target(table.name, tuple(columns), namespace)
     return targets
+
+
+#: A statement on the same target is put into words once.
+_target = lru_cache(maxsize=1024)(statements.target)
 
 
 def _read(connection: sa.Connection, table: Table, namespace: str | None) -> Sheet:

@@ -6,6 +6,7 @@ Builds statements from names that are known to exist; executes only what reads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -100,7 +101,8 @@ def _sortable(name: sa.ColumnClause[Any]) -> ColumnElement[Any]:
     return name.type.in_byte_order(name) if isinstance(name.type, StoredText) else name
 
 
-def insert(table: sa.TableClause, columns: Iterable[str]) -> sa.Insert:
+@lru_cache(maxsize=1024)
+def insert(table: sa.TableClause, columns: tuple[str, ...]) -> sa.Insert:
     """INSERT with one bind per column, named as the column."""
     return sa.insert(table).values(
         {place: sa.bindparam(place.name, type_=place.type) for place in _columns(table, columns)}

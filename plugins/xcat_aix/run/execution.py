@@ -52,7 +52,7 @@ _LOOK = 1.0
 #: With more lanes at work than this a commit waits for others to travel with it: so many seconds for the next message, and
 #: for all of them.
 _FEW = 8
-_NEXT, _ALL = 0.01, 0.05
+_NEXT, _ALL = 0.05, 0.1
 
 #: What a fault makes of the step at which its lane stood: nobody knows about one that was under way.
 _AFTER_FAULT = {
