@@ -150,3 +150,61 @@ def test_a_move_of_a_dead_management_node_is_finished_by_the_other(cluster):
     events = database.select("aixevent", {"plan": plan}, order=["seq"])
     assert [row["event"] for row in events].count("claimed") == 1
     database.close()
+
+
+@dataclass
+class Contest:
+    """A move of mn1 that is at work on the consoles, and one of mn2 that waits for it."""
+
+    first: subprocess.Popen[str]
+    second: subprocess.Popen[str]
+    holder: str
+    waits: str
+
+
+def contest(cluster: Cluster) -> Contest:
+    """makeconservercf, which holds the lock ``conserver``, does not end on mn1 while there is a file."""
+    Path(f"{cluster.shift}.mn1.hold").touch()
+    first = cluster.client("mn1", "snmove", "n01", "-d", "sn2")
+    wait_for(Path(f"{cluster.shift}.mn1.at-work").exists)
+    (holder,) = (str(move["id"]) for move in cluster.moves("mn2"))
+    waits = f"waits for conserver, which {holder} holds"
+    second = cluster.client("mn2", "snmove", "n02", "-d", "sn2")
+
+    def is_waiting() -> bool:
+        others = [str(move["id"]) for move in cluster.moves("mn1") if move["id"] != holder]
+        return any(waits in cluster.run("mn1", "plans", "--show", plan)[1] for plan in others)
+
+    wait_for(is_waiting)
+    assert not Path(f"{cluster.shift}.mn2.at-work").exists()
+    return Contest(first, second, holder, waits)
+
+
+def assert_both_moved(cluster: Cluster) -> None:
+    assert {cluster.lab.own_masters()[node] for node in ("n01", "n02")} == {"sn2"}
+    database = Database.open(cluster.location)
+    assert database.select("aixlock") == []
+    database.close()
+
+
+def test_the_lock_of_a_killed_daemon_is_taken_over_by_the_other(cluster):
+    moves = contest(cluster)
+    cluster.lab.launcher.kill("xcatd-mn1")
+    moves.first.communicate(timeout=_LIMIT)
+    cluster.shift.write_text("31")
+    text, _ = moves.second.communicate(timeout=_LIMIT)
+    assert moves.second.returncode == 0, text
+    assert moves.waits in text
+    status, text = cluster.run("mn2", "plans", "--resume", moves.holder)
+    assert status == 0, text
+    assert_both_moved(cluster)
+
+
+def test_a_daemon_goes_on_when_the_other_gives_the_lock_back(cluster):
+    moves = contest(cluster)
+    Path(f"{cluster.shift}.mn1.hold").unlink()
+    for client in (moves.first, moves.second):
+        text, _ = client.communicate(timeout=_LIMIT)
+        assert client.returncode == 0, text
+    assert moves.waits in text
+    assert_both_moved(cluster)
