@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .text.visible import visible
 from .wire.savedplan import ASKS_ABOVE, BEGUN, SavedPlan
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "data",
     "error",
     "info",
+    "is_unsupported",
     "node_data",
     "node_error",
+    "unsupported",
     "warning",
 ]
 
@@ -102,6 +105,24 @@ class Reply:
     source: str | None = None  # xcatdsource; None: the daemon adds its own short host name
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     saved: SavedPlan | None = None  # printed by nobody: for clients that write or confirm it
+
+
+#: How xCAT's xcatd begins what it says of a command that it does not have; scripts depend on it.
+_UNSUPPORTED = "Unsupported request"
+
+
+def unsupported(command: str) -> str:
+    """What is said where no plugin offers this command, and nobody behind us is asked."""
+    name = visible(command[:80]) or "no command at all"
+    return (
+        f"{_UNSUPPORTED}: no plugin of this xcatd offers {name}; xCAT's own xcatd may: to pass on to it what this one does"
+        " not offer, start this one with --upstream HOST:PORT"
+    )
+
+
+def is_unsupported(reply: Reply) -> bool:
+    """Whether that is the answer, of this xcatd or of the one behind it."""
+    return any(text.startswith(_UNSUPPORTED) for text in reply.errors)
 
 
 def begun(plan_id: str) -> Reply:

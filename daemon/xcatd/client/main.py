@@ -13,6 +13,7 @@ import select
 import signal
 import stat
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -262,10 +263,9 @@ class Conversation:
                 signal.signal(signal.SIGTERM, _abort)
             is_complete = self._read()
         except _Aborted:
-            self._say_abort()
-            if not self.begun:
-                return 0
-            self._say(f"{self.begun} was interrupted")
+            self._hear_last_words()
+            if self.begun:
+                self._say(f"{self.begun} was interrupted")
             return _INTERRUPTED
         except MalformedError as error:
             self._printer.flush()
@@ -292,8 +292,9 @@ class Conversation:
         with contextlib.suppress(OSError):  # reading tells what the server made of it
             self._sock.sendall(document)
 
-    def _read(self) -> bool:
-        while data := self._receive():
+    def _read(self, until: float | None = None) -> bool:
+        """Print what comes; true once that was the last reply, false after ``until`` or at the connection's end."""
+        while data := self._receive(until):
             if self._traces:
                 _write(data.decode("latin-1"))
             for response in self._reader.feed(data):
@@ -303,8 +304,10 @@ class Conversation:
             self._printer.flush()
         return False
 
-    def _receive(self) -> bytes:
+    def _receive(self, until: float | None) -> bytes:
         try:
+            if until is not None:
+                self._sock.settimeout(max(0.001, until - time.monotonic()))
             return self._sock.recv(1 << 16)
         except OSError:  # reset, or cut without TLS's goodbye: the end all the same
             return b""
@@ -321,18 +324,18 @@ class Conversation:
         found = savedplan.begun(response)
         self.begun = found if planning.is_id(found) else self.begun
 
-    def _say_abort(self) -> None:
-        """Tell the server, give it the time to hear, and hear what it began meanwhile."""
+    def _hear_last_words(self) -> None:
+        """Tell the server, give it the time to hear, and print what it says meanwhile."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         self._printer.clear_progress()
         self._printer.flush()
         self._send(layout("xcatrequest", {"abortcommand": ["1"]}).encode())
-        self._sock.settimeout(_ABORT_PATIENCE)
-        while data := self._receive():
-            with contextlib.suppress(MalformedError):  # the interrupt may have cut a reply in two
-                for response in self._reader.feed(data):
-                    self._note_begun(response)
+        until = time.monotonic() + _ABORT_PATIENCE
+        with contextlib.suppress(MalformedError):  # the interrupt may have cut a reply in two
+            self._read(until)
+        self._printer.clear_progress()
+        self._printer.flush()
 
 
 if __name__ == "__main__":

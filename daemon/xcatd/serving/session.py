@@ -20,7 +20,7 @@ from xcatd.channel import Caller, Channel
 from xcatd.context import Agents, Clock, Context
 from xcatd.db.errors import DatabaseError
 from xcatd.logs import request_id
-from xcatd.messages import Reply, Request
+from xcatd.messages import Reply, Request, unsupported
 from xcatd.noderange import NoderangeError, NotAllowed, TooLarge
 from xcatd.plugins import PluginHost
 from xcatd.reach.dns import Dns, Resolvers
@@ -353,7 +353,7 @@ class Session:
             self._pass_on(exchange, judged)
         else:
             _log.error("Unsupported request: %s from %s", command[:80], exchange.peer.host)
-            raise Refusal("Unsupported request", code=None)
+            raise Refusal(unsupported(command))
 
     def _rescan(self, exchange: _Exchange, judged: _Judged) -> None:
         self._audit(exchange)
@@ -464,7 +464,7 @@ class Session:
         if self._passes_on(request.command):
             return self._run_upstream(request, context)
         if request.command not in host.commands:
-            return iter((Reply(errors=("Unsupported request",)),))
+            return iter((messages.error(unsupported(request.command)),))
         tables = host.tables(request.command) if request.nodes else frozenset()
         snapshot = self._services.database.read({*tables, "nodelist", "site"})
         choice = host.choose(request.command, request.nodes, nodes.PluginValues(snapshot))

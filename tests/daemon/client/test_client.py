@@ -26,6 +26,7 @@ from xcatd.client.connect import (
 )
 
 DONE = b"<xcatresponse><serverdone></serverdone></xcatresponse>\n"
+LAST_WORD = b"<xcatresponse><info>the last word</info></xcatresponse>\n"
 BEGUN = b"<xcatresponse><begunplan>snmove-7</begunplan></xcatresponse>\n"
 CLIENT = [sys.executable, "-m", "xcatd.client.main"]
 
@@ -77,7 +78,7 @@ def _answer(connection: ssl.SSLSocket, answer: bytes, received: list[bytes]) -> 
     if b"serverdone" not in answer and b"HOLD" in answer:
         received.append(connection.recv(65536))
         if b"LATE" in answer:
-            connection.sendall(BEGUN + DONE)
+            connection.sendall(BEGUN + LAST_WORD + DONE)
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_an_interrupt_aborts_the_command(scripted: Callable[[bytes], Scripted]) 
         assert process.stdout is not None
         assert process.stdout.readline() == b"HOLD\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(20) == 130
         assert process.stderr is not None
         assert process.stderr.read() == b""
     assert server.received[1] == (
@@ -227,6 +228,26 @@ def test_a_plan_that_was_begun_is_named_at_an_interrupt(
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
         assert process.stderr.read() == b"snmove-7 was interrupted; " + ADVICE
+
+
+def test_the_last_words_after_an_interrupt_are_heard(
+    scripted: Callable[[bytes], Scripted],
+) -> None:
+    late = b"<xcatresponse><info>HOLD</info><flag>LATE</flag></xcatresponse>\n"
+    server = scripted(late)
+    process = subprocess.Popen(
+        [*CLIENT, "snmove", "n1"],
+        env=server.environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"HOLD\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stdout.read() == b"the last word\n"
 
 
 def test_a_plan_that_was_begun_is_named_at_the_end_before_the_end(

@@ -45,10 +45,18 @@ def test_unknown_nodes_stop_everything(cluster: Cluster) -> None:
     assert cluster.sample.requests == []
 
 
-def test_unknown_commands_have_no_errorcode(cluster: Cluster) -> None:
-    assert cluster.command("nosuchcommand") == _error("Unsupported request", "")
-    assert cluster.command("noderange") == _error("Unsupported request", "")
-    assert cluster.ask("<xcatrequest></xcatrequest>") == _error("Unsupported request", "")
+def test_an_unknown_command_is_an_error_that_names_it_and_who_may_have_it(
+    cluster: Cluster,
+) -> None:
+    def said(name: str) -> str:
+        return _error(
+            f"Unsupported request: no plugin of this xcatd offers {name}; xCAT's own xcatd may: to pass on to it what"
+            " this one does not offer, start this one with --upstream HOST:PORT"
+        )
+
+    assert cluster.command("nosuchcommand") == said("nosuchcommand")
+    assert cluster.command("noderange") == said("noderange")
+    assert cluster.ask("<xcatrequest></xcatrequest>") == said("no command at all")
 
 
 def test_unbalanced_parentheses_end_the_connection(cluster: Cluster) -> None:

@@ -21,7 +21,7 @@ from xcat_aix.run.progress import PlanEnded
 from xcat_aix.run.registry import Registry
 from xcat_aix.steps import kinds
 from xcat_aix.steps.command import Run
-from xcatd.api import Context, DatabaseError, Reply, Request, begun, warning
+from xcatd.api import Context, DatabaseError, Reply, Request, begun, is_unsupported, warning
 
 from . import ending
 from .agents import AgentCalls
@@ -29,8 +29,6 @@ from .ending import Status, has_errors
 from .how import How, UsageError
 from .telling import Narrator, notes
 from .words import Words
-
-_UNSUPPORTED = "Unsupported request"
 
 #: What is told at the end beside the outcome.
 Remarks: TypeAlias = Callable[[], Iterable[Reply]]
@@ -66,7 +64,7 @@ def executor_of(plan: Plan, how: How, context: Context) -> Executor:
 def _runner(context: Context) -> Run:
     def run(command: str, args: tuple[str, ...], nodes: tuple[str, ...]) -> Iterator[Reply]:
         for reply in context.run(command, args, nodes):
-            if _UNSUPPORTED in reply.errors:
+            if is_unsupported(reply):
                 yield warning(
                     f"no plugin offers {command}: run it for {fold(nodes)} by other means"
                 )

@@ -24,7 +24,7 @@ from xcat_aix.run.registry import Registry
 from xcat_aix.run.states import LaneResult, Outcome, Phase, StepState
 from xcat_aix.run.stored import PlanSummary
 from xcat_aix.run.story import StepRecord
-from xcatd.api import NOTHING, Context, Reply, Targets, data, info, visible
+from xcatd.api import NOTHING, Context, Reply, Targets, data, info, is_unsupported, visible
 
 from . import ending, lacking, telling
 from .doing import Doing, executor_of, journal_of, registry_of
@@ -47,7 +47,6 @@ _ALLOWED: dict[str, set[str]] = {
     "apply": {*_RUNNING, "digest"},
 }
 
-_UNSUPPORTED = "Unsupported request"
 _NOT_BEGUN = "not begun"
 
 
@@ -189,7 +188,7 @@ def _by_its_own_command(verb: Verb, other: str, doing: Doing, *, is_over: bool) 
     """As that command with the same words: it was judged so already."""
     words = doing.request.words
     for reply in doing.context.run(other, words, ()):
-        if _UNSUPPORTED in reply.errors:
+        if is_unsupported(reply):
             raise Parked(verb.plan_id, f"no plugin offers its command {other}", is_over=is_over)
         yield reply
 
