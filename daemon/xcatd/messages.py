@@ -111,8 +111,13 @@ class Reply:
 _UNSUPPORTED = "Unsupported request"
 
 
-def unsupported(command: str) -> str:
-    """What is said where no plugin offers this command, and nobody behind us is asked."""
+def unsupported(command: str, *, is_builtin: bool = False) -> str:
+    """What is said where no plugin offers this command, and nobody behind us is asked.
+
+    ``is_builtin``: the daemon has it itself, but not without a noderange.
+    """
+    if is_builtin:
+        return f"{_UNSUPPORTED}: {command} needs a noderange"
     name = visible(command[:80]) or "no command at all"
     return (
         f"{_UNSUPPORTED}: no plugin of this xcatd offers {name}; xCAT's own xcatd may: to pass on to it what this one does"

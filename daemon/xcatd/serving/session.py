@@ -353,7 +353,7 @@ class Session:
             self._pass_on(exchange, judged)
         else:
             _log.error("Unsupported request: %s from %s", command[:80], exchange.peer.host)
-            raise Refusal(unsupported(command))
+            raise Refusal(unsupported(command, is_builtin=command in builtin.NAMES))
 
     def _rescan(self, exchange: _Exchange, judged: _Judged) -> None:
         self._audit(exchange)

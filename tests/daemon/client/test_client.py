@@ -179,10 +179,10 @@ def test_piped_input_is_sent(scripted: Callable[[bytes], Scripted]) -> None:
     assert b"<stdin></stdin>" in server.received[1]
 
 
-def test_an_interrupt_aborts_the_command(scripted: Callable[[bytes], Scripted]) -> None:
-    server = scripted(b"<xcatresponse><info>HOLD</info></xcatresponse>\n")
+def _interrupted(server: Scripted, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """The client, interrupted once the server is silent; what it wrote from then on."""
     process = subprocess.Popen(
-        [*CLIENT, "tabdump"],
+        [*CLIENT, *words],
         env=server.environ(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -193,8 +193,13 @@ def test_an_interrupt_aborts_the_command(scripted: Callable[[bytes], Scripted]) 
         assert process.stdout.readline() == b"HOLD\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-        assert process.stderr is not None
-        assert process.stderr.read() == b""
+        out, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, 130, out, errors)
+
+
+def test_an_interrupt_aborts_the_command(scripted: Callable[[bytes], Scripted]) -> None:
+    server = scripted(b"<xcatresponse><info>HOLD</info></xcatresponse>\n")
+    assert _interrupted(server, "tabdump").stderr == b""
     assert server.received[1] == (
         b"<xcatrequest>\n  <abortcommand>1</abortcommand>\n</xcatrequest>\n"
     )
@@ -214,40 +219,15 @@ def test_a_plan_that_was_begun_is_named_at_an_interrupt(
     scripted: Callable[[bytes], Scripted], answer: bytes
 ) -> None:
     """Also one of which the daemon tells only when it hears of the interrupt."""
-    server = scripted(answer)
-    process = subprocess.Popen(
-        [*CLIENT, "snmove", "n1"],
-        env=server.environ(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        assert process.stdout is not None and process.stderr is not None
-        assert process.stdout.readline() == b"HOLD\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
-        assert process.stderr.read() == b"snmove-7 was interrupted; " + ADVICE
+    done = _interrupted(scripted(answer), "snmove", "n1")
+    assert done.stderr == b"snmove-7 was interrupted; " + ADVICE
 
 
 def test_the_last_words_after_an_interrupt_are_heard(
     scripted: Callable[[bytes], Scripted],
 ) -> None:
     late = b"<xcatresponse><info>HOLD</info><flag>LATE</flag></xcatresponse>\n"
-    server = scripted(late)
-    process = subprocess.Popen(
-        [*CLIENT, "snmove", "n1"],
-        env=server.environ(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"HOLD\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
-        assert process.stdout.read() == b"the last word\n"
+    assert _interrupted(scripted(late), "snmove", "n1").stdout == b"the last word\n"
 
 
 def test_a_plan_that_was_begun_is_named_at_the_end_before_the_end(

@@ -55,7 +55,9 @@ def test_an_unknown_command_is_an_error_that_names_it_and_who_may_have_it(
         )
 
     assert cluster.command("nosuchcommand") == said("nosuchcommand")
-    assert cluster.command("noderange") == said("noderange")
+    assert cluster.command("noderange") == _error(
+        "Unsupported request: noderange needs a noderange"
+    )
     assert cluster.ask("<xcatrequest></xcatrequest>") == said("no command at all")
 
 

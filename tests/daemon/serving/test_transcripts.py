@@ -48,7 +48,9 @@ HARMLESS = str.maketrans("\x1b\x7f", "??")
 
 
 def test_the_daemon_answers_as_recorded(standing: Cluster, transcript: Transcript) -> None:
-    expected = transcript.get("ours", transcript["response"])  # because of a reason
+    expected = transcript["response"]
+    if "because" in transcript:
+        expected = transcript["ours"]
     assert standing.ask(transcript["request"]) == expected.translate(HARMLESS)
 
 
